@@ -1,0 +1,105 @@
+"""Directories that are complete or absent, files that are whole or as before.
+
+An artifact is a directory with a `manifest.json` that is written last: its presence means that
+the artifact is complete. Knows nothing of what is inside.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from aitwin.errors import TwinError
+
+MANIFEST = "manifest.json"
+
+
+def make_private_dir(path: Path) -> Path:
+    """Create `path` (and parents) readable by the owner alone (0700)."""
+    for missing in reversed([p for p in (path, *path.parents) if not p.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A file of mode 0600 that takes the place of `path` when the block ends without an error.
+
+    Readers see the old content or the new, never half; a failed block leaves the old.
+    """
+    make_private_dir(path.parent)
+    # mkstemp gives 0600 from the first byte; the same directory keeps the rename atomic.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_private(path: Path, data: str | bytes) -> None:
+    """Write a whole file at once, as `writing` does."""
+    with writing(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def building(target: Path) -> Iterator[Path]:
+    """A private scratch directory that becomes `target` when the block ends without an error.
+
+    An interrupted or failed block leaves whatever was at `target` before untouched.
+    """
+    make_private_dir(target.parent)
+    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        yield scratch
+        if not (scratch / MANIFEST).exists():
+            raise RuntimeError(f"{target.name}: an artifact needs a {MANIFEST}")
+        for path in scratch.rglob("*"):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+        replaced = target.parent / f".{target.name}.replaced"
+        shutil.rmtree(replaced, ignore_errors=True)
+        if target.exists():
+            target.rename(replaced)
+        scratch.rename(target)
+        shutil.rmtree(replaced, ignore_errors=True)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """Complete the artifact in `directory`."""
+    write_private(directory / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+
+
+def read_manifest(directory: Path, *, kind: str, remedy: str) -> dict[str, Any]:
+    """The manifest of the artifact in `directory`.
+
+    Raises TwinError when the artifact is absent, incomplete or unreadable; `remedy` is the next
+    step to tell the owner.
+    """
+    path = directory / MANIFEST
+    try:
+        manifest = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise TwinError(f"no complete {kind} at {directory}; {remedy}") from None
+    except (ValueError, OSError) as error:
+        raise TwinError(f"{path} cannot be read ({type(error).__name__}); {remedy}") from None
+    if not isinstance(manifest, dict):
+        raise TwinError(f"{path} is not the manifest of a {kind}; {remedy}")
+    return manifest
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

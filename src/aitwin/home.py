@@ -1,0 +1,203 @@
+"""The owner's directory and settings. The sole reader of the environment.
+
+Everything personal lives under one directory (`TWIN_HOME`, default `~/.aitwin`, mode 0700).
+Does not know what the rooms keep in their parts of it.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from aitwin import artifact
+from aitwin.errors import TwinError
+
+SETTINGS = "twin.toml"
+DEFAULT_BASE = "qwen2.5-7b-instruct"
+DEFAULT_TRAITS = ("concise", "direct")
+PARTS = ("corpus", "datasets", "adapters", "voices", "models", "logs", "run", "secrets", "demo")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """twin.toml: who the owner is, and what is used."""
+
+    name: str = field(repr=False)
+    addresses: tuple[str, ...] = field(default=(), repr=False)
+    chat_names: tuple[str, ...] = field(default=(), repr=False)
+    traits: tuple[str, ...] = DEFAULT_TRAITS
+    base: str = DEFAULT_BASE
+    """Name of the base model on the shelf (see models)."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The owner's directory. Its parts are made when they are first written to."""
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> "Home":
+        """`TWIN_HOME`, else `~/.aitwin`."""
+        return cls(Path(os.environ.get("TWIN_HOME") or Path.home() / ".aitwin").absolute())
+
+    @property
+    def corpus(self) -> Path:
+        """Imported messages."""
+        return self.root / "corpus"
+
+    @property
+    def datasets(self) -> Path:
+        """One directory per dataset."""
+        return self.root / "datasets"
+
+    @property
+    def adapters(self) -> Path:
+        """One directory per adapter."""
+        return self.root / "adapters"
+
+    @property
+    def models(self) -> Path:
+        """Base models: large, and nothing personal in them."""
+        return self.root / "models"
+
+    @property
+    def run(self) -> Path:
+        """Sockets and keys of running servers."""
+        return self.root / "run"
+
+    @property
+    def demo(self) -> Path:
+        """The home of the sample owner."""
+        return self.root / "demo"
+
+    @property
+    def settings_file(self) -> Path:
+        """twin.toml."""
+        return self.root / SETTINGS
+
+    @property
+    def token_file(self) -> Path:
+        """What programs on this machine show to the server."""
+        return self.root / "secrets" / "api-token"
+
+    def token(self) -> str:
+        """The server's token, made on first use."""
+        if not self.token_file.exists():
+            artifact.write_private(self.token_file, secrets.token_urlsafe(32))
+        return self.token_file.read_text().strip()
+
+    def open(self) -> "Home":
+        """Make the directory, for its owner alone.
+
+        Raises TwinError when that is impossible.
+        """
+        try:
+            artifact.make_private_dir(self.root)
+            self.root.chmod(0o700)
+        except OSError as error:
+            raise TwinError(
+                f"the twin's directory {self.root} cannot be used ({error.strerror}); "
+                "set TWIN_HOME to a directory of your own"
+            ) from None
+        return self
+
+    def settings(self) -> Settings:
+        """Read twin.toml.
+
+        Raises TwinError when it is absent, or names every mistake in it.
+        """
+        try:
+            document = tomlkit.parse(self.settings_file.read_text()).unwrap()
+        except FileNotFoundError:
+            raise TwinError(
+                f"{self.settings_file} does not exist yet; run `twin init` first"
+            ) from None
+        except (TOMLKitError, UnicodeDecodeError) as error:
+            # TOMLKit's own message quotes the line, which may hold an address.
+            place = f" in line {error.line}" if hasattr(error, "line") else ""
+            raise TwinError(f"{self.settings_file} is no valid TOML{place}; mend it") from None
+        owner = _table(document, "owner")
+        style = _table(document, "style")
+        problems = [
+            *_unknown(document, "", {"owner", "style"}),
+            *_unknown(owner, "owner.", {"name", "addresses", "chat_names"}),
+            *_unknown(style, "style.", {"traits", "base"}),
+            *_wrong_strings(owner, "owner", ("name",), ("addresses", "chat_names")),
+            *_wrong_strings(style, "style", ("base",), ("traits",)),
+        ]
+        if not isinstance(owner.get("name"), str) or not owner["name"].strip():
+            problems.append("owner.name is missing")
+        if problems:
+            listed = "\n".join(f"- {problem}" for problem in problems)
+            raise TwinError(f"{self.settings_file} needs mending:\n{listed}")
+        return Settings(
+            name=owner["name"],
+            addresses=tuple(address.lower() for address in owner.get("addresses", ())),
+            chat_names=tuple(owner.get("chat_names", ())),
+            traits=tuple(style.get("traits", DEFAULT_TRAITS)),
+            base=style.get("base", DEFAULT_BASE),
+        )
+
+    def write_settings(self, settings: Settings) -> None:
+        """Write twin.toml, keeping the owner's comments in an existing one."""
+        self.open()
+        document = (
+            tomlkit.parse(self.settings_file.read_text())
+            if self.settings_file.exists()
+            else tomlkit.document()
+        )
+        for table, key, value in (
+            ("owner", "name", settings.name),
+            ("owner", "addresses", list(settings.addresses)),
+            ("owner", "chat_names", list(settings.chat_names)),
+            ("style", "traits", list(settings.traits)),
+            ("style", "base", settings.base),
+        ):
+            if table not in document:
+                document[table] = tomlkit.table()
+            document[table][key] = value
+        artifact.write_private(self.settings_file, tomlkit.dumps(document))
+
+
+def stay_offline() -> None:
+    """Forbid the model libraries every use of the network, and any telemetry (P1, W4).
+
+    To be called before they are imported.
+    """
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
+        os.environ[name] = "1"
+    # Its warning about forks would land in the middle of a progress bar.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _table(document: dict[str, Any], name: str) -> dict[str, Any]:
+    table = document.get(name, {})
+    return table if isinstance(table, dict) else {}
+
+
+def _unknown(table: dict[str, Any], prefix: str, known: set[str]) -> list[str]:
+    return [
+        f"{prefix}{key} is not a setting; known: {', '.join(sorted(known))}"
+        for key in table
+        if key not in known
+    ]
+
+
+def _wrong_strings(
+    table: dict[str, Any], name: str, single: tuple[str, ...], many: tuple[str, ...]
+) -> list[str]:
+    wrong = [
+        f"{name}.{key} must be text in quotes"
+        for key in single
+        if key in table and not isinstance(table[key], str)
+    ]
+    for key in many:
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            wrong.append(f"{name}.{key} must be a list of texts in quotes")
+    return wrong
