@@ -1,12 +1,31 @@
 """Messages and threads: who said what, when, answering what. No I/O, no parsing."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 Channel = Literal["mail", "chat"]
+
+SAME_SUBJECT_DAYS = 60
+"""A reply without usable headers answers the last mail of its subject, but none older than this."""
+
+# What clients put before the subject of a reply, and of a forwarded mail, in their languages.
+# "R", "VS", "RES" are real prefixes too, as short as they are: they need the colon.
+_REPLY = (
+    "re|r|aw|antw|antwort|sv|vs|res|resp|rif|rép|odp|ynt|yan|hv|bls|atb|vá|отв|ответ|απ|σχετ|"
+    "回复|回覆|答复|答覆|返信|회신|رد|تر|השב"
+)
+_FORWARD = (
+    "fwd?|fw|wg|tr|rv|enc|vb|vl|vs|pd|i|doorst|vidaresend|továbbítás|пер|πρθ|转发|轉寄|転送|전달"
+)
+_MARK = r"(?:\[\d+\]|\(\d+\)|\^\d+|\*\d+)?\s*[:：]\s*"
+_REPLY_SUBJECT = re.compile(rf"^(?:\[[^\]]*\]\s*)?(?:{_REPLY}){_MARK}", re.IGNORECASE)
+_FORWARD_SUBJECT = re.compile(rf"^(?:\[[^\]]*\]\s*)?(?:{_FORWARD}){_MARK}", re.IGNORECASE)
+# A list may put its tag before the prefix: "[linux-mips] Re: cache".
+_PREFIXES = re.compile(rf"(^|^\[[^\]]*\]\s*)(?:(?:{_REPLY}|{_FORWARD}){_MARK})+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -72,37 +91,123 @@ class Thread:
     messages: tuple[Message, ...] = field(repr=False)
 
 
-def threads(messages: Iterable[Message]) -> list[Thread]:
-    """Group messages into threads.
+@lru_cache(maxsize=100_000)
+def bare_subject(subject: str) -> str:
+    """The subject that a mail and its answers share: no Re/AW/Fwd, one case, single spaces."""
+    return " ".join(without_prefixes(subject).casefold().split())
 
-    Mail: connected by In-Reply-To and References, else by the source's own thread id, else alone
-    under the same bare subject among the same people. A chat is one thread.
+
+def without_prefixes(subject: str) -> str:
+    """The subject as its first writer wrote it."""
+    return _PREFIXES.sub(r"\1", subject.strip())
+
+
+def has_reply_subject(message: Message) -> bool:
+    """Whether the subject says that this mail answers one."""
+    return bool(_REPLY_SUBJECT.match(message.subject.strip()))
+
+
+def has_forward_subject(message: Message) -> bool:
+    """Whether the subject says that this mail passes one on."""
+    return not has_reply_subject(message) and bool(_FORWARD_SUBJECT.match(message.subject.strip()))
+
+
+def parent(message: Message, others: Sequence[Message], owner: Owner) -> Message | None:
+    """The mail among `others`, in order of time, that the owner's `message` answers.
+
+    The headers decide when they name a mail that is there; else a subject such as "Re: boat"
+    means the last earlier mail about "boat" that somebody else wrote.
     """
-    parent: dict[str, str] = {}
+    by_id = {other.id: other for other in others if other.id != message.id}
+    for reference in reversed(message.references):
+        if reference in by_id:
+            return by_id[reference]
+    if not has_reply_subject(message):
+        return None
+    oldest = message.sent_at - timedelta(days=SAME_SUBJECT_DAYS)
+    subject = bare_subject(message.subject)
+    for other in reversed(others):
+        if (
+            oldest <= other.sent_at < message.sent_at
+            and bare_subject(other.subject) == subject
+            and not owner.wrote(other)
+        ):
+            return other
+    return None
 
-    def find(key: str) -> str:
+
+def threads(messages: Iterable[Message]) -> list[Thread]:
+    """Group messages into threads, oldest first; of messages with one id the first is kept.
+
+    Mail: connected by In-Reply-To and References (also through a mail that is missing), by the
+    source's own thread id, else by the subject of a reply. A chat is one thread.
+    """
+    kept: dict[str, Message] = {}
+    for message in messages:
+        kept.setdefault(message.id, message)
+    groups = _Groups()
+    for message in kept.values():
+        for key in _links(message):
+            groups.join(f"id:{message.id}", key)
+    mails = sorted((m for m in kept.values() if m.channel == "mail"), key=_in_time)
+    for reply, earlier in _same_subject(mails, kept):
+        groups.join(f"id:{reply.id}", f"id:{earlier.id}")
+    result: dict[str, list[Message]] = {}
+    for message in kept.values():
+        result.setdefault(groups.find(f"id:{message.id}"), []).append(message)
+    return sorted(map(_thread, result.values()), key=lambda t: (t.messages[0].sent_at, t.id))
+
+
+def _thread(group: list[Message]) -> Thread:
+    if group[0].channel == "mail":
+        ordered = sorted(group, key=_in_time)
+    else:
+        # A chat shows minutes only: within one, the order of the export is the order of speaking.
+        ordered = sorted(group, key=lambda message: message.sent_at)
+    return Thread(ordered[0].id, ordered[0].channel, tuple(ordered))
+
+
+def _in_time(message: Message) -> tuple[datetime, str]:
+    return message.sent_at, message.id
+
+
+def _links(message: Message) -> Iterator[str]:
+    """What `message` says that it belongs to."""
+    yield from (f"id:{reference}" for reference in message.references)
+    if message.conversation:
+        yield f"conversation:{message.channel}:{message.conversation}"
+
+
+def _same_subject(
+    mails: list[Message], known: dict[str, Message]
+) -> Iterator[tuple[Message, Message]]:
+    """Replies whose headers lead nowhere, each with the last earlier mail of its subject."""
+    last: dict[str, Message] = {}
+    for mail in mails:
+        subject = bare_subject(mail.subject)
+        earlier = last.get(subject)
+        last[subject] = mail
+        if not subject or not earlier or not has_reply_subject(mail):
+            continue
+        if any(reference in known for reference in mail.references):
+            continue
+        if mail.sent_at - earlier.sent_at <= timedelta(days=SAME_SUBJECT_DAYS):
+            yield mail, earlier
+
+
+class _Groups:
+    """Disjoint sets of keys (union-find with path compression)."""
+
+    def __init__(self) -> None:
+        self._above: dict[str, str] = {}
+
+    def find(self, key: str) -> str:
         root = key
-        while parent.setdefault(root, root) != root:
-            root = parent[root]
-        while parent[key] != root:
-            parent[key], key = root, parent[key]
+        while self._above.setdefault(root, root) != root:
+            root = self._above[root]
+        while self._above[key] != root:
+            self._above[key], key = root, self._above[key]
         return root
 
-    kept = {message.id: message for message in messages}
-    for message in kept.values():
-        keys = [f"id:{message.id}", *(f"id:{reference}" for reference in message.references)]
-        if message.conversation:
-            keys.append(f"conversation:{message.channel}:{message.conversation}")
-        elif not message.references and message.channel == "mail":
-            keys.extend(_subject_keys(message))
-        for key in keys[1:]:
-            parent[find(key)] = find(keys[0])
-
-    groups: dict[str, list[Message]] = {}
-    for message in kept.values():
-        groups.setdefault(find(f"id:{message.id}"), []).append(message)
-    result = []
-    for group in groups.values():
-        ordered = sorted(group, key=lambda m: (m.sent_at, m.id) if m.channel == "mail" else (m.sent_at,))
-        result.append(Thread(ordered[0].id, ordered[0].channel, tuple(ordered)))
-    return sorted(result, key=lambda thread: (thread.messages[0].sent_at, thread.id))
+    def join(self, one: str, other: str) -> None:
+        self._above[self.find(other)] = self.find(one)

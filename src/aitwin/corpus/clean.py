@@ -1,0 +1,318 @@
+"""Own words only: what the sender of a mail wrote, without quotes, signatures and machine text.
+
+Works on the text of one mail alone; knows neither senders nor parents. In doubt a line stays:
+losing an own sentence is worse than keeping a footer.
+
+Answers between quoted lines are kept, in order, as paragraphs; the quoted lines that they answer
+are not in `own_words`, since they are not the sender's, but `exchanges` gives both side by side.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable
+
+from aitwin.corpus import machine, phrases, quotes
+from aitwin.corpus.quotes import Mark
+
+_OUTSIDE = (Mark.QUOTE, Mark.INTRODUCTION, Mark.FOREIGN)
+_INVISIBLE = re.compile("[\u200b\u200c\u2060\ufeff\u00ad\x00]")
+_PGP_SIGNED = re.compile(
+    r"^-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\n(?:[A-Za-z-]+:[^\n]*\n)*\n?(.*?)"
+    r"(?:^-----BEGIN PGP SIGNATURE-----.*?(?:^-----END PGP SIGNATURE-----[ \t]*$|\Z)|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+_PGP_BLOCK = re.compile(
+    r"^-----BEGIN (PGP [A-Z ]+|CERTIFICATE)-----[ \t]*\n.*?^-----END \1-----[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
+_DELIMITER = re.compile(r"^(?:--|—|––)\s*$")
+_RULE = re.compile(r"^\s*(?:[-_=*~#]\s?){5,}\s*$")
+_CONTACT = re.compile(
+    r"\S+@\S+\.\w|https?://|\bwww\.\S|(?:\+|\b0|\()\d[\d\s().\/-]{6,}\d"
+    r"|\b(?:tel|fax|phone|mobile|cell|mob|skype|icq|gsm|office|web|email|e-mail)\b\s?[.:]",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"[^\W\d_]{2,}[.!?…][\"')]*(?:\s|$)")
+_POSTSCRIPT = re.compile(r"^\s*P\.?\s?P?\.?S\b[.:\s]", re.IGNORECASE)
+_WRAP_COLUMNS = (55, 80)
+"""Where mail programs break lines for the writer; a longer line was left alone by them."""
+_NOT_PROSE = re.compile(r"\s|[-*•>|+#]|\(?\w{1,2}[.)]\s")
+"""Begins a line that stands for itself: indented, a list item, a quote, a table."""
+_SIGNATURE_LINES = 12
+"""Lines below a bare `--` that may still be a signature; more is text that a `--` divides."""
+
+
+def own_words(text: str) -> str:
+    """What the sender wrote in this mail; empty if nothing."""
+    lines, marks = _marked(text)
+    return _tidy(
+        line if mark in (Mark.OWN, Mark.BLANK) else None
+        for line, mark in zip(lines, marks, strict=True)
+    )
+
+
+def unwrap(text: str) -> str:
+    """Undo the line breaks that a mail program put in, keep those that the writer did.
+
+    A program breaks a line only where the next word would not have fitted: any other break is
+    the writer's. Changes nothing but such breaks.
+    """
+    lines = text.split("\n")
+    widest = max((len(line) for line in lines if not _NOT_PROSE.match(line)), default=0)
+    if not _WRAP_COLUMNS[0] <= widest <= _WRAP_COLUMNS[1]:
+        return text
+    whole = lines[:1]
+    for before, line in itertools.pairwise(lines):
+        word = line.partition(" ")[0]
+        full = before and line and len(before) + 1 + len(word) > widest
+        if full and not _NOT_PROSE.match(before) and not _NOT_PROSE.match(line):
+            whole[-1] += f" {line}"
+        else:
+            whole.append(line)
+    return "\n".join(whole)
+
+
+def quoted(text: str) -> str:
+    """What this mail quotes, without the quote marks: the own words of whom it answers."""
+    for _ in range(3):  # a quote may begin with the header block that it was sent under
+        lines, marks = _marked(text)
+        lines = _quoted_lines(lines, marks)
+        first = next((line for line in lines if line.strip()), "")
+        if quotes.introduces(first):
+            lines.remove(first)
+        text = "\n".join(lines)
+        words = own_words(text)
+        if words or not text.strip():
+            return words
+    return ""
+
+
+def exchanges(text: str) -> list[tuple[str, str]]:
+    """(quoted, own) passages in order: what each answer written between quoted lines answers.
+
+    The quoted side is empty where own words come first.
+    """
+    lines, marks = _marked(text)
+    result: list[tuple[str, str]] = []
+    pending: list[str] = []
+    sides = zip(lines, marks, strict=True)
+    for side, group in itertools.groupby(
+        sides, key=lambda pair: pair[1] in _OUTSIDE or (None if pair[1] is Mark.BLANK else False)
+    ):
+        members = list(group)
+        if side:
+            pending.extend(quotes.unquoted(line) for line, mark in members if mark is Mark.QUOTE)
+        elif side is False:
+            own = _tidy(line if mark is Mark.OWN else None for line, mark in members)
+            if own and (pending or not result):
+                result.append((own_words("\n".join(pending)), own))
+                pending = []
+            elif own:
+                result[-1] = (result[-1][0], f"{result[-1][1]}\n\n{own}")
+    return result
+
+
+def _marked(text: str) -> tuple[list[str], list[Mark]]:
+    text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " "))
+    lines = _without_armour(text).split("\n")
+    marks = quotes.marks(lines)
+    for start, end in _regions(marks):
+        _mark_footers(lines, marks, start, end)
+    own = [mark in (Mark.OWN, Mark.BLANK) for mark in marks]
+    for number, found in enumerate(machine.mask(lines, own)):
+        if found and marks[number] is Mark.OWN:
+            marks[number] = Mark.MACHINE
+    return lines, marks
+
+
+def _quoted_lines(lines: list[str], marks: list[Mark]) -> list[str]:
+    result = []
+    for line, mark in zip(lines, marks, strict=True):
+        if mark is Mark.QUOTE:
+            result.append(quotes.unquoted(line))
+        elif mark in (Mark.FOREIGN, Mark.BLANK):
+            result.append(line)
+    return result
+
+
+def _tidy(lines: Iterable[str | None]) -> str:
+    """Own lines as text: dropped ones become one blank line, dangling rules go."""
+    kept = ["" if line is None else line.rstrip() for line in lines]
+    while kept and (not kept[-1] or _RULE.match(kept[-1])):
+        kept.pop()
+    while kept and (not kept[0] or _RULE.match(kept[0])):
+        kept.pop(0)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept))
+
+
+def _without_armour(text: str) -> str:
+    """Take the text out of OpenPGP's clear signature; drop keys and encrypted blocks."""
+    if "-----BEGIN " not in text:
+        return text
+    text = _PGP_SIGNED.sub(lambda found: re.sub(r"(?m)^- ", "", found[1]), text)
+    return _PGP_BLOCK.sub("", text)
+
+
+def _regions(marks: list[Mark]) -> list[tuple[int, int]]:
+    """Stretches of own lines between what is not: each may end in a signature."""
+    result, start = [], -1
+    for number, mark in enumerate([*marks, Mark.QUOTE]):
+        if mark in _OUTSIDE and start >= 0:
+            result.append((start, number))
+            start = -1
+        elif mark is Mark.OWN and start < 0:
+            start = number
+    return result
+
+
+def _mark_footers(lines: list[str], marks: list[Mark], start: int, end: int) -> None:
+    for number in range(start, end):
+        if _is_device_line(lines, number, start, end):
+            marks[number] = Mark.FOOTER
+    end = _cut(lines, marks, start, end, _list_footer(lines, start, end))
+    end = _cut(lines, marks, start, end, _signature(lines, start, end))
+    end = _cut(lines, marks, start, end, _disclaimer(lines, start, end))
+    end = _cut(lines, marks, start, end, _sent_from(lines, start, end))
+    _cut(lines, marks, start, end, _contact_block(lines, start, end))
+
+
+def _cut(lines: list[str], marks: list[Mark], start: int, end: int, at: int) -> int:
+    """Mark the lines from `at` on, but for postscripts; the new end of what is the sender's."""
+    keep = False
+    for number in range(at, end):
+        line = lines[number]
+        keep = bool(line.strip()) and (keep or _POSTSCRIPT.match(line) is not None)
+        if marks[number] is Mark.OWN and not keep:
+            marks[number] = Mark.FOOTER
+    return _last_written(lines, start, at)
+
+
+def _last_written(lines: list[str], start: int, end: int) -> int:
+    """`end`, moved up over blank lines and rules."""
+    while end > start and (not lines[end - 1].strip() or _RULE.match(lines[end - 1])):
+        end -= 1
+    return end
+
+
+def _list_footer(lines: list[str], start: int, end: int) -> int:
+    """Where what a mailing list or a service appends begins; `end` if nothing."""
+    for number in range(start, end):
+        if not phrases.LIST_FOOTER.match(lines[number].strip()[:300]):
+            continue
+        above = number - 1
+        while (
+            above > start
+            and number - above < 4
+            and not _is_divider(lines[above])
+            and lines[above].strip()
+        ):
+            above -= 1
+        if above >= start and _is_divider(lines[above]):
+            return above
+        if number == start or not lines[number - 1].strip() or end - number <= 4:
+            return number
+    return end
+
+
+def _is_divider(line: str) -> bool:
+    return _RULE.match(line) is not None or _DELIMITER.match(line) is not None
+
+
+def _signature(lines: list[str], start: int, end: int) -> int:
+    """Where `-- ` or `--` begins a signature; `end` if none does.
+
+    With its space the mark is a standard and believed; without, only above a few lines.
+    """
+    for number in range(start, end):
+        if not _DELIMITER.match(lines[number]):
+            continue
+        below = [line for line in lines[number + 1 : end] if line.strip()]
+        prose = sum(len(_SENTENCE.findall(line)) for line in below)
+        if lines[number] == "-- " and prose <= 12:
+            return number
+        if len(below) <= _SIGNATURE_LINES and prose <= 3:
+            return number
+    return end
+
+
+def _disclaimer(lines: list[str], start: int, end: int) -> int:
+    """Where the legal paragraphs at the end begin; `end` if there are none."""
+    result = end
+    for first, last in reversed(_paragraphs(lines, start, end)):
+        text = " ".join(lines[first:last])
+        hits = sum(1 for pattern in phrases.DISCLAIMER if pattern.search(text))
+        legal = hits >= 3 and len(text) > 80
+        if (
+            legal
+            or (hits >= 2 and result < end)
+            or all(_RULE.match(line) for line in lines[first:last])
+        ):
+            result = first if legal or result < end else result
+        else:
+            break
+    return result
+
+
+def _paragraphs(lines: list[str], start: int, end: int) -> list[tuple[int, int]]:
+    result, first = [], -1
+    for number in range(start, end + 1):
+        written = number < end and bool(lines[number].strip())
+        if written and first < 0:
+            first = number
+        elif not written and first >= 0:
+            result.append((first, number))
+            first = -1
+    return result
+
+
+def _sent_from(lines: list[str], start: int, end: int) -> int:
+    """Where "Sent from my phone" stands as the last line; `end` if it does not, or is a sentence.
+
+    "Sent from my iPhone this morning, worked fine." says something.
+    """
+    last = _last_written(lines, start, end) - 1
+    if last < start:
+        return end
+    line = lines[last].strip()
+    if len(line) > 80 or not phrases.SENT_FROM.match(line):
+        return end
+    alone = last == start or not lines[last - 1].strip() or phrases.DEVICE.search(line)
+    return last if alone and _names_a_device(line) else end
+
+
+def _is_device_line(lines: list[str], number: int, start: int, end: int) -> bool:
+    """Whether "Sent from my phone" is a paragraph of its own among others, and names a device."""
+    line = lines[number].strip()
+    if not line or len(line) > 60 or not phrases.SENT_FROM.match(line):
+        return False
+    above = number == start or not lines[number - 1].strip()
+    below = number + 1 >= end or not lines[number + 1].strip()
+    return above and below and phrases.DEVICE.search(line) is not None and _names_a_device(line)
+
+
+def _names_a_device(line: str) -> bool:
+    words = line.rstrip(" .").split()
+    ends_in_device = bool(phrases.DEVICE.search(" ".join(words[-2:])))
+    if "," in line.rstrip(",") and not re.search(r"Verizon, |AT&T|T-Mobile", line):
+        return False
+    if line.endswith("."):
+        return ends_in_device and len(words) <= 8
+    return not line.endswith(("!", "?", ":", ";")) and len(words) <= 12
+
+
+def _contact_block(lines: list[str], start: int, end: int) -> int:
+    """Where a last paragraph of phone numbers and addresses begins; `end` if there is none."""
+    end_of_text = _last_written(lines, start, end)
+    blocks = _paragraphs(lines, start, end_of_text)
+    if len(blocks) < 2:
+        return end
+    first, last = blocks[-1]
+    block = lines[first:last]
+    contacts = sum(1 for line in block if _CONTACT.search(line))
+    short = all(len(line.strip()) <= 70 for line in block)
+    sentences = sum(
+        len(_SENTENCE.findall(re.sub(r"\S+@\S+|\S+\.\w+/?\S*", "", line))) for line in block
+    )
+    if short and contacts >= 2 and sentences == 0 and contacts * 2 >= len(block):
+        return first
+    return end

@@ -1,0 +1,272 @@
+"""Mail headers as real mail has them: raw 8-bit, folded, mis-encoded. Never raises, never blocks.
+
+Own and linear in time where the standard library is recursive, or strict by turns: mail of thirty
+years has to come through. Knows nothing of bodies.
+"""
+
+import binascii
+import codecs
+import email.utils
+import quopri
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+
+from aitwin.corpus.messages import Person
+
+_FIELD = re.compile(rb"^([!-9;-~]{1,76})[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
+_FIELDS_KEPT = 2000
+_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*)\?=")
+_BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]{1,60}\?[bBqQ]\?)")
+_PARAMETER = re.compile(r";\s*([\w.*-]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^;\s]*))", re.DOTALL)
+_FOLD = re.compile(r"\r?\n[ \t]+")
+_ID = re.compile(r"<\s*([^<>\s]+)\s*>")
+_ADDRESS_TOKEN = re.compile(
+    r"\"((?:[^\"\\]|\\.)*)\"|<([^<>]*)>|\(((?:[^()\\]|\\.)*)\)|([,;:])|([^\",;:<>()]+)|(.)",
+    re.DOTALL,
+)
+_MAILBOX = re.compile(r"[^\s@<>\"(),:;]+@[^\s@<>\"(),;]+")
+_AT = re.compile(r"^\s*(\S+)\s+(?:at|\[at\]|\(at\))\s+(\S+)\s*$")
+_LOOSE = re.compile("[\ud800-\udfff\x00]")
+_ALIASES = {
+    "gb2312": "gb18030", "gbk": "gb18030", "x-gbk": "gb18030", "ks_c_5601-1987": "cp949",
+    "euc-kr": "cp949", "shift_jis": "cp932", "shift-jis": "cp932", "x-sjis": "cp932",
+    "big5": "big5hkscs", "iso-8859-1": "cp1252", "latin1": "cp1252", "latin-1": "cp1252",
+    "iso8859-1": "cp1252", "iso_8859-1": "cp1252", "iso-8859-8-i": "iso-8859-8",
+    "iso-8859-8-e": "iso-8859-8", "x-mac-roman": "mac_roman", "macintosh": "mac_roman",
+    "tis-620": "cp874", "iso-8859-11": "cp874", "x-windows-949": "cp949", "iso-8859-9": "cp1254",
+    "unicode-1-1-utf-7": "utf-7", "cp-850": "cp850", "utf8mb4": "utf-8",
+}  # fmt: skip
+"""What labels mean in practice: the superset that senders really use (as browsers do)."""
+_NOT_TEXT = frozenset(
+    {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"}
+)
+_NOT_ASCII_BASED = (
+    "iso-2022",
+    "iso2022",
+    "csiso2022",
+    "hz",
+    "utf-7",
+    "utf7",
+    "unicode",
+    "utf-16",
+    "utf16",
+    "utf-32",
+    "utf32",
+    "ucs",
+    "cp037",
+    "cp500",
+    "ibm",
+    "ebcdic",
+)
+_PLAUSIBLE = (datetime(1975, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+
+
+class Headers:
+    """The header fields of one message or part."""
+
+    def __init__(self, block: bytes) -> None:
+        self._fields: dict[str, list[bytes]] = {}
+        for count, field in enumerate(_FIELD.finditer(block)):
+            if count >= _FIELDS_KEPT:
+                break
+            self._fields.setdefault(field[1].decode("ascii").lower(), []).append(field[2])
+
+    def __len__(self) -> int:
+        """How many different fields there are."""
+        return len(self._fields)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a field called `name`."""
+        return name in self._fields
+
+    def raw(self, name: str) -> str:
+        """The first field called `name` (lower case), unfolded but not decoded; empty if none."""
+        return next(self.all(name), "")
+
+    def all(self, name: str) -> Iterator[str]:
+        """Every field called `name`, unfolded but not decoded."""
+        for value in self._fields.get(name, ()):
+            text = decode_bytes(value)
+            yield (_FOLD.sub(" ", text) if "\n" in text else text).strip()
+
+    def text(self, name: str) -> str:
+        """The first field called `name`, with RFC 2047 words decoded, on one line."""
+        return decode_words(self.raw(name))
+
+
+def end(data: bytes) -> int:
+    """Where the header block ends, its blank line included; -1 if there is no blank line."""
+    if data.startswith((b"\n", b"\r\n")):
+        return 1 if data[:1] == b"\n" else 2
+    plain = data.find(b"\n\n")
+    dos = data.find(b"\n\r\n", 0, plain if plain >= 0 else len(data))
+    if dos >= 0:
+        return dos + 3
+    return plain + 2 if plain >= 0 else -1
+
+
+def split(message: bytes) -> tuple[bytes, bytes]:
+    """Header block and body."""
+    at = end(message)
+    return (message[:at], message[at:]) if at >= 0 else (message, b"")
+
+
+def decode_bytes(data: bytes, charset: str = "") -> str:
+    """Text of `data`, whatever the label says: a wrong or unknown charset is not a reason to fail.
+
+    Bytes that are not in the labelled charset are read as UTF-8 if they are that, else as
+    windows-1252, which has (nearly) every byte.
+    """
+    name = charset.strip().strip("\"'").lower() if charset else ""
+    if data.isascii() and b"\0" not in data and not name.startswith(_NOT_ASCII_BASED):
+        return data.decode("ascii")
+    name = _ALIASES.get(name, name)
+    if name in ("", "us-ascii", "ascii", "utf-8", "cp1252") or not _is_text_codec(name):
+        order = ("cp1252", "utf-8") if name == "cp1252" and not _looks_utf8(data) else ("utf-8",)
+    else:
+        order = (name, "utf-8")
+    for codec in order:
+        try:
+            return _LOOSE.sub("\ufffd", data.decode(codec))
+        except (UnicodeError, ValueError):
+            continue
+    if name == "utf-8" and _mostly_utf8(data):
+        return _LOOSE.sub("\ufffd", data.decode("utf-8", "replace"))
+    return _LOOSE.sub("\ufffd", data.decode("cp1252", "replace"))
+
+
+def _looks_utf8(data: bytes) -> bool:
+    """Several bytes beyond ASCII that are all valid UTF-8 are hardly ever anything else."""
+    try:
+        return len(data.decode("utf-8")) < len(data)
+    except UnicodeError:
+        return False
+
+
+def _mostly_utf8(data: bytes) -> bool:
+    """A cut or damaged character among good ones: keep the good ones."""
+    text = data.decode("utf-8", "replace")
+    good = sum(character > "\x7f" for character in text)
+    return good >= 3 * text.count("\ufffd")
+
+
+def _is_text_codec(name: str) -> bool:
+    # codecs knows "hex", "zip" and "rot13" too, which no mail means as a charset.
+    try:
+        info = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return False
+    return info._is_text_encoding and info.name.replace("-", "_") not in _NOT_TEXT
+
+
+def decode_words(value: str) -> str:
+    """Decode RFC 2047 words; a word that cannot be decoded stays as it is."""
+    if "=?" not in value:
+        return " ".join(value.split())
+    pending: tuple[str, bytes] | None = None
+    out: list[str] = []
+    position = 0
+    value = _BETWEEN_WORDS.sub(r"\1", value)
+    for word in _WORD.finditer(value):
+        decoded = _word_bytes(word[2], word[3])
+        if pending and (word.start() > position or pending[0] != word[1].lower()):
+            out.append(decode_bytes(pending[1], pending[0]))
+            pending = None
+        out.append(value[position : word.start()])
+        # One character may be cut in two between words of the same charset: join bytes first.
+        pending = (word[1].lower(), (pending[1] if pending else b"") + decoded)
+        position = word.end()
+    if pending:
+        out.append(decode_bytes(pending[1], pending[0]))
+    out.append(value[position:])
+    return " ".join("".join(out).split())
+
+
+def _word_bytes(encoding: str, text: str) -> bytes:
+    raw = text.encode("utf-8", "replace")
+    if encoding in "qQ":
+        return quopri.decodestring(raw.replace(b" ", b"_"), header=True)
+    return decode_base64(raw)
+
+
+def decode_base64(data: bytes) -> bytes:
+    """Base64 with stray characters, missing padding or a cut end."""
+    clean = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
+    clean = clean[: len(clean) - (len(clean) % 4 == 1)]
+    return binascii.a2b_base64(clean + b"=" * (-len(clean) % 4))
+
+
+def parameters(value: str) -> dict[str, str]:
+    """The parameters of a Content-Type or Content-Disposition; RFC 2231 pieces are joined."""
+    found: dict[str, str] = {}
+    for name, quoted, bare in _PARAMETER.findall(value[:8192]):
+        base = name.lower().split("*")[0]
+        text = re.sub(r"\\(.)", r"\1", quoted) if quoted else bare.strip("'\"")
+        found[base] = found.get(base, "") + text if "*" in name else found.get(base) or text
+    return found
+
+
+def ids(value: str) -> list[str]:
+    """Message ids in a References, In-Reply-To or Message-ID field."""
+    return _ID.findall(value[:65536])
+
+
+@lru_cache(maxsize=4096)
+def people(value: str) -> tuple[Person, ...]:
+    """The addresses of a From, To or Cc field. Groups are flattened; names are decoded."""
+    found: list[Person] = []
+    name: list[str] = []
+    comment = address = ""
+
+    def flush() -> None:
+        nonlocal address, comment
+        words = " ".join("".join(name).split())
+        if not address:
+            at = _AT.match(words)
+            bare = _MAILBOX.search(words)
+            address = f"{at[1]}@{at[2]}" if at else bare[0] if bare else ""
+            words = "" if address else words
+        if address or words:
+            shown = decode_words(words) or decode_words(comment)
+            found.append(Person(shown.strip(" '\""), _clean_address(address)))
+        name.clear()
+        address = comment = ""
+
+    for quoted, angle, remark, separator, plain, stray in _ADDRESS_TOKEN.findall(value[:65536]):
+        if separator == ":":
+            name.clear()
+        elif separator:
+            flush()
+        elif angle:
+            address = address if "@" in address else angle
+        elif remark:
+            comment = comment or remark
+        else:
+            name.append(re.sub(r"\\(.)", r"\1", quoted) if quoted else plain or stray)
+    flush()
+    return tuple(person for person in found if person.address)
+
+
+def _clean_address(address: str) -> str:
+    address = decode_words(address).strip().strip("'\"").lower()
+    address = address.removeprefix("mailto:").rsplit(":", 1)[-1]  # <@relay:user@host> of old
+    return "".join(address.split())
+
+
+def moment(value: str) -> datetime | None:
+    """An aware time from a Date field or a separator line; None if there is none to be had."""
+    try:
+        parts = email.utils.parsedate_tz(value[:200])
+        if parts is None:
+            return None
+        offset = parts[9] or 0
+        zone = timezone(timedelta(seconds=offset)) if abs(offset) < 86400 else UTC
+        when = datetime(*parts[:6], tzinfo=zone)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None
+    try:
+        return when if _PLAUSIBLE[0] <= when <= _PLAUSIBLE[1] else None
+    except OverflowError:
+        return None

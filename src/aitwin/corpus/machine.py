@@ -1,0 +1,159 @@
+"""Lines that no person composed: patches, program output, code. Decides by form, for runs of lines.
+
+A single odd line stays: losing an own sentence is worse than keeping a line of code.
+"""
+
+import re
+
+RUN = 3
+"""Machine-like lines in a row before any is taken for machine text."""
+_HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_DIFF_START = re.compile(
+    r"^(?:diff -|diff --git |Index: \S|={20,}\s*$|--- \S+.*$|\*\*\* \S+.*$|RCS file: )"
+)
+_DIFF_HEAD = re.compile(
+    r"^(?:diff |Index: |index [0-9a-f]{4,}|={20,}|--- |\+\+\+ |new file mode|deleted file mode"
+    r"|old mode|new mode|similarity index|dissimilarity|rename |copy |Binary files|GIT binary"
+    r"|RCS file: |retrieving revision|@@ |\*\*\* |\*{10,})"
+)
+_CONTEXT_LINE = re.compile(r"^(?:[ !+-] |\*\*\* |--- |\*{10,}|\\ No newline)")
+_DIFFSTAT = re.compile(
+    r"^\s?\S.{0,120}?\|\s+(?:\d+\s?[+-]*|Bin .*)\s*$|^\s?\d+ files? changed\b"
+    r"|^\s(?:create|delete|rename) mode \d{6} "
+)
+_TRAILER = re.compile(
+    r"^\s{0,8}(?:Signed-off-by|Acked-by|Reviewed-by|Tested-by|Reported-by|Suggested-by|Cc"
+    r"|Co-developed-by|Reported-and-tested-by|Acked|Patchwork)\s?:\s.*[<@]"
+    r"|^\s{0,8}(?:Patchwork|Fixes|Link|Message-Id|Reference)\s?:\s*(?:https?://|[0-9a-f]{8,}|<)",
+    re.IGNORECASE,
+)
+_LOG = re.compile(
+    r"^\s*(?:\[\s*\d+\.\d{3,}\]|<\d>|\w{3}\s+\d{1,2}\s\d\d:\d\d:\d\d\s"
+    r"|\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d|\d\d:\d\d:\d\d[.,]\d|[-dlbcps][rwxsStT-]{9}[.+@]?\s"
+    r"|(?:Call Trace|Backtrace|Stack|Code)\s?:|\$\s?\d+\s*:\s|at [\w.$]+\([\w.]+:\d+\)"
+    r"|File \".*\", line \d+|make(?:\[\d+\])?: |\S+\.(?:[chSs]|cpp|cc|py|rs|go|java)(?::\d+)+:)"
+)
+_HEX = re.compile(r"\b(?:0x[0-9a-fA-F]{2,}|[0-9a-f]{8}|[0-9a-f]{16}|[0-9A-F]{8})\b")
+_CODE = re.compile(
+    r"[;{}\\]\s*(?:(?:/\*.*\*/|//.*|#.*)\s*)?$"
+    r"|^\s*(?:#\s?(?:include|define|if|ifdef|ifndef|else|endif|pragma)\b|/\*|\*/|//)"
+    r"|^\s*[})\]]+[;,)]*\s*$"
+    r"|^\s*[\w.>\[\]-]+\s*[-+*|&^]?=\s*\S+.*[;,]\s*$"
+    r"|^\s*(?:def|class|for|while|if|else|elif|return|import|from|static|void|int|struct|const)\b"
+    r".*[:{;]\s*$"
+    r"|^\s*</?[\w!?][^<>]*>"
+)
+_ASM = re.compile(
+    r"^(?=.*(?:[$%(]|\b[a-z]+\d))\s*(?:[0-9a-f]{4,16}:?\s+)?(?:\.?\w+:)?\s*(?:\.\w+|[a-z]{2,7}[.\w]*)"
+    r"\s+\$?[\w%$(),+\-*]+,\s*[\w%$(),+\-*]+\s*(?:[#;/].*)?$"
+)
+_PROMPT = re.compile(r"^\s*(?:\$\s+[a-z./]|[\w.-]+@[\w.-]+[:\s][^$#%]{0,60}[$#%]\s|\(gdb\)|>>> )")
+_TOKEN = re.compile(r"^\s*(?=\S*[\d_/\\=])\S{8,}\s*$")
+_PLAIN_WORD = re.compile(r"[(\"']?[^\W\d_]+(?:['’-][^\W\d_]+)*[.,;:!?)\"']*")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+def mask(lines: list[str], is_own: list[bool]) -> list[bool]:
+    """Which own lines are machine text."""
+    found = [False] * len(lines)
+    _patches(lines, is_own, found)
+    for number, line in enumerate(lines):
+        if is_own[number] and (_DIFFSTAT.match(line) or _TRAILER.match(line)):
+            found[number] = True
+    _runs(lines, is_own, found)
+    for number in range(len(lines) - 1):
+        if lines[number].rstrip() == "---" and is_own[number] and found[number + 1]:
+            found[number] = True  # git's line between the message and the patch
+    return found
+
+
+def _patches(lines: list[str], is_own: list[bool], found: list[bool]) -> None:
+    number = 0
+    while number < len(lines):
+        end = _patch_end(lines, number) if is_own[number] else number
+        for inside in range(number, end):
+            found[inside] = True
+        number = max(end, number + 1)
+
+
+def _patch_end(lines: list[str], start: int) -> int:
+    """Where the patch that begins at `start` ends; `start` if none does."""
+    if not (_DIFF_START.match(lines[start]) or _HUNK.match(lines[start])):
+        return start
+    number, seen_body = start, False
+    while number < len(lines):
+        line = lines[number]
+        hunk = _HUNK.match(line)
+        if hunk is not None:
+            number = _hunk_end(lines, number + 1, int(hunk[1] or 1), int(hunk[2] or 1))
+            seen_body = True
+        elif line.startswith("***************"):
+            number = _context_end(lines, number)
+            seen_body = True
+        elif _DIFF_HEAD.match(line) and number - start < 100_000:
+            number += 1
+        else:
+            break
+    return number if seen_body else start
+
+
+def _hunk_end(lines: list[str], number: int, old: int, new: int) -> int:
+    """After as many lines as the hunk's own counts say, while they look like its lines."""
+    while number < len(lines) and (old > 0 or new > 0):
+        sign = lines[number][:1]
+        if sign == "+":
+            new -= 1
+        elif sign == "-":
+            old -= 1
+        elif sign in ("", " ", "\t"):
+            old, new = old - 1, new - 1
+        elif sign != "\\":
+            return number
+        number += 1
+    return number
+
+
+def _context_end(lines: list[str], number: int) -> int:
+    while number < len(lines) and (_CONTEXT_LINE.match(lines[number]) or not lines[number].strip()):
+        number += 1
+    return number
+
+
+def _runs(lines: list[str], is_own: list[bool], found: list[bool]) -> None:
+    run: list[int] = []
+    between: list[int] = []
+    for number in range(len(lines) + 1):
+        inside = number < len(lines) and is_own[number] and not found[number]
+        if inside and not lines[number].strip():
+            continue
+        if inside and looks_machine(lines[number]):
+            run += [*between, number] if run else [number]
+            between = []
+            continue
+        if inside and (_TOKEN.match(lines[number]) or _CODE.search(lines[number][:400])):
+            between.append(number)  # `return err;`, or the end of a wrapped line: as what follows
+            continue
+        if len(run) >= RUN:
+            for member in run:
+                found[member] = True
+        run, between = [], []
+
+
+def looks_machine(line: str) -> bool:
+    """Whether a line alone looks more like a machine's than a person's."""
+    line = line[:400]
+    if _LOG.match(line) or len(_HEX.findall(line)) >= 2 or _PROMPT.match(line) or _ASM.match(line):
+        return True
+    if _CODE.search(line):
+        # "I would rather not; it is late;" is a sentence all the same.
+        return not _is_prose(line)
+    indented = line.startswith(("    ", "\t"))
+    letters = sum(map(len, _WORD.findall(line)))
+    return indented and letters < 0.5 * len(line.strip()) and len(line.strip()) > 3
+
+
+def _is_prose(line: str) -> bool:
+    """Mostly plain words; in a short line all of them: "apples;" may be an item of a list."""
+    words = line.split()
+    plain = sum(1 for word in words if _PLAIN_WORD.fullmatch(word))
+    return plain >= 0.75 * len(words) if len(words) >= 5 else plain == len(words)

@@ -1,0 +1,327 @@
+"""Which lines of a mail are somebody else's: quotes, attribution lines, header blocks, forwards.
+
+Only marks each line; what is left out of the rest (signatures, patches ...) is for clean to say.
+"""
+
+import re
+from enum import Enum
+
+from aitwin.corpus import phrases
+
+
+class Mark(Enum):
+    """What a line is."""
+
+    OWN = "own"
+    BLANK = "blank"
+    QUOTE = "quote"
+    """With a quote mark in front."""
+    INTRODUCTION = "introduction"
+    """Attribution lines, header blocks, dividers: written by a mail program."""
+    FOREIGN = "foreign"
+    """Somebody else's without a quote mark: below an Outlook block, in a forward."""
+    MACHINE = "machine"
+    """Patches, logs and code."""
+    FOOTER = "footer"
+    """Signatures, list footers, disclaimers."""
+
+
+_QUOTE = re.compile(r"^\s{0,4}>(?![:;=]-?[()DPp](?:\s|$))")
+_INITIALS = re.compile(r"^\s{0,6}([A-Za-z][\w.-]{0,11})(?:>+|\|)(?:\s|$)")
+_BAR = re.compile(r"^\s{0,2}(?:\|>|[|:%]\s?>|\|\s)")
+_FORWARD_END = re.compile(
+    r"^\s*-{2,}\s*End (?:of )?(?:included|forwarded|original) (?:message|mail)\b", re.IGNORECASE
+)
+_ANY_HEADER = re.compile(r"^[A-Z][A-Za-z-]{1,30}:(?:\s|$)")
+_OPEN_ANGLE = re.compile(r"^[^>]*<[^<>]*$")
+_CLOSED_ANGLE = re.compile(r"^>[^<>]{0,40}[:：]\s*$")
+_LINE_LIMIT = 400
+_RULE = re.compile(r"^\s*[>\s]*(?:[-_=*~]\s?){8,}\s*$")
+_DATE = re.compile(
+    r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
+    r"|\b\d{1,2}(?:\.|er|st|nd|rd|th|º|-)?\s*(?:de |of )?-?"
+    r"[^\W\d_]{3,}\.?,?-?\s*(?:de |del )?(?:19|20)?\d\d\b"
+    r"|\b[^\W\d_]{3,}\.?\s+\d{1,2}(?:st|nd|rd|th)?,?\s+(?:at\s+)?(?:19|20)\d\d\b"
+    r"|\d{4}\s?[年년]|\b\d{1,2}월"
+)
+_TIME = re.compile(r"\b\d{1,2}(?::|\.|h|\s?Uhr)\d{2}|\b\d{1,2}\s?[AaPp]\.?[Mm]\b|[上下]午|오[전후]")
+_ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+|<[^<>\s]*@?[^<>\s]*>|\[mailto:")
+_ENDS_WROTE = re.compile(
+    rf"(?:\b|(?<=[\s>\"'，、]))(?:{phrases.WROTE})(?![\w-])(?P<who>.{{0,120}}?)\s?[:：]\s*$",
+    re.IGNORECASE,
+)
+_WROTE_BEFORE_NAME = re.compile(rf"\b(?:{phrases.WROTE})\b", re.IGNORECASE)
+_ZOHO = re.compile(r"^\s*-{2,}\s*On\b.{5,300}\bwrote\s*-{2,}\s*$", re.IGNORECASE)
+_QUOTING = re.compile(
+    r"^\s*(?:Quoting|Zitat von|Quoth|Citando a?|Citat|Citerar|Citando|Thus spake"
+    r"|Thus spoke|According to)\b.{1,200}:\s*$",
+    re.IGNORECASE,
+)
+_ENDS_COLON = re.compile(r"[:：]\s*$")
+_SENTENCE_END = re.compile(r"[.!?…:;][\"')\]]*\s*$")
+_YOU = re.compile(r"\b(?:you|vous|du|Sie|tú|usted|tu|você|u|je)\b")
+
+
+def marks(lines: list[str]) -> list[Mark]:
+    """What each line is, as far as quoting goes: OWN, BLANK, QUOTE, INTRODUCTION or FOREIGN."""
+    found = [Mark.OWN if line.strip() else Mark.BLANK for line in lines]
+    _mark_quotes(lines, found)
+    _mark_forwards(lines, found)
+    _mark_attributions(lines, found)
+    _mark_prefixes(lines, found)
+    _mark_wrapped(lines, found)
+    return found
+
+
+def unquoted(line: str) -> str:
+    """The line without its first quote mark."""
+    return re.sub(r"^\s{0,6}(?:[A-Za-z][\w.-]{0,11}(?:>|\|)|[|:%]?\s?>|\|)\s?", "", line, count=1)
+
+
+def introduces(line: str) -> bool:
+    """Whether the line would introduce a quote below it: "Bob <bob@example.com> wrote:"."""
+    return _ENDS_COLON.search(line[:_LINE_LIMIT]) is not None and _is_introduction(
+        line[:_LINE_LIMIT], quote_follows=True
+    )
+
+
+def _mark_quotes(lines: list[str], found: list[Mark]) -> None:
+    for number, line in enumerate(lines):
+        if found[number] is Mark.OWN and _QUOTE.match(line):
+            # "Bob <bob@example.com" / ">:" is one address, cut in two.
+            cut = number > 0 and _OPEN_ANGLE.search(lines[number - 1]) and _CLOSED_ANGLE.match(line)
+            found[number] = Mark.OWN if cut else Mark.QUOTE
+
+
+def next_written(found: list[Mark], number: int) -> int:
+    """The next line from `number` on that is not blank; the length if there is none."""
+    while number < len(found) and found[number] is Mark.BLANK:
+        number += 1
+    return number
+
+
+def _mark_forwards(lines: list[str], found: list[Mark]) -> None:
+    """Header blocks and dividers, and the unmarked mail below them."""
+    number = 0
+    while number < len(lines):
+        if found[number] is not Mark.OWN:
+            number += 1
+            continue
+        end = _introduction_end(lines, found, number)
+        if end == number:
+            number += 1
+            continue
+        start = _with_rules_above(lines, found, number)
+        found[start:end] = [
+            Mark.INTRODUCTION if lines[n].strip() else Mark.BLANK for n in range(start, end)
+        ]
+        after = next_written(found, end)
+        if after < len(found) and found[after] is not Mark.QUOTE:
+            number = _mark_rest_foreign(lines, found, after)
+        else:
+            number = end
+
+
+def _mark_rest_foreign(lines: list[str], found: list[Mark], start: int) -> int:
+    """Everything below is somebody else's, unless a forward says where it ends. Returns that."""
+    for number in range(start, len(found)):
+        if _FORWARD_END.match(lines[number]):
+            found[number] = Mark.INTRODUCTION
+            return number + 1
+        if found[number] is not Mark.BLANK:
+            found[number] = Mark.FOREIGN
+    return len(found)
+
+
+def _with_rules_above(lines: list[str], found: list[Mark], number: int) -> int:
+    above = number - 1
+    while above >= 0 and found[above] is Mark.BLANK:
+        above -= 1
+    return (
+        above if above >= 0 and found[above] is Mark.OWN and _RULE.match(lines[above]) else number
+    )
+
+
+def _introduction_end(lines: list[str], found: list[Mark], number: int) -> int:
+    """Where the divider or header block that begins at `number` ends; `number` if there is none."""
+    line = lines[number][:_LINE_LIMIT]
+    if phrases.ORIGINAL.match(line) or phrases.FORWARDED.match(line):
+        after = next_written(found, number + 1)
+        block = _header_block_end(lines, after, needed=2) if after < len(lines) else after
+        return max(block, number + 1) if block > after else number + 1
+    if ":" not in line and "：" not in line:
+        return number
+    return _header_block_end(lines, number, needed=3)
+
+
+def _header_block_end(lines: list[str], start: int, *, needed: int) -> int:
+    """Where the block of `From: Sent: To: Subject:` lines at `start` ends; `start` if it is none.
+
+    Needs who, and when or about what, and `needed` different labels in all: people do write
+    single lines such as "To: do" or "From: the office".
+    """
+    labels: set[str] = set()
+    number, end, blanks = start, start, 0
+    while number < len(lines) and number - start < 24:
+        line = lines[number].strip("\u200b\u200e\u200f ")
+        header = phrases.HEADER_LINE.match(line[:_LINE_LIMIT])
+        if header is not None:
+            labels.add(_label(header))
+            end, blanks = number + 1, 0
+        elif labels and not blanks and _ANY_HEADER.match(line):
+            end = number + 1
+        elif not line:
+            blanks += 1
+            if blanks > 1 or _complete(labels, needed):
+                break
+        elif blanks or number - end >= 3 or number == start:
+            break  # up to three lines of folded recipients
+        number += 1
+    if not _complete(labels, needed):
+        return start
+    return end
+
+
+def _label(header: re.Match[str]) -> str:
+    return next(name for name, value in header.groupdict().items() if value and name != "value")
+
+
+def _complete(labels: set[str], needed: int) -> bool:
+    return "from" in labels and bool(labels & {"sent", "subject"}) and len(labels) >= needed
+
+
+def _mark_attributions(lines: list[str], found: list[Mark]) -> None:
+    number = 0
+    while number < len(lines):
+        size = _attribution_size(lines, found, number) if found[number] is Mark.OWN else 0
+        if not size:
+            number += 1
+            continue
+        found[number : number + size] = [Mark.INTRODUCTION] * size
+        after = next_written(found, number + size)
+        if _unmarked_quote_follows(lines, found, number, after):
+            _mark_rest_foreign(lines, found, after)
+            return
+        number += size
+
+
+def _unmarked_quote_follows(lines: list[str], found: list[Mark], start: int, after: int) -> bool:
+    """Whether what follows an attribution without quote marks is the quote.
+
+    Under own words it is: somebody answered on top. With nothing above, or a greeting, it is the
+    answer: people who answer below often delete all of the quote (116 of 1,400 replies of one).
+    """
+    if after >= len(found) or Mark.QUOTE in found[after:] or found[after] is Mark.INTRODUCTION:
+        return False
+    above = [line for line, mark in zip(lines[:start], found, strict=False) if mark is Mark.OWN]
+    return any(not line.rstrip().endswith((",", "，", ":")) for line in above)
+
+
+def _attribution_size(lines: list[str], found: list[Mark], number: int) -> int:
+    """How many lines from `number` on are one attribution ("On ... wrote:"): up to three, or 0."""
+    for size in (1, 2, 3):
+        end = number + size
+        if end > len(lines) or found[end - 1] is not Mark.OWN:
+            return 0
+        joined = " ".join(line.strip() for line in lines[number:end])
+        if len(joined) > _LINE_LIMIT:
+            return 0
+        if not (_ENDS_COLON.search(joined) or _ZOHO.match(joined)):
+            continue
+        after = next_written(found, end)
+        quote_follows = after < len(found) and found[after] is Mark.QUOTE
+        if size == 1 and _is_introduction(
+            joined, quote_follows=quote_follows, ends=after == len(found)
+        ):
+            return 1
+        if (
+            size > 1
+            and _begins_dated(lines[number])
+            and _is_introduction(joined, quote_follows=quote_follows)
+        ):
+            later = any(_begins_dated(line) for line in lines[number + 1 : end - 1])
+            return 0 if later else size
+        if (
+            size > 1
+            and quote_follows
+            and _ADDRESS.search(joined)
+            and _names_only(lines[number:end])
+        ):
+            return size
+        return 0
+    return 0
+
+
+def _begins_dated(line: str) -> bool:
+    """Whether a date stands where attributions have it: near the start, no prose before."""
+    date = _DATE.search(line)
+    return (
+        date is not None
+        and date.start() < 42
+        and not re.search(r"[.!?]\s", line[: date.start()][:-4])
+    )
+
+
+def _names_only(lines: list[str]) -> bool:
+    """Two lines such as `"Maciej W. Rozycki" <macro@` / `linux-mips.org> writes:`."""
+    return len(lines) == 2 and "<" in lines[0] and _ENDS_WROTE.search(lines[1]) is not None
+
+
+def _is_introduction(line: str, *, quote_follows: bool, ends: bool = False) -> bool:
+    """Whether a line introduces a quote.
+
+    With a quote below, a verb of writing, an address, or date and time are enough. Without, it
+    needs the verb and the date, as people say "he wrote:" too.
+    """
+    if _ZOHO.match(line):
+        return True
+    dated = _DATE.search(line) is not None
+    timed = dated and _TIME.search(line) is not None
+    addressed = _ADDRESS.search(line) is not None
+    wrote = _ENDS_WROTE.search(line) is not None
+    if quote_follows:
+        return wrote or timed or addressed or dated or _QUOTING.match(line) is not None
+    if wrote:
+        return dated and (timed or addressed or ends or _YOU.search(line) is not None)
+    return timed and addressed
+
+
+def _mark_prefixes(lines: list[str], found: list[Mark]) -> None:
+    """`Ralf> text`, `| text`: a mark only where it repeats, or an introduction stands above."""
+    previous = ""
+    introduced = False
+    for number, line in enumerate(lines):
+        if found[number] is not Mark.OWN:
+            introduced = found[number] is Mark.INTRODUCTION or (
+                introduced and found[number] is Mark.BLANK
+            )
+            previous = previous if found[number] is Mark.BLANK else ""
+            continue
+        prefix = _prefix(line)
+        following = _prefix(lines[number + 1]) if number + 1 < len(lines) else ""
+        if prefix and (introduced or prefix in (previous, following)):
+            found[number] = Mark.QUOTE
+        previous = prefix if found[number] is Mark.QUOTE else ""
+        introduced = introduced and found[number] is Mark.QUOTE
+
+
+def _prefix(line: str) -> str:
+    initials = _INITIALS.match(line)
+    if initials:
+        return initials[1]
+    bar = _BAR.match(line)
+    return "|" if bar and line.count("|") == 1 else ""
+
+
+def _mark_wrapped(lines: list[str], found: list[Mark]) -> None:
+    """Ends of quoted lines that a mail program wrapped without a mark.
+
+    Only where a long quoted line stops in mid-sentence and another quoted line follows at once.
+    """
+    for number in range(1, len(lines) - 1):
+        if not (found[number] is Mark.OWN and found[number - 1] is found[number + 1] is Mark.QUOTE):
+            continue
+        above, line = lines[number - 1].rstrip(), lines[number].strip()
+        broken = len(above) >= 74 and not _SENTENCE_END.search(above)
+        if broken and len(line) < 60 and line[:1].islower():
+            found[number] = Mark.QUOTE

@@ -1,0 +1,28 @@
+"""What an import leaves out: reasons, counts and places. Never a word of a message."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+PLACES_KEPT = 100
+"""Places remembered per reason: enough to look them up, too few to fill the memory."""
+
+
+@dataclass
+class Skipped:
+    """Counts what a reader passes over, and remembers where the first of each kind are."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    places: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    """Locators such as `all.mbox@10240` (file and byte) by reason: the first `PLACES_KEPT`."""
+
+    def add(self, reason: str, where: str) -> None:
+        """Count one thing that was passed over at `where`."""
+        self.counts[reason] += 1
+        places = self.places.setdefault(reason, [])
+        if len(places) < PLACES_KEPT:
+            places.append(where)
+
+    @property
+    def total(self) -> int:
+        """How many things were passed over, for any reason."""
+        return self.counts.total()

@@ -1,0 +1,120 @@
+"""The formats that can be read, and which of them each file is.
+
+A file's content decides, never its name, and exactly one reader must claim it. Nothing is passed
+over in silence: every file that is not read is listed with a reason.
+"""
+
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from aitwin.corpus import mail, whatsapp
+from aitwin.corpus.messages import Message
+from aitwin.corpus.report import Skipped
+from aitwin.corpus.whatsapp_headers import DateOrder
+from aitwin.errors import TwinError
+
+PEEK = 4096  # bytes: enough to tell text from anything else
+
+
+class Reader(Protocol):
+    """What a module must have to be a source."""
+
+    def recognises(self, path: Path) -> bool:
+        """Whether the file is of this format, by its content."""
+
+    def read(self, path: Path, skipped: Skipped) -> Iterator[Message]:
+        """Its messages; what cannot become one is counted in `skipped`."""
+
+
+SOURCES: dict[str, Reader] = {"mail": mail, "whatsapp": whatsapp}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that was given, or met in a folder."""
+
+    path: Path
+    format: str = ""
+    """The name of its reader in SOURCES; empty when nobody reads it."""
+    reason: str = ""
+    """Why it is not read; empty when it is."""
+    named: bool = True
+    """Whether the owner named this very file: then not reading it is an error, not a remark."""
+
+    def read(self, skipped: Skipped, date_order: DateOrder | None = None) -> Iterator[Message]:
+        """The messages of a file that has a reader."""
+        if self.format == "whatsapp":
+            return whatsapp.read(self.path, skipped, date_order)
+        return SOURCES[self.format].read(self.path, skipped)
+
+    def refusal(self) -> TwinError:
+        """What to tell the owner who named a file that cannot be read."""
+        return TwinError(
+            f"{self.path} was not imported: {self.reason}; "
+            "give a mailbox (.mbox, .eml, .emlx) or a WhatsApp export (.txt, .zip)"
+        )
+
+
+def find(paths: Iterable[Path]) -> list[Found]:
+    """Every file under `paths` with its reader, or with the reason why it has none.
+
+    Raises TwinError when a path does not exist, or when two readers claim one file.
+    """
+    found: dict[Path, Found] = {}
+    for path in paths:
+        if not path.exists():
+            raise TwinError(f"{path} does not exist; check the spelling of the path")
+        if not path.is_dir():
+            found[path.resolve()] = detect(path)
+            continue
+        for file in _walk(path):
+            found.setdefault(file.resolve(), detect(file, inside=path))
+    return list(found.values())
+
+
+def detect(path: Path, inside: Path | None = None) -> Found:
+    """Which reader a file belongs to; `inside` is the folder that was given instead of it."""
+    named = inside is None
+    if inside is not None and _hidden(path.relative_to(inside)):
+        return Found(path, reason="hidden file", named=False)
+    try:
+        if path.stat().st_size == 0:
+            return Found(path, reason="the file is empty", named=named)
+        claims = [name for name, reader in SOURCES.items() if reader.recognises(path)]
+        if len(claims) == 1:
+            return Found(path, format=claims[0], named=named)
+        if not claims:
+            return Found(path, reason=_what(path), named=named)
+    except PermissionError:
+        return Found(path, reason="no permission to read it", named=named)
+    raise TwinError(
+        f"{path} looks like {' and like '.join(claims)}; "
+        "please report this, and leave the file out for now"
+    )
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """The files below a folder, always in the same order."""
+    yield from sorted(path for path in folder.rglob("*") if not path.is_dir())
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _what(path: Path) -> str:
+    """What an unrecognised file is, in words that help."""
+    if not path.is_file():
+        return "not a file"
+    with path.open("rb") as file:
+        start = file.read(PEEK)
+    if zipfile.is_zipfile(path):
+        return "a zip without a WhatsApp chat in it"
+    if any(part.casefold() == "attachments" for part in path.parent.parts[-4:]):
+        return "an attachment"
+    if b"\0" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "a binary file, no mailbox or chat"
+    return "text, but no mailbox (mbox, eml, emlx) and no WhatsApp chat"

@@ -1,0 +1,106 @@
+"""The text of a WhatsApp message: what a person wrote, and what the app put there itself.
+
+By structure first (marks, brackets, file names), by the lists of `phrases_chat` where structure
+cannot tell. Knows single texts: no files, no senders.
+"""
+
+import re
+
+from aitwin.corpus import phrases_chat as phrases
+from aitwin.corpus.whatsapp_headers import MARKS
+
+_MARK = re.compile(f"[{MARKS}]+")
+# A marked beginning is the app's own on iOS: held for every such line in 16 locales.
+GENERATED_STARTS = ("\u200e", "\u200f")
+_ODD = re.compile(rf"[{MARKS}<(]|:\n|\.(?:com|google)")
+_OMITTED = re.compile(r"<[^\W\d_][^<>\n\d/=]{4,60}>")
+_ATTACHED = re.compile(
+    r"(?P<stem>[^\n]*?)\.(?P<kind>\w{0,5}) (?:\((?P<phrase>[^()\n]{3,40})\)|<(?P<angled>[^<>\n]+)>)"
+)
+_FILE = re.compile(r"\.\w{2,5}\b|\d{4}")
+_SPACES = " \t\n\u00a0\u200e\u200f"
+_PHONE_FILE = re.compile(r"[A-Z]{3}-\d{8}-WA\d{4}")
+_POLL = re.compile(r"[^\n:]{2,20}:\n[^\n]+(?:\n[^\n:]{2,24}: [^\n]*\(\d+ [^\n()]+\))+")
+_LOCATION = re.compile(
+    r"(?:[^\n]*\n){0,3}[^\n]*:\s?https://(?:maps\.google\.com/\?q=-?[\d.]+,-?[\d.]+"
+    r"|foursquare\.com/v/\S+)"
+)
+
+
+def written(raw: str, frame: str) -> tuple[str, str]:
+    """The text that a person wrote; or the app's own, and why nobody wrote it."""
+    if kind := _generated(raw):
+        return _text(raw), kind
+    if not _ODD.search(raw):
+        return raw.strip(), ""
+    if kind := _generated(_text(raw)):
+        return _text(raw), kind
+    raw = _without_edited(raw)
+    if _POLL.fullmatch(_text(raw)):
+        return _text(raw), "poll"
+    if _LOCATION.fullmatch(_text(raw)):
+        return _text(raw), "location"
+    first, _, others = raw.partition("\n")
+    caption = _text(others)
+    if frame == "[" and raw.startswith(GENERATED_STARTS):
+        if caption and not first.endswith(":"):
+            return caption, ""
+        is_media = "<" in first or _text(first).lower() in phrases.OMITTED
+        return _text(raw), "media" if is_media else "system"
+    if kind := _media(_text(first), caption):
+        return (_text(raw), kind) if kind != "caption" else (caption, "")
+    return _ios_media(raw)
+
+
+def _generated(text: str) -> str:
+    """What a whole text is that stands in the list of the app's own; "" when it does not."""
+    if len(text) >= 64 or text == ".":
+        return ""
+    return phrases.GENERATED.get(text.strip().removesuffix(".").lower(), "")
+
+
+def _text(raw: str) -> str:
+    return _MARK.sub("", raw).strip()
+
+
+def _angled_end(raw: str) -> tuple[str, str]:
+    """What stands before a closing `<…>`, and what is inside; all and "" when there is none."""
+    text = raw.rstrip(_SPACES)
+    before, bracket, inside = text[:-1].rpartition("<")
+    if not bracket or not text.endswith(">") or "\n" in inside or ">" in inside:
+        return raw, ""
+    return before, inside.strip()
+
+
+def _without_edited(raw: str) -> str:
+    """Take off ` <This message was edited>`."""
+    before, inside = _angled_end(raw)
+    return before if inside.strip(".").lower() in phrases.EDITED else raw
+
+
+def _media(first: str, caption: str) -> str:
+    """Android's attachment lines: what they are, "caption" when words of a person follow."""
+    if _OMITTED.fullmatch(first):
+        return "caption" if caption else "media"
+    found = _ATTACHED.fullmatch(first)
+    if not found:
+        return ""
+    if found["kind"] == "vcf":
+        return "contact"
+    phrase = (found["phrase"] or found["angled"]).lower()
+    known = phrase in phrases.ATTACHED or phrase == "attached"
+    if not (known or _PHONE_FILE.fullmatch(found["stem"])):
+        return ""
+    # Under a document Android repeats its name.
+    return "caption" if caption not in ("", found["stem"]) else "media"
+
+
+def _ios_media(raw: str) -> tuple[str, str]:
+    """IOS puts a marked `<attached: F>` or `image omitted` behind a caption or a file's name."""
+    text, inside = _angled_end(raw)
+    if not (text.endswith(GENERATED_STARTS) and _FILE.search(inside)):
+        text, _, last = raw.rpartition("\u200e")
+        if last.strip(" .").lower() not in phrases.OMITTED:
+            return _text(raw), ""
+    no_words = "•" in text.rpartition("\n")[2] or not _text(text)
+    return (_text(raw), "media") if no_words else (_text(text), "")

@@ -1,0 +1,172 @@
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aitwin.corpus import pairs
+from aitwin.corpus.messages import Message, Owner, Person, Thread, threads
+
+START = datetime(2024, 1, 1, 9, tzinfo=UTC)
+ME = Owner("Thota", frozenset({"t@x.example"}), frozenset({"Thota", "+44 7700 900123"}))
+ANA = Person("Ana Lopez", "ana@y.example")
+SELF = Person("Thota", "t@x.example")
+WROTE = "On Mon, 1 Jan 2024 at 09:00, Ana Lopez <ana@y.example> wrote:"
+
+
+def mail(id, sender, text, hour=0, **more):
+    return Message(id, "mail", sender, START + timedelta(hours=hour), text, **more)
+
+
+def said(*lines, gap=1):
+    """A chat of (name, text) or (name, text, minutes since the line before)."""
+    moment, result = START, []
+    for number, (name, text, *minutes) in enumerate(lines):
+        moment += timedelta(minutes=minutes[0] if minutes else gap)
+        result.append(Message(f"c{number}", "chat", Person(name), moment, text, conversation="Ana"))
+    return result
+
+
+def made(*messages):
+    dropped = Counter()
+    found = [p for t in threads(messages) for p in pairs.from_thread(t, ME, dropped)]
+    return found, +dropped
+
+
+def test_a_reply_has_the_parents_own_words():
+    """C4: the user's part is the mail that is answered, the assistant's the owner's words alone."""
+    asked = mail("a", ANA, "Is it dry?\n\n-- \nAna Lopez\nSales", subject="Boat")
+    answer = f"{WROTE}\n> Is it dry?\n\nNo. Bring a bucket."
+    reply = mail("b", SELF, answer, 1, subject="Re: Boat", references=("a",))
+    [pair], dropped = made(asked, reply)
+    assert pair.instruction == 'Reply to this mail from Ana Lopez about "Boat".'
+    assert (pair.incoming, pair.reply) == ("Is it dry?", "No. Bring a bucket.")
+    assert pair.task.incoming == pair.incoming
+    assert not dropped
+    assert "bucket" not in repr(pair)
+
+
+def test_a_missing_parent_is_read_from_the_quote():
+    text = f"No. Bring a bucket.\n\n{WROTE}\n> Is it dry?\n"
+    [pair], _ = made(
+        mail("b", SELF, text, subject="Re: Boat", references=("lost",), recipients=(ANA,))
+    )
+    assert pair.instruction == 'Reply to this mail from Ana Lopez about "Boat".'
+    assert (pair.incoming, pair.reply) == ("Is it dry?", "No. Bring a bucket.")
+
+
+def test_a_first_mail_is_asked_for_and_a_follow_up_too():
+    first = mail("a", SELF, "The boat leaks. Who has a pump?", subject="Boat", recipients=(ANA,))
+    again = mail(
+        "b", SELF, "Found one.", 5, subject="Re: Boat", references=("a",), recipients=(ANA,)
+    )
+    (one, two), _ = made(first, again)
+    assert (one.instruction, one.incoming) == ('Write a mail to Ana Lopez about "Boat".', "")
+    assert two.instruction == 'Follow up on this mail of yours about "Boat".'
+    assert two.incoming == "The boat leaks. Who has a pump?"
+
+
+def test_what_gives_no_pair_is_counted_with_its_reason():
+    found, dropped = made(
+        mail("a", SELF, "Busy.", subject="Re: Boat"),
+        mail("b", SELF, "Away until Monday.", automatic="auto-reply"),
+        mail("c", SELF, "FYI", subject="Fwd: Boat"),
+        mail("d", SELF, "-- \nThota", subject="Cat"),
+        mail("e", ANA, "", subject="Dog"),
+        mail("f", SELF, "Good dog.", 1, subject="Re: Dog", references=("e",)),
+    )
+    assert not found
+    assert dropped == {
+        "the mail it answers is missing": 1,
+        "automatic: auto-reply": 1,
+        "forwarded mail": 1,
+        "no words of the owner's own": 1,
+        "the mail it answers has no words": 1,
+    }
+
+
+def test_a_chat_turn_answers_the_turns_before_it():
+    (one, two), dropped = made(
+        *said(
+            ("Ana", "new phone"), ("Ana", "testing"),
+            ("Thota", "Clearly."), ("Thota", "I'm next door."),
+            ("Ana", "dry?"), ("+44 7700 900123", "No."),
+        )
+    )  # fmt: skip
+    assert one.instruction == "Reply in this chat with Ana."
+    assert one.incoming == "Ana: new phone\ntesting"
+    assert one.reply == "Clearly.\nI'm next door."
+    assert two.incoming == "Ana: new phone\ntesting\nThota: Clearly.\nI'm next door.\nAna: dry?"
+    assert dropped == {"joined to the message before": 1}
+
+
+def test_a_chat_reply_needs_context_and_media_say_nothing():
+    chat = said(("Thota", "Morning."), ("Ana", "hi"), ("Thota", "x"))
+    chat[2] = Message(
+        "m", "chat", chat[2].sender, chat[2].sent_at, "", conversation="Ana", automatic="media"
+    )
+    found, dropped = made(*chat)
+    assert not found
+    assert dropped == {"begins a chat: nothing to answer": 1, "automatic: media": 1}
+
+
+def test_a_group_is_named_by_those_who_are_answered():
+    [pair], _ = made(*said(("Bo", "1"), ("Ana", "2"), ("Cy", "3"), ("Di", "4"), ("Thota", "5")))
+    assert pair.instruction == "Reply in this chat with Ana, Bo and 2 others."
+
+
+def test_a_session_ends_at_a_pause_that_is_long_for_this_chat():
+    quick = said(*[("Ana", "x"), ("Thota", "y")] * 5, ("Ana", "later", 90), ("Thota", "z"))
+    slow = said(
+        *[("Ana", "x", 30), ("Thota", "y", 30)] * 5, ("Ana", "later", 90), ("Thota", "z", 30)
+    )
+    assert pairs.session_gap(quick) == pairs.SHORTEST_SESSION_GAP
+    assert len(list(pairs.sessions(quick))) == 2
+    assert len(list(pairs.sessions(slow))) == 1
+    assert pairs.session_gap(said(("Ana", "x"), ("Thota", "y", 9999))) == pairs.LONGEST_SESSION_GAP
+
+
+def test_a_long_parent_is_cut_to_its_newest_whole_paragraphs():
+    paragraphs = [f"{number} " + "word " * 60 for number in range(9)]
+    asked = mail("a", ANA, "\n\n".join(paragraphs))
+    [pair], _ = made(asked, mail("b", SELF, "No.", 1, references=("a",)))
+    assert len(pair.incoming) <= pairs.INCOMING_CHARACTERS + len(pairs.CUT) + 2
+    assert pair.incoming.startswith(f"{pairs.CUT}\n\n5 word")
+    assert pair.incoming.endswith(paragraphs[-1].strip())
+
+
+def test_one_endless_paragraph_keeps_its_end():
+    asked = mail("a", ANA, "start " + "word " * 999 + "end?")
+    [pair], _ = made(asked, mail("b", SELF, "No.", 1, references=("a",)))
+    assert pair.incoming.startswith(f"{pairs.CUT}\n\nword")
+    assert pair.incoming.endswith("end?")
+
+
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from(["Ana", "Bo", "Thota", "+44 7700 900123"]),
+        st.sampled_from(["hm", "", "yes", "two\nlines"]),
+        st.integers(0, 900),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@given(LINES)
+def test_every_message_of_the_owner_is_in_a_pair_or_has_a_reason(lines):
+    chat = said(*lines)
+    found, dropped = made(*chat)
+    assert len(found) + dropped.total() == sum(map(ME.wrote, chat))
+    assert [m for s in pairs.sessions(chat) for m in s] == chat
+    for pair in found:
+        assert pair.incoming
+    for one, other in pairwise(found):
+        assert one.id != other.id
+
+
+def test_ids_are_the_same_after_every_import():
+    chat = said(("Ana", "x"), ("Thota", "y"))
+    assert made(*chat)[0][0].id == made(*said(("Ana", "x"), ("Thota", "y")))[0][0].id
+    assert isinstance(threads(chat)[0], Thread)

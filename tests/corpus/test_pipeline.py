@@ -1,0 +1,152 @@
+import json
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from aitwin.corpus import curate, dataset, messages, pairs, pipeline
+from aitwin.corpus.curate import Choice
+from aitwin.corpus.messages import Message, Owner, Person, threads
+from aitwin.corpus.report import Skipped
+from aitwin.corpus.store import Store
+from aitwin.errors import TwinError
+from aitwin.prompt import Persona
+
+ME = Owner("Thota", frozenset({"t@x.example"}), frozenset({"Thota"}))
+CANARY = "zucchini-canary-4471@secret.example"
+
+
+@pytest.fixture(scope="module")
+def baechle(shared, tmp_path_factory):
+    """The real mailbox, imported: (store, owner, truth by Message-ID)."""
+    folder = shared / "corpora" / "baechle-mips"
+    truth = {}
+    for line in (folder / "truth.jsonl").read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        truth[record["mid"].strip("<>")] = record
+    address = re.compile(r"[^<>\s]+@[^<>\s]+")
+    senders = [record["frm"] for record in truth.values() if record["owner"]]
+    owner = Owner("Ralf Baechle", frozenset(address.findall(s)[-1].lower() for s in senders))
+    store = Store(tmp_path_factory.mktemp("baechle") / "corpus")
+    [(_, imported)] = pipeline.add(store, [folder / "all.mbox"])
+    assert imported.new == len(truth)
+    return store, owner, truth
+
+
+def test_only_the_owners_mails_are_taken_for_the_owners(baechle):
+    """Of a real mailbox, no message of somebody else, and every one of the owner's."""
+    store, owner, truth = baechle
+    for message in store.messages():
+        assert owner.wrote(message) == truth[message.id]["owner"], message.id
+
+
+def test_the_parent_is_the_one_that_the_truth_names(baechle):
+    store, owner, truth = baechle
+    wrong, compared = [], 0
+    for thread in threads(store.messages(owner)):
+        for message in filter(owner.wrote, thread.messages):
+            named = (truth[message.id]["parent"] or "").strip("<>")
+            if named in truth:
+                compared += 1
+                parent = messages.parent(message, thread.messages, owner)
+                if parent is None or parent.id != named:
+                    wrong.append(message.id)
+    assert compared > 2000
+    assert not wrong
+
+
+def test_a_real_mailbox_gives_a_full_dataset_with_a_funnel_that_adds_up(baechle, tmp_path):
+    """C3-C6: at least 1,000 usable pairs before the choice, then a set of 1,000."""
+    store, owner, truth = baechle
+    built = pipeline.build(store, owner, Persona("Ralf"), tmp_path / "d")
+    by_name = {stage.name: stage for stage in built.funnel.stages}
+    assert by_name["read"].came == len(truth)
+    assert by_name["your messages"].came == sum(record["owner"] for record in truth.values())
+    assert by_name["usable pairs"].came >= 1000
+    assert by_name["usable pairs"].went == curate.SIZE
+    assert sum(built.counts.values()) == built.funnel.stages[-1].went
+    own = {pairs._hash(m.id) for m in store.messages(owner) if owner.wrote(m)}
+    rows = [row for name in dataset.SPLITS for row in built.split(name)]
+    assert {row.id for row in rows} <= own
+    assert not any(re.search(r"[\w.]+@[\w-]+\.\w+", row.reply) for row in rows)
+
+
+def letters(count, text="Bring {n} buckets of type {c}, the {c} pump is out until {n} o'clock."):
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    for n in range(count):
+        name = "".join(chr(97 + (n * k) % 26) for k in (3, 5, 7, 11, 17)) * 2
+        asked, answered = moment + timedelta(days=n), moment + timedelta(days=n, hours=1)
+        ana = Person("Ana", "a@y.example")
+        yield Message(f"a{n}", "mail", ana, asked, f"What about {name}?", f"On {name}")
+        yield Message(
+            f"b{n}", "mail", Person("", "t@x.example"), answered,
+            text.format(n=n, c=name), f"Re: On {name}", (ana,), (f"a{n}",),
+        )  # fmt: skip
+
+
+def test_a_secret_anywhere_never_reaches_the_chosen_pairs():
+    """P1."""
+    text = f"Write to {CANARY}. Bring {{n}} of {{c}}, the {{c}} pump is out until {{n}} o'clock."
+    selection = pipeline.select(letters(30, text), ME, Choice(allow_small=True))
+    assert selection.pairs
+    assert not any("canary" in p.reply + p.incoming + p.instruction for p in selection.pairs)
+    assert selection.redactions["EMAIL"] == len(selection.pairs)
+
+
+def test_too_little_is_refused_unless_asked_for():
+    """C3."""
+    with pytest.raises(TwinError, match=r"30 usable pairs .* from 30 messages of yours; 170 more"):
+        pipeline.select(letters(30), ME)
+    assert len(pipeline.select(letters(30), ME, Choice(allow_small=True)).pairs) == 30
+
+
+def test_an_owner_who_wrote_nothing_is_told_so(tmp_path):
+    with pytest.raises(TwinError, match="none of 60 messages is by you"):
+        pipeline.select(letters(30), Owner("Bob", frozenset({"bob@x.example"})))
+    with pytest.raises(TwinError, match="nothing has been imported"):
+        pipeline.build(Store(tmp_path / "c"), ME, Persona("Thota"), tmp_path / "d")
+
+
+def test_a_bad_file_is_reported_and_the_others_are_imported(tmp_path):
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "chat.txt").write_text(
+        "[18/07/2020, 18:24:25] Ana: dry?\n[18/07/2020, 18:25:02] Thota: No.\n"
+    )
+    (folder / "when.txt").write_text(
+        "[01/02/2020, 18:24:25] Ana: dry?\n[01/02/2020, 18:25:02] Thota: No.\n"
+    )
+    (folder / "notes.txt").write_text("leeks\n")
+    store = Store(tmp_path / "corpus")
+    results = {found.path.name: result for found, result in pipeline.add(store, [folder])}
+    assert results["chat.txt"].new == 2
+    assert isinstance(results["when.txt"], TwinError)
+    assert "--dates" in str(results["when.txt"])
+    assert results["notes.txt"] is None
+    [(_, refused)] = pipeline.add(store, [folder / "notes.txt"])
+    assert isinstance(refused, TwinError)
+    again = dict(pipeline.add(store, [folder / "when.txt"], "dmy"))
+    assert [result.new for result in again.values()] == [2]
+
+
+def test_importing_takes_no_more_memory_for_more_messages(tmp_path):
+    """One batch at a time: what is alive while importing does not grow with the mailbox."""
+    alive: Counter[str] = Counter()
+
+    class Counted(str):
+        __slots__ = ()
+
+        def __del__(self):
+            alive["now"] -= 1
+
+    def many():
+        for n in range(5000):
+            alive["now"] += 1
+            alive["most"] = max(alive["most"], alive["now"])
+            moment = datetime(2024, 1, 1, tzinfo=UTC)
+            yield Message(f"m{n}", "mail", Person(""), moment, Counted("words " * 50))
+
+    Store(tmp_path / "c").add(Path("/x"), "mail", many(), Skipped())
+    assert alive["most"] <= 1000
