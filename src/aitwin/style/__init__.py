@@ -1,1 +1,1 @@
-"""."""
+"""A dataset becomes an adapter, an adapter becomes text."""

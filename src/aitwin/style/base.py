@@ -1,0 +1,98 @@
+"""The base model as the trainer needs it: a GGUF file, dequantised once into a torch directory.
+
+Does not fetch anything: the file is on the shelf already (see models).
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from aitwin import artifact
+from aitwin.errors import TwinError
+
+GGUF_MAGIC = b"GGUF"
+ARCHITECTURES = ("llama", "qwen2")
+"""Architectures whose adapters we can export and have compared with llama.cpp, number by number."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base model: the file that is served, and the directory that is trained from it."""
+
+    name: str
+    """As in twin.toml: a name on the shelf, or the path of a GGUF file."""
+    gguf: Path
+    digest: str
+    """SHA-256 of the GGUF file."""
+    directory: Path
+    """transformers layout: config, tokenizer, float weights."""
+
+
+def prepare(name: str, gguf: Path, digest: str, cache: Path) -> Base:
+    """Dequantise `gguf`, whose SHA-256 is `digest`, into `cache`, unless that was done before.
+
+    Raises TwinError for a file that is not a GGUF model of a supported architecture.
+    """
+    architecture = read_architecture(gguf)
+    if architecture not in ARCHITECTURES:
+        raise TwinError(
+            f"{gguf} holds a model of architecture {architecture!r}; adapters can be made for "
+            f"{' and '.join(ARCHITECTURES)}: choose another base in twin.toml"
+        )
+    directory = cache / digest[:16]
+    if not (directory / artifact.MANIFEST).exists():
+        with artifact.building(directory) as scratch:
+            _dequantise(gguf, scratch)
+            artifact.write_manifest(scratch, {"gguf": gguf.name, "sha256": digest})
+    return Base(name, gguf, digest, directory)
+
+
+def read_architecture(gguf: Path) -> str:
+    """`general.architecture` of a GGUF file.
+
+    Raises TwinError when the file is missing, truncated or something else.
+    """
+    try:
+        with gguf.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise TwinError(f"{gguf} cannot be read ({error.strerror}); `twin models list`") from None
+    if magic != GGUF_MAGIC:
+        raise TwinError(f"{gguf} is not a GGUF model file; `twin models verify` tells which is bad")
+    from gguf import GGUFReader
+
+    try:
+        field = GGUFReader(gguf).get_field("general.architecture")
+    except (ValueError, IndexError, KeyError, OverflowError, MemoryError) as error:
+        raise TwinError(
+            f"{gguf} is damaged ({type(error).__name__}); pull it again: `twin models verify`"
+        ) from None
+    if field is None:
+        raise TwinError(f"{gguf} does not say its architecture; it is no language model")
+    return str(field.contents())
+
+
+def _dequantise(gguf: Path, target: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    # The GGUF tokenizer takes 17 s to load, the saved one under a second.
+    AutoTokenizer.from_pretrained(**where, local_files_only=True).save_pretrained(target)
+    # Half floats keep 11 bits of a block's scale times its integer, bf16 8: half the file of fp32,
+    # an eighth of the error.
+    model = AutoModelForCausalLM.from_pretrained(
+        **where, dtype=torch.float16, local_files_only=True
+    )
+    # Dequantised weights are plain floats, but the model still believes itself quantised.
+    model.hf_quantizer = None
+    model.is_quantized = False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.save_pretrained(target)
+    config = json.loads((target / "config.json").read_text())
+    config.pop("quantization_config", None)
+    artifact.write_private(target / "config.json", json.dumps(config, indent=2))

@@ -1,0 +1,275 @@
+"""Where text comes from: the Engine protocol, and llama.cpp in this process.
+
+Knows chat messages and sampling; knows nothing of tasks, personas or datasets. Ollama and
+OpenAI-compatible servers are further engines behind the same protocol.
+"""
+
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from queue import Queue
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from aitwin.errors import TwinError
+from aitwin.prompt import ChatMessage
+
+CONTEXT = 4096
+"""Tokens of prompt and reply together."""
+BATCH = 128
+"""Prompt tokens per step: a request can be cancelled between steps, and 128 costs no speed."""
+CACHE_MIB = 64
+"""llama.cpp keeps up to 8 GB of old prompts unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is drawn."""
+
+    max_tokens: int = 400
+    temperature: float = 0.7
+    """0 is greedy."""
+    top_p: float = 0.9
+    repeat_penalty: float = 1.1
+    seed: int = 20
+
+    def as_request(self) -> dict[str, Any]:
+        """In llama.cpp's words."""
+        return {
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "repeat_penalty": self.repeat_penalty,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True)
+class Score:
+    """How likely a reply is."""
+
+    log_probability: float
+    """Sum over its tokens, nats."""
+    tokens: int
+
+    @property
+    def mean(self) -> float:
+        """Nats per token."""
+        return self.log_probability / max(1, self.tokens)
+
+    def __add__(self, other: "Score") -> "Score":
+        """Of two replies together."""
+        return Score(self.log_probability + other.log_probability, self.tokens + other.tokens)
+
+
+class Engine(Protocol):
+    """Turns chat messages into text."""
+
+    def stream(
+        self, messages: Sequence[ChatMessage], sampling: Sampling, *, adapted: bool = True
+    ) -> Generator[str]:
+        """Yield the reply piece by piece; closing the iterator stops the generation.
+
+        `adapted=False` asks the base model instead of the twin.
+        """
+
+
+class LlamaCpp:
+    """llama.cpp in this process, with the adapter applied at run time.
+
+    It listens on a Unix socket in a directory of its own (0700) and nowhere else; requests are
+    made in the process. One request at a time: others wait for it.
+    """
+
+    def __init__(
+        self, base: Path, adapter: Path | None = None, *, context: int = CONTEXT, threads: int = 0
+    ) -> None:
+        import xllamacpp
+
+        for file in (base, adapter):
+            if file is not None and not file.is_file():
+                raise TwinError(f"{file} is missing; `twin models list` and `twin train` make it")
+        self._adapted = adapter is not None
+        self._lock = Lock()
+        # A short path: Unix sockets allow about 100 characters.
+        self._run = tempfile.TemporaryDirectory(prefix="twin-")
+        self._socket = Path(self._run.name) / "llama.sock"
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(base)
+        if adapter is not None:
+            parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
+        parameters.n_ctx = context
+        parameters.n_parallel = 1
+        parameters.n_batch = parameters.n_ubatch = BATCH
+        parameters.cache_ram_mib = CACHE_MIB
+        parameters.n_threads_http = 2
+        # Verbosity 5 would print prompts; -1 prints nothing at all.
+        parameters.verbosity = -1
+        parameters.ui = False
+        parameters.endpoint_slots = False
+        parameters.hostnames = [str(self._socket)]
+        parameters.cpuparams.n_threads = threads or min(8, os.cpu_count() or 1)
+        parameters.cpuparams_batch.n_threads = parameters.cpuparams.n_threads
+        try:
+            self._server: Any = xllamacpp.Server(parameters)
+        except RuntimeError:
+            self._run.cleanup()
+            raise TwinError(
+                f"llama.cpp cannot load {base}"
+                + (f" with {adapter}" if adapter else "")
+                + ": damaged, of another model, or more than the memory holds; "
+                "`twin models verify` tells which"
+            ) from None
+
+    def __enter__(self) -> Self:
+        """Nothing to do: the model is loaded."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Unload the model."""
+        self.close()
+
+    def close(self) -> None:
+        """Unload the model and remove the socket."""
+        with self._lock:
+            self._server = None
+            self._run.cleanup()
+
+    def stream(
+        self, messages: Sequence[ChatMessage], sampling: Sampling, *, adapted: bool = True
+    ) -> Generator[str]:
+        """See Engine. Raises TwinError when the prompt does not fit into the context."""
+        request = {
+            "messages": list(messages),
+            "stream": True,
+            # Progress reports are the only moments at which a long prompt can be cancelled.
+            "return_progress": True,
+            **sampling.as_request(),
+            **self._lora(adapted),
+        }
+        pieces: Queue[str | TwinError | None] = Queue()
+        cancelled = Event()
+
+        def receive(chunk: dict[str, Any]) -> bool:
+            if "error" in chunk:
+                pieces.put(_refusal(chunk["error"]))
+                return True
+            for choice in chunk.get("choices", ()):
+                if text := choice.get("delta", {}).get("content"):
+                    pieces.put(text)
+            return cancelled.is_set()
+
+        def generate() -> None:
+            try:
+                answer = self._server.handle_chat_completions(request, receive)
+                if isinstance(answer, dict) and "error" in answer:
+                    pieces.put(_refusal(answer["error"]))
+            finally:
+                pieces.put(None)
+
+        with self._lock:
+            self._require_open()
+            # Not a daemon: leaving the process in the middle of a generation aborts it.
+            worker = Thread(target=generate, name="llama.cpp")
+            worker.start()
+            try:
+                while (piece := pieces.get()) is not None:
+                    if isinstance(piece, TwinError):
+                        raise piece
+                    yield piece
+            finally:
+                cancelled.set()
+                worker.join()
+
+    def score(self, messages: Sequence[ChatMessage], reply: str, *, adapted: bool = True) -> Score:
+        """Log-probability of `reply` and the end of the turn after `messages`."""
+        prompt = self.prompt_tokens(messages)
+        wanted = self._tokenize(reply + "<|im_end|>")
+        # llama.cpp does not report log-probabilities of a prompt; a grammar that allows exactly
+        # the wanted token ids makes it generate, and score, the reply that is asked about.
+        grammar = "%llguidance {}\nstart: " + " ".join(f"<[{token}]>" for token in wanted)
+        request = {
+            "prompt": prompt,
+            "max_tokens": len(wanted),
+            "temperature": 0.0,
+            "n_probs": 1,
+            "grammar": grammar,
+            **self._lora(adapted),
+        }
+        with self._lock:
+            self._require_open()
+            answer = self._server.handle_completions(request)
+        if "error" in answer:
+            raise _refusal(answer["error"])
+        scored = answer["choices"][0]["logprobs"]["content"]
+        if [entry["id"] for entry in scored] != wanted:
+            raise TwinError("llama.cpp did not score the reply that it was asked about")
+        return Score(sum(entry["logprob"] for entry in scored), len(scored))
+
+    def prompt_tokens(self, messages: Sequence[ChatMessage]) -> list[int]:
+        """The token ids that llama.cpp makes of `messages`, up to where the reply begins."""
+        body = {"messages": list(messages), "add_generation_prompt": True}
+        return self._tokenize(self._post("/apply-template", body)["prompt"])
+
+    def _tokenize(self, text: str) -> list[int]:
+        body = {"content": text, "add_special": False, "parse_special": True}
+        tokens: list[int] = self._post("/tokenize", body)["tokens"]
+        return tokens
+
+    def _lora(self, adapted: bool) -> dict[str, Any]:
+        """The adapter's scale, for every request.
+
+        When one request omits it, llama.cpp reuses for it, and for those after it, a cache that
+        was filled under another scale.
+        """
+        return {"lora": [{"id": 0, "scale": float(adapted)}]} if self._adapted else {}
+
+    def _require_open(self) -> None:
+        if self._server is None:
+            raise RuntimeError("this engine is closed")
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        connection = _UnixConnection(self._socket)
+        try:
+            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            answer: dict[str, Any] = json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+        if "error" in answer:
+            raise _refusal(answer["error"])
+        return answer
+
+
+class _UnixConnection(HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(str(self._path))
+
+
+def _refusal(error: dict[str, Any]) -> TwinError:
+    """llama.cpp's error without its message, which may quote the prompt."""
+    if error.get("type") == "exceed_context_size_error":
+        return TwinError(
+            f"the prompt has {error.get('n_prompt_tokens')} tokens, the context holds "
+            f"{error.get('n_ctx')}: shorten what is to be answered"
+        )
+    return TwinError(
+        f"llama.cpp refused the request ({error.get('type', 'unknown')}, {error.get('code')})"
+    )

@@ -1,0 +1,294 @@
+"""A dataset, a base and a recipe become a StyleAdapter. Decides when to evaluate, save and stop.
+
+A run lives in a hidden directory beside its target until it is finished, so that it can be stopped
+at any moment and resumed; the adapter of an earlier run stays usable until the new one replaces it.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from math import exp
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from aitwin import artifact
+from aitwin.corpus.dataset import Dataset, Split
+from aitwin.errors import TwinError
+from aitwin.style import adapter, curve, evaluate, gguf
+from aitwin.style.adapter import StyleAdapter
+from aitwin.style.base import Base
+from aitwin.style.engine import LlamaCpp
+from aitwin.style.recipe import Recipe
+from aitwin.style.tokens import Encoded, encode_all
+from aitwin.style.trainer_torch import Loss, TorchTrainer, batches
+
+VALIDATION_EXAMPLES = 24
+"""Enough for a curve: on a CPU every further example costs a quarter of a second per evaluation."""
+TEST_EXAMPLES = 48
+EVALUATIONS = 3
+"""Evaluations spread over a run, besides the one before it."""
+CHECKPOINT_SECONDS = 20.0
+STATE = "state.pt"
+RUN = "run.json"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, for whoever draws it."""
+
+    step: int
+    total: int
+    loss: float | None
+    """Training loss of the last step, nats per reply token."""
+    validation: float | None
+    """The latest validation loss, nats per reply token."""
+    tokens_per_second: float
+    seconds_left: float | None
+
+
+@dataclass
+class _Run:
+    """What must survive a stop."""
+
+    total: int
+    step: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    best: float = float("inf")
+    best_step: int = 0
+    best_weights: dict[str, Any] = field(default_factory=dict, repr=False)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: what, from what, to where."""
+
+    dataset: Dataset
+    base: Base
+    recipe: Recipe
+    target: Path
+    """The directory that becomes the adapter."""
+    minutes: float | None = None
+    """Fit the run into this time: after a measured warm-up, plan fewer steps if need be."""
+
+    @property
+    def workplace(self) -> Path:
+        """Where the unfinished run lives."""
+        return self.target.parent / f".{self.target.name}.run"
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether a run of this very job was stopped and can go on."""
+        try:
+            before = json.loads((self.workplace / RUN).read_text())
+        except (OSError, ValueError):
+            return False
+        return (self.workplace / STATE).exists() and before == self.fingerprint
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What must be the same for a run to be resumed, and what the manifest records."""
+        return {
+            "dataset": self.dataset.digest,
+            "base": {"name": self.base.name, "sha256": self.base.digest},
+            "recipe": json.loads(json.dumps(self.recipe.as_dict())),
+        }
+
+
+def train(
+    job: Job,
+    *,
+    resume: bool = False,
+    stop: Event | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_stage: Callable[[str], None] = lambda name: None,
+) -> StyleAdapter:
+    """Run the job to its end, or to the step after `stop` is set; either way keep the best adapter.
+
+    Raises TwinError for a dataset that leaves nothing to train on, a loss that is no number, and a
+    `resume` without a run or with another recipe, dataset or base.
+    """
+    on_stage("loading the base model")
+    trainer = TorchTrainer(job.base, job.recipe)
+    training = encode_all(trainer.tokenizer, job.dataset.split("train"), job.recipe.sequence_length)
+    if not training:
+        raise TwinError(
+            f"no example of {job.dataset.path} fits into {job.recipe.sequence_length} tokens; "
+            "raise sequence_length or rebuild the dataset"
+        )
+    run = _Run(total=job.recipe.total_steps(len(training)))
+    if resume:
+        run = _resume(job, trainer)
+    else:
+        shutil.rmtree(job.workplace, ignore_errors=True)
+        artifact.make_private_dir(job.workplace)
+        artifact.write_private(job.workplace / RUN, json.dumps(job.fingerprint))
+    on_stage("measuring before training")
+    _steps(job, trainer, training, run, stop or Event(), on_progress)
+    result = _finish(job, trainer, run, on_stage)
+    if run.step >= run.total:
+        shutil.rmtree(job.workplace)
+    return result
+
+
+def _steps(  # noqa: PLR0913 (the loop is the place where everything meets)
+    job: Job,
+    trainer: TorchTrainer,
+    training: Sequence[Encoded],
+    run: _Run,
+    stop: Event,
+    on_progress: Callable[[Progress], None],
+) -> None:
+    validation = _some(trainer, job, "valid", VALIDATION_EXAMPLES)
+    started = saved = time.monotonic() - run.seconds
+    if not run.history:
+        _validate(trainer, validation, run, None)
+    per_epoch = len(batches(training, job.recipe, 0))
+    while run.step < run.total and not stop.is_set():
+        epoch, position = divmod(run.step, per_epoch)
+        group = batches(training, job.recipe, epoch)[position]
+        before = time.monotonic()
+        loss = trainer.step(group, job.recipe.learning_rate_at(run.step, run.total))
+        if not loss.mean < float("inf"):  # also true for NaN
+            raise TwinError(
+                f"the loss became {loss.mean} at step {run.step + 1}; lower learning_rate "
+                f"(now {job.recipe.learning_rate}) and train again; the earlier adapter is intact"
+            )
+        run.step += 1
+        run.tokens += sum(len(one) for batch in group for one in batch)
+        now = time.monotonic()
+        run.seconds = now - started
+        if job.minutes is not None and run.step == 2:
+            run.total = _fit(run, now - before, job.minutes * 60)
+        if run.step in _evaluation_steps(run.total):
+            _validate(trainer, validation, run, loss.mean)
+        if now - saved > CHECKPOINT_SECONDS or run.step in _evaluation_steps(run.total):
+            _save(job, trainer, run)
+            saved = time.monotonic()
+        on_progress(_progress(run, loss.mean))
+    if run.history[-1]["step"] != run.step:
+        _validate(trainer, validation, run, None)
+    _save(job, trainer, run)
+
+
+def _evaluation_steps(total: int) -> set[int]:
+    return {max(1, round(total * part / EVALUATIONS)) for part in range(1, EVALUATIONS + 1)}
+
+
+def _fit(run: _Run, step_seconds: float, budget: float) -> int:
+    """Steps that fit into `budget` seconds, going by the last step, which had warm caches."""
+    left = budget - run.seconds - EVALUATIONS * run.history[0]["seconds"]
+    return min(run.total, run.step + max(1, int(left / step_seconds)))
+
+
+def _progress(run: _Run, loss: float) -> Progress:
+    pace = run.seconds / run.step
+    return Progress(
+        step=run.step,
+        total=run.total,
+        loss=loss,
+        validation=run.history[-1]["validation"],
+        tokens_per_second=run.tokens / max(run.seconds, 1e-9),
+        seconds_left=pace * (run.total - run.step),
+    )
+
+
+def _some(trainer: TorchTrainer, job: Job, split: Split, count: int) -> list[Encoded]:
+    encoded = encode_all(trainer.tokenizer, job.dataset.split(split), job.recipe.sequence_length)
+    stride = max(1, len(encoded) // count)
+    return encoded[::stride][:count]
+
+
+def _validate(
+    trainer: TorchTrainer, validation: Sequence[Encoded], run: _Run, training_loss: float | None
+) -> None:
+    started = time.monotonic()
+    loss = sum(trainer.evaluate(validation), Loss(0.0, 0)).mean
+    entry = {"step": run.step, "validation": loss, "seconds": time.monotonic() - started}
+    if training_loss is not None:
+        entry["training"] = training_loss
+    run.history.append(entry)
+    if loss < run.best:
+        run.best, run.best_step, run.best_weights = loss, run.step, trainer.adapter_state()
+
+
+def _save(job: Job, trainer: TorchTrainer, run: _Run) -> None:
+    import torch
+
+    temporary = job.workplace / f".{STATE}"
+    torch.save({"run": vars(run), "trainer": trainer.state()}, temporary)
+    temporary.chmod(0o600)
+    temporary.replace(job.workplace / STATE)
+
+
+def _resume(job: Job, trainer: TorchTrainer) -> _Run:
+    import torch
+
+    state_file = job.workplace / STATE
+    if not state_file.exists():
+        raise TwinError(f"nothing to resume for {job.target}; run `twin train` without --resume")
+    before = json.loads((job.workplace / RUN).read_text())
+    changed = [key for key, value in job.fingerprint.items() if before.get(key) != value]
+    if changed:
+        raise TwinError(
+            f"the unfinished run of {job.target} had another {' and another '.join(changed)}; "
+            "resume it with the same, or start anew with `twin train`"
+        )
+    state = torch.load(state_file, weights_only=True)
+    trainer.load_state(state["trainer"])
+    return _Run(**state["run"])
+
+
+def _finish(
+    job: Job, trainer: TorchTrainer, run: _Run, on_stage: Callable[[str], None]
+) -> StyleAdapter:
+    """Write the best adapter so far, its GGUF, the proof of life, the curve and the manifest.
+
+    An adapter that does not prove itself never takes the place of the one before.
+    """
+    trainer.load_adapter_state(run.best_weights)
+    on_stage("measuring on held-out replies")
+    test = _some(trainer, job, "test", TEST_EXAMPLES)
+    before = sum(trainer.evaluate(test, adapted=False), Loss(0.0, 0))
+    after = sum(trainer.evaluate(test), Loss(0.0, 0))
+    with artifact.building(job.target) as scratch:
+        trainer.save_adapter(scratch)
+        gguf.from_peft(scratch, job.base, scratch / adapter.GGUF)
+        on_stage("proof of life in llama.cpp")
+        with LlamaCpp(job.base.gguf, scratch / adapter.GGUF) as engine:
+            proof = evaluate.prove(engine, job.dataset.persona, job.dataset.split("test"))
+        proof.require()
+        artifact.write_private(scratch / adapter.PROOF, json.dumps(asdict(proof), indent=2))
+        lines = "".join(json.dumps(entry) + "\n" for entry in run.history)
+        artifact.write_private(scratch / adapter.HISTORY, lines)
+        curve.draw(run.history, scratch / adapter.CURVE)
+        files = sorted(path.name for path in scratch.iterdir())
+        artifact.write_manifest(
+            scratch,
+            {
+                **job.fingerprint,
+                "files": {name: artifact.sha256(scratch / name) for name in files},
+                "metrics": {
+                    "steps": run.step,
+                    "planned_steps": run.total,
+                    "best_step": run.best_step,
+                    "seconds": round(run.seconds, 1),
+                    "tokens_per_second": round(run.tokens / max(run.seconds, 1e-9), 1),
+                    "device": trainer.device,
+                    "served_log_probability_base": proof.base.mean,
+                    "served_log_probability_twin": proof.twin.mean,
+                    "test_examples": len(test),
+                    "test_loss_before": before.mean,
+                    "test_loss_after": after.mean,
+                    "test_perplexity_before": exp(before.mean),
+                    "test_perplexity_after": exp(after.mean),
+                },
+                "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
+            },
+        )
+    return adapter.load(job.target)
