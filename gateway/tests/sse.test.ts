@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest';
+import { pieces } from '../src/lib/draft.ts';
+import { events } from '../src/lib/sse.ts';
+import { Trouble } from '../src/lib/trouble.ts';
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+function stream(...chunks: Uint8Array[]): ReadableStream<Uint8Array> {
+	return new ReadableStream({
+		start(controller) {
+			for (const chunk of chunks) controller.enqueue(chunk);
+			controller.close();
+		},
+	});
+}
+
+const collect = <T>(from: AsyncIterable<T>) => Array.fromAsync(from);
+
+const RAW = [
+	': a comment\n',
+	'data: a\n\n',
+	'data:b\r\ndata:  c\r\n\r\n',
+	'event: note\rdata\rdata: ü€🙂\r\r',
+	'event: nothing\n\n',
+	'id: 7\ndata: {"x": "y: z"}\n\n',
+	'data: unfinished',
+].join('');
+const EVENTS = [
+	{ event: 'message', data: 'a' },
+	{ event: 'message', data: 'b\n c' },
+	{ event: 'note', data: '\nü€🙂' },
+	{ event: 'message', data: '{"x": "y: z"}' },
+];
+
+test('events are the same wherever the stream was cut', async () => {
+	const raw = bytes(RAW);
+	for (let cut = 0; cut <= raw.length; cut++) {
+		expect(await collect(events(stream(raw.slice(0, cut), raw.slice(cut))))).toEqual(EVENTS);
+	}
+	const single = Array.from(raw, (byte) => Uint8Array.of(byte));
+	expect(await collect(events(stream(...single)))).toEqual(EVENTS);
+});
+
+test('a reader who leaves cancels the stream', async () => {
+	let cancelled = false;
+	const endless = new ReadableStream<Uint8Array>({
+		pull: (controller) => controller.enqueue(bytes('data: x\n\n')),
+		cancel: () => void (cancelled = true),
+	});
+	for await (const _ of events(endless)) break;
+	expect(cancelled).toBe(true);
+});
+
+const delta = (content: string | null) =>
+	`data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`;
+
+test('a draft is the text of its chunks', async () => {
+	const raw = delta(null) + delta('Thursday') + delta(' works.') +
+		'data: {"choices":[]}\n\ndata: [DONE]\n\n' + delta('not this');
+	expect((await collect(pieces(stream(bytes(raw))))).join('')).toBe('Thursday works.');
+});
+
+test.each(['', 'data: {"error": {"message": "x"}}\n\n', 'data: not json\n\n'])(
+	'a draft that ends in %j is in trouble, and keeps what came before',
+	async (end) => {
+		let text = '';
+		const read = async () => {
+			for await (const piece of pieces(stream(bytes(delta('Thurs') + end)))) text += piece;
+		};
+		await expect(read()).rejects.toBeInstanceOf(Trouble);
+		expect(text).toBe('Thurs');
+	},
+);
