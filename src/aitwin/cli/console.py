@@ -1,0 +1,79 @@
+"""How commands talk: results to stdout, everything about them to stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """Tell the owner something about what is going on."""
+    err.print(escape(text))
+
+
+def fail(message: str) -> None:
+    """Show an error that the owner can mend."""
+    err.print(f"[bold red]twin:[/] {escape(message)}", soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a value for programs."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    return value.isoformat()
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; columns whose name ends with `#` are numbers."""
+    grid = Table(
+        title=title, title_justify="left", title_style="bold", header_style="dim", box=None
+    )
+    for column in columns:
+        number = column.endswith("#")
+        grid.add_column(column.rstrip("#"), justify="right" if number else "left")
+    for row in rows:
+        grid.add_row(*(f"{cell:,}" if type(cell) is int else escape(str(cell)) for cell in row))
+    out.print(grid)
+
+
+def progress(*extra: str) -> Progress:
+    """A bar with what, how far, and how long still; `extra` are names of further fields."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        *(TextColumn(f"{{task.fields[{name}]}}") for name in extra),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=err,
+        transient=not err.is_terminal,
+    )

@@ -1,0 +1,82 @@
+"""twin models: the shelf."""
+
+from typing import Annotated
+
+import typer
+
+from aitwin.cli.console import Json, print_json, say, table
+
+app = typer.Typer(help="Models on this machine: list, pull, verify.", no_args_is_help=True)
+
+
+def _names(incomplete: str) -> list[str]:
+    from aitwin.models import CATALOGUE
+
+    return [model.name for model in CATALOGUE if model.name.startswith(incomplete)]
+
+
+Name = Annotated[str, typer.Argument(help="Name of a model.", autocompletion=_names)]
+
+
+@app.command("list", epilog="Example: twin models list --json")
+def list_(json: Json = False) -> None:
+    """Show what can be pulled, and what is here."""
+    from aitwin import models
+    from aitwin.home import Home
+
+    shelf = models.Shelf(Home.from_environment().models)
+    rows = [
+        {
+            "name": model.name,
+            "purpose": model.purpose,
+            "bytes": model.bytes,
+            "licence": model.licence,
+            "state": shelf.state(model),
+        }
+        for model in models.CATALOGUE
+    ]
+    if json:
+        print_json(rows)
+        return
+    table(
+        "Models",
+        ("name", "size", "licence", "state", "purpose"),
+        [
+            (
+                row["name"],
+                models.size(int(str(row["bytes"]))),
+                row["licence"],
+                row["state"],
+                row["purpose"],
+            )
+            for row in rows
+        ],
+    )
+
+
+@app.command(epilog="Example: twin models pull smollm2-135m-instruct")
+def pull(name: Name) -> None:
+    """Download a model and verify it. The only command that uses the network."""
+    from aitwin.home import Home
+    from aitwin.models import Shelf
+
+    Shelf(Home.from_environment().open().models).pull(name, say)
+
+
+@app.command(epilog="Example: twin models verify")
+def verify(json: Json = False) -> None:
+    """Compare every model on the shelf with its digest; exit code 1 when one is damaged."""
+    from aitwin import models
+    from aitwin.home import Home
+
+    shelf = models.Shelf(Home.from_environment().models)
+    states = {model.name: shelf.state(model, thorough=True) for model in models.CATALOGUE}
+    if json:
+        print_json(states)
+    else:
+        table("Models", ("name", "state"), list(states.items()))
+    damaged = [name for name, state in states.items() if state == "damaged"]
+    for name in damaged:
+        say(f"{name} is damaged; run `twin models pull {name}`")
+    if damaged:
+        raise typer.Exit(1)

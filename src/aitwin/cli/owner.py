@@ -1,0 +1,119 @@
+"""twin init, doctor, purge: the owner's directory."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from aitwin.cli.console import Json, out, print_json, say, table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog='Example: twin init --name "Ana Bell" --address ana@bell.example')(init)
+    app.command(epilog="Example: twin doctor --json")(doctor)
+    app.command(epilog="Example: twin purge corpus datasets")(purge)
+
+
+def init(
+    name: Annotated[str, typer.Option(help="Your name, as drafts should know it.")] = "",
+    address: Annotated[
+        list[str] | None, typer.Option(help="A mail address of yours; repeat for each.")
+    ] = None,
+    chat_name: Annotated[
+        list[str] | None, typer.Option(help="Your name in chat exports; repeat for each.")
+    ] = None,
+    trait: Annotated[
+        list[str] | None, typer.Option(help='How you write: "dry humour"; repeat for each.')
+    ] = None,
+    base: Annotated[str, typer.Option(help="Base model (see `twin models list`).")] = "",
+) -> None:
+    """Say who you are: writes twin.toml. Asks for what no flag gives."""
+    from aitwin import home, models
+
+    place = home.Home.from_environment()
+    before = place.settings() if place.settings_file.exists() else None
+    asks = sys.stdin.isatty() and not name
+    if not name and not asks and before is None:
+        raise typer.BadParameter("give --name (there is nobody here to ask)", param_hint="--name")
+    defaults = before or home.Settings(name="")
+    settings = home.Settings(
+        name=name or (typer.prompt("Your name", defaults.name or None) if asks else defaults.name),
+        addresses=_given(address, "Your mail addresses", defaults.addresses, asks),
+        chat_names=_given(chat_name, "Your names in chat exports", defaults.chat_names, asks),
+        traits=_given(trait, "How you write", defaults.traits, asks),
+        base=base or defaults.base,
+    )
+    wrong = [one for one in settings.addresses if "@" not in one]
+    if wrong:
+        raise typer.BadParameter("an address has an @ in it", param_hint="--address")
+    if not settings.base.endswith(".gguf"):
+        models.find(settings.base)
+    place.write_settings(settings)
+    say(f"wrote {place.settings_file}")
+    if not settings.addresses and not settings.chat_names:
+        say("no address and no chat name yet: nothing can be recognised as yours before there is")
+    say("next: twin corpus add PATH-TO-YOUR-MAIL …")
+
+
+def _given(
+    flags: list[str] | None, question: str, default: tuple[str, ...], asks: bool
+) -> tuple[str, ...]:
+    if flags:
+        return tuple(flag.strip() for flag in flags)
+    if not asks:
+        return default
+    answer: str = typer.prompt(f"{question} (separate by commas)", ", ".join(default))
+    return tuple(part.strip() for part in answer.split(",") if part.strip())
+
+
+def doctor(json: Json = False) -> None:
+    """Check this machine and the twin's directory; exit code 1 when something is wrong."""
+    from aitwin.home import Home
+    from aitwin.services import doctor as checks
+
+    findings = checks.examine(Home.from_environment())
+    if json:
+        print_json(findings)
+    else:
+        marks = {"ok": "[green]ok[/]", "warn": "[yellow]look[/]", "bad": "[red]bad[/]"}
+        for finding in findings:
+            out.print(f"{marks[finding.state]:>14}  {finding.what}: {finding.evidence}")
+            if finding.remedy:
+                out.print(f"      → {finding.remedy}")
+    if any(finding.state == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
+def purge(
+    parts: Annotated[
+        list[str], typer.Argument(help="What to delete: corpus, datasets, …, or all.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete personal data for good, and list what remains."""
+    import shutil
+
+    from aitwin.home import PARTS, SETTINGS, Home
+
+    place = Home.from_environment()
+    unknown = set(parts) - {*PARTS, "settings", "all"}
+    if unknown:
+        raise typer.BadParameter(
+            f"{', '.join(sorted(unknown))}: choose among {', '.join((*PARTS, 'settings'))}, all"
+        )
+    chosen = (*PARTS, "settings") if "all" in parts else tuple(dict.fromkeys(parts))
+    paths = [place.root / (SETTINGS if part == "settings" else part) for part in chosen]
+    doomed = [path for path in paths if path.exists()]
+    if doomed and not yes:
+        names = ", ".join(path.name for path in doomed)
+        typer.confirm(f"Delete {names} in {place.root} for good?", abort=True)
+    for path in doomed:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    say(f"deleted: {', '.join(path.name for path in doomed) or 'nothing, there was nothing'}")
+    remaining = sorted(place.root.iterdir()) if place.root.exists() else []
+    if remaining:
+        table("What remains", ("path",), [(path,) for path in remaining])

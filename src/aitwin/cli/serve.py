@@ -1,0 +1,36 @@
+"""twin serve."""
+
+from typing import Annotated
+
+import typer
+
+from aitwin.cli.console import say
+
+PORT = 8400
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: twin serve --port 8400")(serve)
+
+
+def serve(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = PORT,
+    adapter: Annotated[str, typer.Option(help="Adapter to write with (newest by default).")] = "",
+) -> None:
+    """Serve the twin to programs on this machine, in OpenAI's shape. Listens on loopback only.
+
+    Programs need the token in TWIN_HOME/secrets/api-token.
+    """
+    from aitwin import server
+    from aitwin.cli.rooms import open_twin
+    from aitwin.home import Home
+
+    listening = server.listen(port)
+    place = Home.from_environment()
+    twin, close = open_twin(place, adapter)
+    token = place.token()
+    address, bound = listening.getsockname()
+    say(f"the twin listens on http://{address}:{bound}/v1 (this machine only); Ctrl-C stops it")
+    say(f"its token is in {place.token_file}")
+    server.run(server.create(twin, token, on_close=close), listening)

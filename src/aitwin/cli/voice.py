@@ -1,0 +1,116 @@
+"""twin say, speak, voice: the voice half."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aitwin.cli.console import Json, out, print_json, progress, say, table
+from aitwin.cli.write import Adapter, Context, Reference, read_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aitwin.voice.audio import Utterance
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="WAV file to write.")]
+Voice = Annotated[str, typer.Option("--voice", help="Voice by id (see `twin voice list`).")]
+Speed = Annotated[float, typer.Option("--speed", help="1 is the voice's own pace.")]
+
+voices = typer.Typer(help="Voices: list, show.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("say", epilog='Example: twin say "The kettle is on." -o kettle.wav')(say_)
+    app.command(epilog='Example: twin speak "Tell Tom the boat sinks." -o boat.wav')(speak)
+    app.add_typer(voices, name="voice")
+
+
+@voices.command("list", epilog="Example: twin voice list --json")
+def list_(json: Json = False) -> None:
+    """Show the voices there are, and whose they are."""
+    from aitwin.cli.rooms import open_speech
+
+    speaker = open_speech().speaker
+    rows = [{"id": speaker.name, "cloned": speaker.cloned, "what": speaker.describe()}]
+    if json:
+        print_json(rows)
+    else:
+        table("Voices", ("id", "what"), [(row["id"], row["what"]) for row in rows])
+
+
+@voices.command(epilog="Example: twin voice show bundled")
+def show(voice: Annotated[str, typer.Argument(help="Id of a voice.")], json: Json = False) -> None:
+    """Show one voice."""
+    from aitwin.cli.rooms import open_speech
+
+    speaker = open_speech(voice).speaker
+    row = {"id": speaker.name, "cloned": speaker.cloned, "what": speaker.describe()}
+    if json:
+        print_json(row)
+    else:
+        table(speaker.name, ("", ""), list(row.items()))
+
+
+def say_(
+    text: Annotated[str, typer.Argument(help="What to say; - reads it from stdin.")],
+    output: Output = Path("twin.wav"),
+    voice: Voice = "",
+    speed: Speed = 1.0,
+    json: Json = False,
+) -> None:
+    """Say a text, sentence by sentence, into a 22,050 Hz WAV."""
+    from aitwin.cli.rooms import open_speech
+
+    speech = open_speech(voice)
+    words = sys.stdin.read() if text == "-" else text
+    with progress() as bar:
+        task = bar.add_task("speaking", total=None)
+        spoken = speech.save(
+            words,
+            output,
+            lambda done, total: bar.update(task, completed=done, total=total),
+            speed=speed,
+        )
+    if spoken.unspoken:
+        say(f"{spoken.unspoken} characters have no sound in this voice and were left out")
+    if json:
+        print_json({"file": output.absolute(), **vars(spoken)})
+    else:
+        say(f"{output}: {spoken.seconds:.1f} s, {spoken.sentences} sentences, {spoken.engine}")
+
+
+def speak(  # noqa: PLR0913 (one flag per thing to choose)
+    task: Annotated[str, typer.Argument(help="What to write and say.")],
+    context: Context = "",
+    reference: Reference = None,
+    adapter: Adapter = "",
+    output: Output = Path("twin.wav"),
+    voice: Voice = "",
+    speed: Speed = 1.0,
+) -> None:
+    """Write a draft in your style and say it; each sentence is spoken while the next is written."""
+    from aitwin.cli.rooms import open_adapter, open_engine, open_speech, persona
+    from aitwin.home import Home
+    from aitwin.style.writer import Writer
+    from aitwin.twin import Twin
+    from aitwin.voice import audio
+
+    wanted = read_task(task, context, reference)
+    home = Home.from_environment()
+    with open_engine(home, open_adapter(home, adapter)) as engine:
+        twin = Twin(Writer(engine, persona(home.settings())), open_speech(voice))
+
+        def printed() -> "Iterator[Utterance]":
+            for item in twin.speak(wanted, speed=speed):
+                if isinstance(item, str):
+                    out.file.write(item)
+                    out.file.flush()
+                else:
+                    yield item
+
+        seconds = audio.save(printed(), output)
+    out.print()
+    say(f"{output}: {seconds:.1f} s, {twin.speech.speaker.describe()}")

@@ -1,0 +1,219 @@
+"""twin train and twin write: the style half."""
+
+import sys
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aitwin.cli.console import Json, out, print_json, progress, say, table
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from aitwin.style.adapter import StyleAdapter
+    from aitwin.style.train import Job
+
+MAIN = "main"
+Adapter = Annotated[str, typer.Option("--adapter", help="Adapter to write with (the newest).")]
+Context = Annotated[
+    str, typer.Option("--context", help="File with what is to be answered; - reads it from stdin.")
+]
+Reference = Annotated[
+    Path | None, typer.Option("--reference", help="File with a text whose style to follow.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog="Example: twin train --minutes 90")(train)
+    app.command(epilog='Example: twin write "Thank Ana for the spare parts." --context mail.txt')(
+        write
+    )
+
+
+def train(  # noqa: PLR0913 (one flag per thing to choose)
+    dataset: Annotated[str, typer.Option(help="Dataset to learn from.")] = MAIN,
+    name: Annotated[str, typer.Option(help="Name of the adapter.")] = MAIN,
+    base: Annotated[str, typer.Option(help="Base model (default: that of twin.toml).")] = "",
+    rank: Annotated[int | None, typer.Option(help="Rank of the adapter.")] = None,
+    alpha: Annotated[int | None, typer.Option(help="Scale of the update times rank.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training pairs.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of epochs.")] = None,
+    sequence_length: Annotated[int | None, typer.Option(help="Tokens per example.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Fit the run into this time, with fewer steps if need be.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
+    json: Json = False,
+) -> None:
+    """Train an adapter in your style. Ctrl-C keeps the best so far; --resume goes on."""
+    from aitwin.cli.rooms import open_base
+    from aitwin.corpus import dataset as datasets
+    from aitwin.home import Home
+    from aitwin.style.recipe import Recipe
+    from aitwin.style.train import Job
+
+    chosen = {
+        "rank": rank,
+        "alpha": alpha if alpha or not rank else 2 * rank,
+        "epochs": epochs,
+        "steps": steps,
+        "sequence_length": sequence_length,
+    }
+    recipe = Recipe(**{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+    home = Home.from_environment()
+    data = datasets.load(home.datasets / dataset)
+    wanted = base or home.settings().base
+    say(f"preparing {wanted}")
+    job = Job(data, open_base(home, wanted), recipe, home.adapters / name, minutes)
+    _show_plan(job)
+    for warning in recipe.warnings():
+        say(f"warning: {warning}")
+    adapter = run(job, resume=resume)
+    if json:
+        print_json(adapter.manifest)
+    else:
+        show_result(adapter)
+    if not adapter.finished:
+        say("stopped early; `twin train --resume` goes on where it stopped")
+    say('next: twin write "Thank Ana for the spare parts."')
+
+
+def _show_plan(job: "Job") -> None:
+    recipe, pairs = job.recipe, job.dataset.counts["train"]
+    limit = f", at most {job.minutes:g} minutes" if job.minutes else ""
+    table(
+        "Plan",
+        ("", ""),
+        [
+            ("base", job.base.name),
+            ("pairs", f"{pairs} to learn from, {job.dataset.counts['valid']} to check on the way"),
+            ("adapter", f"rank {recipe.rank}, alpha {recipe.alpha}, {', '.join(recipe.targets)}"),
+            ("update", f"{recipe.batch} x {recipe.accumulation} pairs"),
+            ("steps", f"{recipe.total_steps(pairs)}{limit}"),
+        ],
+    )
+
+
+def run(job: "Job", *, resume: bool = False, bar: "Bar | None" = None) -> "StyleAdapter":
+    """Train with a progress bar; the first Ctrl-C stops after the step."""
+    import signal
+
+    from aitwin.style import train as training
+    from aitwin.style.train import Progress
+
+    stop = Event()
+
+    def interrupt(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        say("stopping after this step; the best adapter so far is kept (Ctrl-C again: at once)")
+
+    own = bar or progress("loss")
+    task = own.add_task("training", total=None, loss="")
+
+    def show(now: Progress) -> None:
+        loss = (
+            f"loss {now.loss:.3f}, held out {now.validation:.3f}, {now.tokens_per_second:.0f} tok/s"
+        )
+        own.update(task, description="training", total=now.total, completed=now.step, loss=loss)
+
+    def stage(name: str) -> None:
+        own.update(task, description=name)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        if bar is None:
+            own.start()
+        adapter = training.train(job, resume=resume, stop=stop, on_progress=show, on_stage=stage)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if bar is None:
+            own.stop()
+    return adapter
+
+
+def show_result(adapter: "StyleAdapter") -> None:
+    """Before and after, in one table."""
+    metrics: dict[str, Any] = adapter.manifest["metrics"]
+    table(
+        "On held-out replies of yours",
+        ("", "base", "twin"),
+        [
+            (
+                "loss (nats per token)",
+                f"{metrics['test_loss_before']:.3f}",
+                f"{metrics['test_loss_after']:.3f}",
+            ),
+            (
+                "perplexity",
+                f"{metrics['test_perplexity_before']:.1f}",
+                f"{metrics['test_perplexity_after']:.1f}",
+            ),
+            (
+                "log-probability as served",
+                f"{metrics['served_log_probability_base']:.3f}",
+                f"{metrics['served_log_probability_twin']:.3f}",
+            ),
+        ],
+    )
+    say(f"{metrics['steps']} steps in {metrics['seconds']:.0f} s; adapter in {adapter.path}")
+
+
+def write(  # noqa: PLR0913 (one flag per thing to choose)
+    task: Annotated[str, typer.Argument(help="What to write.")],
+    context: Context = "",
+    reference: Reference = None,
+    adapter: Adapter = "",
+    base: Annotated[bool, typer.Option("--base", help="Ask the base model, to compare.")] = False,
+    max_tokens: Annotated[int, typer.Option(help="Longest draft, in tokens.", min=1)] = 400,
+    temperature: Annotated[float, typer.Option(help="0 is greedy.", min=0, max=2)] = 0.7,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same draft.")] = 20,
+    json: Json = False,
+) -> None:
+    """Write a draft in your style; nothing but the draft is printed, as it is written."""
+    from contextlib import closing
+
+    from aitwin.cli.rooms import open_adapter, open_engine, persona
+    from aitwin.home import Home
+    from aitwin.style.engine import Sampling
+    from aitwin.style.writer import Writer
+
+    wanted = read_task(task, context, reference)
+    home = Home.from_environment()
+    settings = home.settings()
+    sampling = Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed)
+    chosen = open_adapter(home, adapter)
+    with open_engine(home, chosen) as engine:
+        pieces = Writer(engine, persona(settings)).stream(wanted, sampling, adapted=not base)
+        with closing(pieces):
+            if json:
+                text = "".join(pieces).strip()
+                print_json({"text": text, "adapter": None if base else chosen.path.name})
+                return
+            for piece in pieces:
+                out.file.write(piece)
+                out.file.flush()
+    out.print()
+
+
+def read_task(task: str, context: str, reference: Path | None) -> Any:
+    """The task of the command line, with its files read."""
+    from aitwin.errors import TwinError
+    from aitwin.prompt import Task
+
+    try:
+        incoming = sys.stdin.read() if context == "-" else _read(context)
+        return Task(task, incoming, _read(reference) if reference else "")
+    except (OSError, UnicodeDecodeError) as error:
+        place = getattr(error, "filename", None) or context or reference
+        raise TwinError(
+            f"{place} cannot be read as text ({type(error).__name__}); give a plain text file"
+        ) from None
+
+
+def _read(path: str | Path) -> str:
+    return Path(path).read_text(encoding="utf-8") if path else ""

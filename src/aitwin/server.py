@@ -1,0 +1,275 @@
+"""HTTP over Twin, on loopback: health, and the OpenAI-shaped routes for chat and speech.
+
+Made for the gateway and for programs on this machine: every route but `/health` wants the token
+that `twin serve` keeps in the owner's directory. Does not load models itself: it is given a Twin.
+"""
+
+import hmac
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from uuid import uuid4
+
+from anyio import CancelScope, to_thread
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, Field
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from aitwin import __version__
+from aitwin.errors import TwinError
+from aitwin.prompt import ChatMessage, Task, conversation
+from aitwin.style.engine import Sampling
+from aitwin.twin import Twin
+
+if TYPE_CHECKING:
+    from aitwin.voice.audio import Utterance
+
+LOOPBACK = "127.0.0.1"
+LONGEST = 100_000
+"""Characters of one text in a request: a hundred pages, far beyond the model's context."""
+TWIN, BASE = "twin", "base"
+_DEFAULT = Sampling()
+_Item = TypeVar("_Item")
+
+
+class Turn(BaseModel):
+    """A message of the conversation."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str = Field(max_length=LONGEST, repr=False)
+
+
+class StreamOptions(BaseModel):
+    """What a stream ends with."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """A writing task in OpenAI's shape; `context` and `reference` are ours."""
+
+    messages: list[Turn] = Field(min_length=1, max_length=200, repr=False)
+    model: str = TWIN
+    stream: bool = False
+    stream_options: StreamOptions = StreamOptions()
+    temperature: float = Field(default=_DEFAULT.temperature, ge=0, le=2)
+    top_p: float = Field(default=_DEFAULT.top_p, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=4096)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=4096)
+    seed: int = _DEFAULT.seed
+    context: str = Field(default="", max_length=LONGEST, repr=False)
+    """The mail or chat to answer."""
+    reference: str = Field(default="", max_length=LONGEST, repr=False)
+    """Text whose style the draft shall follow."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """For the engine."""
+        return Sampling(
+            max_tokens=self.max_completion_tokens or self.max_tokens or _DEFAULT.max_tokens,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            seed=self.seed,
+        )
+
+    @property
+    def prompt(self) -> list[ChatMessage]:
+        """The turns; the last one as a task with its context and reference."""
+        *earlier, last = [
+            ChatMessage(
+                role="assistant" if turn.role == "assistant" else "user", content=turn.content
+            )
+            for turn in self.messages
+        ]
+        task = Task(last["content"], self.context, self.reference)
+        return conversation(earlier, task)
+
+
+class SpeechRequest(BaseModel):
+    """A text to say, in OpenAI's shape."""
+
+    input: str = Field(min_length=1, max_length=LONGEST, repr=False)
+    voice: str = "base"
+    model: str = "bundled"
+    response_format: Literal["wav", "mp3"] = "wav"
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+
+
+def create(twin: Twin, token: str, *, on_close: Callable[[], None] = lambda: None) -> FastAPI:
+    """The application over `twin`; `token` opens it, `on_close` runs after the last request."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await to_thread.run_sync(on_close)
+
+    app = FastAPI(title="AI Twin", version=__version__, lifespan=lifespan, docs_url=None)
+    # A page on the internet that resolves its own name to 127.0.0.1 still sends that name.
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost", "testserver"])
+
+    def authorised(request: Request) -> None:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), token.encode()):
+            raise HTTPException(401, "the token is missing or wrong; see `twin serve --help`")
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        # FastAPI's own answer repeats the input, which is a mail.
+        places = {".".join(map(str, e["loc"])): e["msg"] for e in error.errors()}
+        return _problem(422, "; ".join(f"{place}: {what}" for place, what in places.items()))
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        return _problem(error.status_code, str(error.detail))
+
+    @app.exception_handler(TwinError)
+    async def failed(request: Request, error: TwinError) -> JSONResponse:
+        return _problem(422, str(error))
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        """Alive, and which version."""
+        return {"status": "ok", "version": __version__, "voice": twin.speech.speaker.describe()}
+
+    @app.get("/v1/models", dependencies=[Depends(authorised)])
+    def models() -> dict[str, Any]:
+        """The twin, and the base model it was made from."""
+        return {
+            "object": "list",
+            "data": [
+                {"id": name, "object": "model", "created": 0, "owned_by": "owner"}
+                for name in (TWIN, BASE)
+            ],
+        }
+
+    @app.post("/v1/chat/completions", dependencies=[Depends(authorised)])
+    async def chat(wanted: ChatRequest) -> Response:
+        """Write in the owner's style (W1, W2)."""
+        if wanted.model not in (TWIN, BASE):
+            raise HTTPException(404, f"no such model; there are {TWIN!r} and {BASE!r}")
+        pieces = twin.writer.answer(wanted.prompt, wanted.sampling, adapted=wanted.model == TWIN)
+        frame = _Frame(wanted.model)
+        if not wanted.stream:
+            text = "".join([piece async for piece in _from_thread(pieces)]).strip()
+            return JSONResponse(frame.whole(text))
+        # The first piece is fetched before the answer begins, so that an error has its status.
+        ready = _from_thread(pieces)
+        first = await anext(ready, "")
+        return StreamingResponse(frame.stream(first, ready), media_type="text/event-stream")
+
+    @app.post("/v1/audio/speech", dependencies=[Depends(authorised)])
+    async def speech(wanted: SpeechRequest) -> Response:
+        """Say a text: a WAV streamed sentence by sentence, or an MP3 (S2)."""
+        from aitwin.voice import audio
+
+        headers = {"X-Voice": twin.speech.speaker.name}
+        if wanted.voice not in ("base", twin.speech.speaker.name):
+            raise HTTPException(404, "no such voice; `twin voice list` shows those there are")
+        utterances: Iterator[Utterance] = twin.say(wanted.input, speed=wanted.speed)
+        if wanted.response_format == "mp3":
+            sound = await to_thread.run_sync(lambda: audio.encode_mp3(list(utterances)))
+            return Response(sound, media_type="audio/mpeg", headers=headers)
+        chunks = _from_thread(audio.wav_stream(utterances))
+        return StreamingResponse(chunks, media_type="audio/wav", headers=headers)
+
+    return app
+
+
+class _Frame:
+    """The envelope that OpenAI's clients expect around text."""
+
+    def __init__(self, model: str) -> None:
+        self._common = {
+            "id": f"chatcmpl-{uuid4().hex}",
+            "model": model,
+            "created": int(time.time()),
+        }
+
+    def whole(self, text: str) -> dict[str, Any]:
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": text},
+            "finish_reason": "stop",
+        }
+        return {**self._common, "object": "chat.completion", "choices": [choice]}
+
+    async def stream(self, first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
+        yield self._event({"role": "assistant", "content": first})
+        try:
+            async for piece in rest:
+                yield self._event({"content": piece})
+        except TwinError as error:
+            # The status is sent already: the error has to travel in the stream.
+            yield f"data: {json.dumps({'error': {'message': str(error)}})}\n\n"
+            return
+        yield self._event({}, "stop")
+        yield "data: [DONE]\n\n"
+
+    def _event(self, delta: dict[str, str], finish: str | None = None) -> str:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        chunk = {**self._common, "object": "chat.completion.chunk", "choices": [choice]}
+        return f"data: {json.dumps(chunk)}\n\n"
+
+
+async def _from_thread(items: Iterator[_Item]) -> AsyncIterator[_Item]:
+    """Pull a blocking iterator from a thread; when the client goes away, close it at once."""
+    end = object()
+    try:
+        while (item := await to_thread.run_sync(next, items, end)) is not end:
+            yield item  # type: ignore[misc]  # not the sentinel
+    finally:
+        with CancelScope(shield=True):
+            await to_thread.run_sync(getattr(items, "close", lambda: None))
+
+
+def _problem(status: int, detail: str) -> JSONResponse:
+    """An error as RFC 9457 asks, with the `error` object that OpenAI's clients read."""
+    return JSONResponse(
+        {
+            "type": "about:blank",
+            "status": status,
+            "detail": detail,
+            "error": {"message": detail, "type": "invalid_request_error", "code": status},
+        },
+        status_code=status,
+        media_type="application/problem+json",
+    )
+
+
+def listen(port: int) -> socket.socket:
+    """A listening socket on loopback.
+
+    Raises TwinError when the port is taken.
+    """
+    # With the protocol named, asyncio turns Nagle's algorithm off: 40 ms per request otherwise.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((LOOPBACK, port))
+    except OSError as error:
+        listening.close()
+        raise TwinError(
+            f"port {port} on {LOOPBACK} cannot be used ({error.strerror}); "
+            "stop the other program, or choose another with `twin serve --port`"
+        ) from None
+    listening.listen(128)
+    return listening
+
+
+def run(app: FastAPI, listening: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM, then finish the requests that are under way."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
