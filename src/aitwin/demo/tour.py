@@ -30,9 +30,9 @@ from aitwin.style.writer import Writer
 from aitwin.voice.engines import Bundled
 from aitwin.voice.speech import Speech
 
-RECIPE = Recipe(alpha=128)
-"""Some 15 updates fit into the demo's minutes, against 100 in an evening: each has to count more.
-Held-out loss after 15 updates: 4.10 -> 3.90 with alpha 64, -> 3.80 with 128 (measured)."""
+RECIPE = Recipe(alpha=512)
+"""Some 13 updates fit into the demo's minutes, against 100 in an evening: each has to count more.
+Held-out loss after 13 updates: 4.29 -> 3.90 with alpha 256, -> 3.82 with 512 (measured)."""
 TASKS = (
     Task("Draft a reply to my colleague thanking them for their help."),
     Task(
@@ -42,7 +42,7 @@ TASKS = (
         "unlock value for Quillfern. Would Tuesday or Wednesday work?\n\nBest,\nGavin",
     ),
     Task(
-        "Reply to this chat with Meera.",
+        "Reply in this chat with Meera.",
         "Meera: are you anywhere near the shop??\nMeera: we're out of milk and Anu has invented "
         "cereal with orange juice",
     ),
