@@ -13,6 +13,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from aitwin.corpus.pairs import Pair
+from aitwin.corpus.report import lose
 from aitwin.errors import TwinError
 
 if TYPE_CHECKING:
@@ -69,11 +70,14 @@ def words(text: str) -> int:
 
 
 def gate(pairs: Sequence[Pair], dropped: Counter[str]) -> list[Pair]:
-    """The pairs that can teach something, in their order; the others counted by reason."""
+    """The pairs that can teach something, in their order; the others counted by reason.
+
+    A pinned one passes whatever is a matter of taste: all but a reply without a word.
+    """
     passed = []
     for pair in pairs:
-        if reason := _unfit(pair):
-            dropped[reason] += 1
+        if (reason := _unfit(pair)) and not (pair.pinned and words(pair.reply)):
+            lose(dropped, reason, pair.id)
         else:
             passed.append(pair)
     return _without_excess(passed, dropped)
@@ -114,17 +118,21 @@ def _without_excess(pairs: list[Pair], dropped: Counter[str]) -> list[Pair]:
     same: Counter[str] = Counter()
     room = int(FRAGMENT_SHARE * len(pairs))
     left_out = set()
-    for pair in sorted(pairs, key=lambda p: (-p.sent_at.timestamp(), p.id)):
+    ranked = sorted(pairs, key=lambda p: (not p.pinned, -p.sent_at.timestamp(), p.id))
+    for pair in ranked:
         plain = " ".join(_WORD.findall(pair.reply.casefold()))
         same[plain] += 1
+        fragment = words(pair.reply) <= FRAGMENT_WORDS
+        reason = ""
         if same[plain] > SAME_REPLY_MOST:
-            dropped[f"the same reply more than {SAME_REPLY_MOST} times"] += 1
+            reason = f"the same reply more than {SAME_REPLY_MOST} times"
+        elif fragment and room <= 0:
+            reason = f"fragments ({FRAGMENT_WORDS} words or fewer) above their share"
+        if reason and not pair.pinned:
+            lose(dropped, reason, pair.id)
             left_out.add(pair.id)
-        elif words(pair.reply) <= FRAGMENT_WORDS:
-            room -= 1
-            if room < 0:
-                dropped[f"fragments ({FRAGMENT_WORDS} words or fewer) above their share"] += 1
-                left_out.add(pair.id)
+        else:
+            room -= fragment
     return [pair for pair in pairs if pair.id not in left_out]
 
 
@@ -142,20 +150,28 @@ def require_enough(pairs: Sequence[Pair], came_from: str, *, allow_small: bool =
 
 
 def choose(pairs: Sequence[Pair], size: int = SIZE, seed: int = 0) -> list[Pair]:
-    """Up to `size` pairs that together resemble all of them, oldest first.
+    """Up to `size` pairs that together resemble all of them, oldest first; the pinned are in.
 
     Each channel and each quarter by length keeps its share; within, facility location: a pair is
     chosen for how many others are closer to it than to any chosen before. So topics are covered
     in proportion, and odd ones out (which k-centre collects) are not preferred.
     """
     if len(pairs) > size:
+        by_hand = [pair for pair in pairs if pair.pinned]
+        if len(by_hand) > size:
+            raise TwinError(
+                f"{len(by_hand)} pairs are pinned, but the set is to have {size}; "
+                f"ask for --size {len(by_hand)}, or unmark some (twin dataset unmark ID …)"
+            )
+        pairs = [pair for pair in pairs if not pair.pinned]
+        size -= len(by_hand)
         strata = _strata(pairs)
         quotas = _quotas([len(stratum) for stratum in strata], size)
         pairs = [
             pair
             for stratum, quota in zip(strata, quotas, strict=True)
             for pair in _cover(_thinned(stratum, seed), quota)
-        ]
+        ] + by_hand
     return sorted(pairs, key=lambda pair: (pair.sent_at, pair.id))
 
 

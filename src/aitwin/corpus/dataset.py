@@ -19,6 +19,7 @@ from aitwin.corpus import dedupe
 from aitwin.corpus.funnel import Funnel
 from aitwin.corpus.messages import Channel
 from aitwin.corpus.pairs import Pair
+from aitwin.corpus.report import lose
 from aitwin.errors import TwinError
 from aitwin.prompt import ChatMessage, Persona
 
@@ -147,17 +148,29 @@ def split(pairs: Iterable[Pair], dropped: Counter[str]) -> dict[Split, list[Pair
         part.sort(key=lambda pair: (pair.sent_at, pair.id))
     for name in ("valid", "test"):
         kept = _unlike(parts["train"], parts[name])
-        dropped[f"{name} reply that nearly repeats one in training"] += len(parts[name]) - len(kept)
+        stays = {pair.id for pair in kept}
+        for pair in parts[name]:
+            if pair.id not in stays:
+                lose(dropped, f"{name} reply that nearly repeats one in training", pair.id)
         parts[name] = kept
     return parts
 
 
 def _take_newest(pairs: list[Pair], wanted: float, part: list[Pair]) -> list[Pair]:
-    """Move the newest threads to `part` until it has `wanted` pairs; what stays is returned."""
+    """Move the newest threads to `part` until it has `wanted` pairs; what stays is returned.
+
+    Threads with a pinned pair come last: the owner wants them learnt.
+    """
     threads: dict[str, list[Pair]] = {}
     for pair in pairs:
         threads.setdefault(pair.thread, []).append(pair)
-    newest = sorted(threads, key=lambda key: max((p.sent_at, p.id) for p in threads[key]))
+    newest = sorted(
+        threads,
+        key=lambda key: (
+            not any(p.pinned for p in threads[key]),
+            max((p.sent_at, p.id) for p in threads[key]),
+        ),
+    )
     taken: set[str] = set()
     count = 0
     for key in reversed(newest):

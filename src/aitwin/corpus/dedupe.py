@@ -4,7 +4,7 @@ MinHash only proposes: every candidate is compared for real, so nothing below th
 ever dropped. What a missed proposal leaves in does little harm (measured: none in 86,000).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from aitwin.corpus.pairs import Pair
@@ -102,13 +102,25 @@ def originals(texts: Sequence[str], threshold: float = THRESHOLD) -> Iterator[tu
         yield position, position if original is None else original
 
 
-def without_copies(pairs: Sequence[Pair]) -> tuple[list[Pair], list[list[Pair]]]:
+def without_copies(
+    pairs: Sequence[Pair], dropped: Collection[str] = ()
+) -> tuple[list[Pair], list[list[Pair]]]:
     """The pairs whose replies differ, in their order, and the groups that they stand for.
 
     Of near-identical replies the best contexted stays: the one with the longest incoming text,
-    then the newest.
+    then the newest. Pinned pairs all stay. Those whose ids are `dropped` go, and take with them
+    what nearly repeats them: what the owner struck out must not return as its copy.
     """
-    ranked = sorted(pairs, key=lambda p: (-len(p.incoming), -p.sent_at.timestamp(), p.id))
+    ranked = sorted(
+        pairs,
+        key=lambda p: (
+            not p.pinned,
+            p.id not in dropped,
+            -len(p.incoming),
+            -p.sent_at.timestamp(),
+            p.id,
+        ),
+    )
     long = [pair for pair in ranked if len(pair.reply) >= SHORT_REPLY]
     groups = [[long[i] for i in group] for group in near_duplicates([p.reply for p in long])]
     by_reply: dict[str, list[Pair]] = {}
@@ -118,5 +130,5 @@ def without_copies(pairs: Sequence[Pair]) -> tuple[list[Pair], list[list[Pair]]]
     for same in by_reply.values():
         contexts = [f"{pair.instruction}\n{pair.incoming}" for pair in same]
         groups += [[same[i] for i in group] for group in near_duplicates(contexts)]
-    copies = {pair.id for group in groups for pair in group[1:]}
-    return [pair for pair in pairs if pair.id not in copies], groups
+    copies = {pair.id for group in groups for pair in group[1:] if not pair.pinned}
+    return [pair for pair in pairs if pair.id not in copies and pair.id not in dropped], groups

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from aitwin.corpus import clean, messages
 from aitwin.corpus.messages import Channel, Message, Owner, Person, Thread
+from aitwin.corpus.report import lose
 from aitwin.prompt import Task
 
 INCOMING_CHARACTERS = 1500
@@ -43,6 +44,12 @@ class Pair:
     incoming: str = field(repr=False)
     """Empty for a mail that begins a thread."""
     reply: str = field(repr=False)
+    people: tuple[str, ...] = field(default=(), repr=False)
+    """Whom the reply is for, by name. Not part of what is learnt."""
+    messages: tuple[str, ...] = field(default=(), repr=False)
+    """Hashes of the ids of the reply's messages, one by one."""
+    pinned: bool = False
+    """Whether the owner wants it learnt, whatever the rules say (see marks)."""
 
     @property
     def task(self) -> Task:
@@ -70,7 +77,7 @@ def _from_mail(thread: Thread, owner: Owner, dropped: Counter[str]) -> Iterator[
         if isinstance(pair, Pair):
             yield pair
         else:
-            dropped[pair] += 1
+            lose(dropped, pair, mail.id)
 
 
 def _mail_pair(mail: Message, thread: Thread, owner: Owner) -> Pair | str:
@@ -96,6 +103,8 @@ def _mail_pair(mail: Message, thread: Thread, owner: Owner) -> Pair | str:
         instruction=instruction,
         incoming=_newest(paragraphs, "\n\n"),
         reply=reply,
+        people=(_correspondent(mail, parent, owner),),
+        messages=(_hash(mail.id),),
     )
 
 
@@ -116,6 +125,12 @@ def _asked(mail: Message, parent: Message | None, owner: Owner) -> tuple[str, st
     if mail.references or messages.has_reply_subject(mail):
         return "the mail it answers is missing"
     return f"Write a mail to {_name(to)}{about}.", ""
+
+
+def _correspondent(mail: Message, parent: Message | None, owner: Owner) -> str:
+    if parent is not None and not owner.wrote(parent):
+        return _name(parent.sender)
+    return _name(mail.recipients[0] if mail.recipients else Person(""))
 
 
 def _about(subject: str) -> str:
@@ -170,9 +185,11 @@ def _from_session(
             continue
         before = turns[max(0, position - CONTEXT_TURNS) : position]
         if not before:
-            dropped["begins a chat: nothing to answer"] += len(turn.messages)
+            for message in turn.messages:
+                lose(dropped, "begins a chat: nothing to answer", message.id)
             continue
-        dropped["joined to the message before"] += len(turn.messages) - 1
+        for message in turn.messages[1:]:
+            lose(dropped, "joined to the message before", message.id)
         others = sorted({_name(t.sender) for t in before if not owner.wrote(t.messages[0])})
         yield Pair(
             id=_hash(*(message.id for message in turn.messages)),
@@ -182,6 +199,8 @@ def _from_session(
             instruction=f"Reply in this chat with {_list(others)}.",
             incoming=_newest([f"{_name(t.sender)}: {t.text}" for t in before], "\n"),
             reply=turn.text,
+            people=tuple(others),
+            messages=tuple(_hash(message.id) for message in turn.messages),
         )
 
 
@@ -191,7 +210,7 @@ def _turns(session: tuple[Message, ...], owner: Owner, dropped: Counter[str]) ->
     for message in session:
         if message.automatic or not message.text.strip():
             if owner.wrote(message):
-                dropped[f"automatic: {message.automatic or 'empty'}"] += 1
+                lose(dropped, f"automatic: {message.automatic or 'empty'}", message.id)
             continue
         # The owner may have been shown under two names: still one person speaking.
         if said and not (

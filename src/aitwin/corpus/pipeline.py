@@ -1,22 +1,30 @@
 """The corpus room from end to end: files to store, store to dataset. Each step lives elsewhere."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from aitwin.corpus import curate, dataset, dedupe, pairs, redact, sources
+from aitwin import artifact
+from aitwin.corpus import curate, dataset, dedupe, page, pairs, redact, sources
+from aitwin.corpus import marks as hand
 from aitwin.corpus.curate import Choice
-from aitwin.corpus.dataset import Dataset
+from aitwin.corpus.dataset import REMEDY, Dataset
 from aitwin.corpus.funnel import Funnel
-from aitwin.corpus.messages import Message, Owner, threads
+from aitwin.corpus.marks import Mark, Marks
+from aitwin.corpus.messages import Message, Owner, Thread, threads
 from aitwin.corpus.pairs import Pair
-from aitwin.corpus.report import Skipped
+from aitwin.corpus.report import Losses, Skipped
 from aitwin.corpus.sources import Found
 from aitwin.corpus.store import Imported, Store
 from aitwin.corpus.whatsapp_headers import DateOrder
 from aitwin.errors import TwinError
 from aitwin.prompt import Persona
+
+CANDIDATES = "pairs.json"
+EXAMPLES = 5
+"""Messages shown for each reason why a message gave no pair."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,13 @@ class Selection:
     funnel: Funnel
     redactions: Counter[str]
     copies: list[list[Pair]] = field(repr=False)
-    """Groups of near-identical pairs; the first of each was kept."""
+    """Groups of near-identical pairs; the first of each was kept, unless the owner dropped it."""
+    found: list[Pair] = field(default_factory=list, repr=False)
+    """Every pair that there was, not redacted."""
+    reasons: dict[str, str] = field(default_factory=dict, repr=False)
+    """Id of a pair that was not chosen -> why."""
+    lost: dict[str, list[Message]] = field(default_factory=dict, repr=False)
+    """Reason -> the first messages of the owner's that gave no pair for it."""
 
 
 def add(
@@ -40,6 +54,7 @@ def add(
     """
     for found in sources.find(paths):
         if not found.format:
+            store.pass_over(found.path.resolve(), found.reason)
             yield found, found.refusal() if found.named else None
             continue
         skipped = Skipped()
@@ -47,6 +62,7 @@ def add(
             messages = found.read(skipped, date_order)
             imported = store.add(found.path.resolve(), found.format, messages, skipped)
         except TwinError as error:
+            store.pass_over(found.path.resolve(), str(error))
             yield found, error
         else:
             yield found, imported
@@ -57,11 +73,13 @@ def select(
     owner: Owner,
     choice: Choice = Choice(),  # noqa: B008 - frozen
     funnel: Funnel | None = None,
+    marks: Marks = Marks(),  # noqa: B008 - frozen
 ) -> Selection:
     """From messages to the chosen pairs.
 
     A `funnel` that is given ends with all messages that were there, also those that were left
-    out of `messages` because they cannot matter. Raises TwinError when there is too little.
+    out of `messages` because they cannot matter. What the owner dropped by hand is never chosen,
+    what was pinned always is. Raises TwinError when there is too little.
     """
     grouped = threads(messages)
     if funnel is None:
@@ -76,25 +94,61 @@ def select(
             "(twin init; twin corpus show lists who wrote)"
         )
 
-    dropped: Counter[str] = Counter()
+    dropped = Losses()
     found = [pair for thread in grouped for pair in pairs.from_thread(thread, owner, dropped)]
     # One pair may hold several messages of a chat: all but one of them are counted as joined.
     funnel.add("your messages", "messages", own, dropped)
+    lost = _examples(grouped, dropped)
 
-    kept, copies = dedupe.without_copies(found)
-    nearly = {f"nearly the same as another ({dedupe.THRESHOLD:.0%})": len(found) - len(kept)}
-    funnel.add("pairs", "pairs", len(found), nearly)
+    pinned, struck = marks.pinned(found), marks.dropped(found)
+    found = [replace(pair, pinned=True) if pair.id in pinned else pair for pair in found]
+    kept, copies = dedupe.without_copies(found, struck)
+    reasons = _repeated(found, kept, copies, struck)
+    funnel.add("pairs", "pairs", len(found), Counter(reasons.values()))
 
-    dropped = Counter()
+    dropped = Losses()
     fit = curate.gate(kept, dropped)
     funnel.add("distinct pairs", "pairs", len(kept), dropped)
+    reasons |= dropped.reasons
     curate.require_enough(fit, f"{own} messages of yours", allow_small=choice.allow_small)
 
     chosen = curate.choose(fit, choice.size, choice.seed)
+    taken = {pair.id for pair in chosen}
+    reasons |= {pair.id: "not among the chosen" for pair in fit if pair.id not in taken}
     funnel.add("usable pairs", "pairs", len(fit), {"not among the chosen": len(fit) - len(chosen)})
     redacted = [redact.redact_pair(pair) for pair in chosen]
     redactions = sum((counts for _, counts in redacted), Counter[str]())
-    return Selection([pair for pair, _ in redacted], funnel, redactions, copies)
+    return Selection(
+        [pair for pair, _ in redacted], funnel, redactions, copies, found, reasons, lost
+    )
+
+
+def _repeated(
+    found: list[Pair], kept: list[Pair], copies: list[list[Pair]], struck: frozenset[str]
+) -> dict[str, str]:
+    """Why each pair that is not in `kept` is not there: its id -> the reason."""
+    stays = {pair.id for pair in kept}
+    after_struck = {pair.id for group in copies if group[0].id in struck for pair in group}
+    reasons = {}
+    for pair in found:
+        if pair.id in struck:
+            reasons[pair.id] = "dropped by you"
+        elif pair.id not in stays and pair.id in after_struck:
+            reasons[pair.id] = "nearly the same as one that you dropped"
+        elif pair.id not in stays:
+            reasons[pair.id] = f"nearly the same as another ({dedupe.THRESHOLD:.0%})"
+    return reasons
+
+
+def _examples(grouped: list[Thread], dropped: Losses) -> dict[str, list[Message]]:
+    """For each reason the first messages that were lost for it, for the owner to look at."""
+    examples: dict[str, list[Message]] = {}
+    for thread in grouped:
+        for message in thread.messages:
+            reason = dropped.reasons.get(message.id, "")
+            if reason and len(examples.setdefault(reason, [])) < EXAMPLES:
+                examples[reason].append(message)
+    return examples
 
 
 def build(
@@ -104,7 +158,7 @@ def build(
     target: Path,
     choice: Choice = Choice(),  # noqa: B008 - frozen
 ) -> Dataset:
-    """From the store to the dataset at `target`."""
+    """From the store to the dataset at `target`, with its page and its list of all pairs."""
     imports = store.import_log()
     if not imports:
         raise TwinError(
@@ -113,13 +167,61 @@ def build(
     funnel = Funnel()
     read, known = sum(i.read for i in imports), sum(i.known for i in imports)
     funnel.add("read", "messages", read, {"read before": known})
-    selection = select(store.messages(owner), owner, choice, funnel)
+    marks = hand.load(store.path.parent)
+    selection = select(store.messages(owner), owner, choice, funnel, marks)
     settings = {
         **asdict(choice),
         "near_duplicate": dedupe.THRESHOLD,
         "incoming_characters": pairs.INCOMING_CHARACTERS,
         "redactions": dict(selection.redactions),
+        "pinned": sum(pair.pinned for pair in selection.pairs),
     }
-    return dataset.build(
-        selection.pairs, persona, target, funnel=selection.funnel, settings=settings
+    built = dataset.build(
+        selection.pairs,
+        persona,
+        target,
+        funnel=selection.funnel,
+        settings=settings,
     )
+    page.write(target / page.FILE, page.of_dataset(built, selection, store, owner))
+    _write_candidates(target / CANDIDATES, selection)
+    return built
+
+
+def _write_candidates(path: Path, selection: Selection) -> None:
+    """Every pair that there was, without its words: what `twin dataset drop` finds ids in."""
+    pairs = {
+        pair.id: [selection.reasons.get(pair.id, ""), *pair.messages] for pair in selection.found
+    }
+    artifact.write_private(path, json.dumps(pairs, indent=0) + "\n")
+
+
+def mark(
+    store: Store, dataset: Dataset, prefixes: Iterable[str], how: Mark | None
+) -> dict[str, str]:
+    """Drop or pin pairs of the corpus for good, or (None) take such a mark off them.
+
+    `prefixes` are ids or beginnings of ids. Returns each id with what became of the pair when
+    `dataset` was built: empty when it was chosen. Raises TwinError, and then changes nothing.
+    """
+    directory = store.path.parent
+    marks = hand.load(directory)
+    candidates = _candidates(dataset)
+    messages = {**marks.messages, **{id_: hashes for id_, (_, *hashes) in candidates.items()}}
+    known = [*messages] if how else [*marks.marks, *marks.concerned(messages)]
+    what = "pair" if how else "marked pair"
+    chosen = {id_: messages[id_] for id_ in hand.resolve(prefixes, known, what)}
+    hand.save(directory, marks.marked(chosen, how) if how else marks.unmarked(chosen))
+    return {id_: candidates.get(id_, ["not in this dataset"])[0] for id_ in chosen}
+
+
+def _candidates(dataset: Dataset) -> dict[str, list[str]]:
+    """Id -> why it was not chosen (or empty), then the hashes of its messages."""
+    path = dataset.path / CANDIDATES
+    try:
+        pairs: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        raise TwinError(
+            f"{path}, the list of all pairs, is missing or damaged; {REMEDY} again"
+        ) from None
+    return pairs

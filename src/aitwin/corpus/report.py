@@ -1,4 +1,4 @@
-"""What an import leaves out: reasons, counts and places. Never a word of a message."""
+"""What is left out on the way: reasons, counts, places and ids. Never a word of a message."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -26,3 +26,19 @@ class Skipped:
     def total(self) -> int:
         """How many things were passed over, for any reason."""
         return self.counts.total()
+
+
+class Losses(Counter[str]):
+    """Counts by reason that also remember what was lost for it, by id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reasons: dict[str, str] = {}
+        """Id of a message or pair -> why it was left out."""
+
+
+def lose(dropped: Counter[str], reason: str, what: str) -> None:
+    """Count the loss of the message or pair with the id `what`."""
+    dropped[reason] += 1
+    if isinstance(dropped, Losses):
+        dropped.reasons[what] = reason

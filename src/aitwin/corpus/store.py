@@ -11,7 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from errno import ENOSPC
 from itertools import islice
@@ -47,6 +47,10 @@ CREATE INDEX messages_import ON messages (import);
 CREATE INDEX messages_people ON messages (channel, address, name);
 CREATE INDEX messages_subject ON messages (bare_subject) WHERE bare_subject <> '';
 """
+# Came later; a store without it gets it when it is next opened.
+_PASSED_OVER = (
+    "CREATE TABLE IF NOT EXISTS passed_over (path TEXT PRIMARY KEY, reason TEXT NOT NULL)"
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Imported:
     """Messages that the store did not have."""
     skipped: Counter[str]
     """What could not become a message, by reason."""
+    places: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    """Where the first of each kind are, as `all.mbox@10240`."""
 
     @property
     def known(self) -> int:
@@ -99,6 +105,8 @@ class Store:
                     for statement in _SCHEMA.split(";"):
                         db.execute(statement)
                     db.execute(f"PRAGMA user_version = {VERSION}")
+                if version in (0, VERSION):
+                    db.execute(_PASSED_OVER)
             if version not in (0, VERSION):
                 raise TwinError(f"{self.path} was made by another version of twin; update twin")
 
@@ -120,9 +128,21 @@ class Store:
             new = db.total_changes - before
             db.execute(
                 "UPDATE imports SET read = ?, new = ?, skipped = ? WHERE n = ?",
-                (read, new, json.dumps(skipped.counts), cursor.lastrowid),
+                (read, new, _skipped_json(skipped), cursor.lastrowid),
             )
-        return Imported(source, format, read, new, Counter(skipped.counts))
+            db.execute("DELETE FROM passed_over WHERE path = ?", (str(source),))
+        return Imported(source, format, read, new, Counter(skipped.counts), dict(skipped.places))
+
+    def pass_over(self, source: Path, reason: str) -> None:
+        """Remember a file that was given, or met in a folder, and could not be imported."""
+        with self._connected() as db, _transaction(db):
+            db.execute("INSERT OR REPLACE INTO passed_over VALUES (?, ?)", (str(source), reason))
+
+    def passed_over(self) -> dict[Path, str]:
+        """The files that could not be imported, with the reason of each."""
+        with self._connected() as db:
+            rows = db.execute("SELECT path, reason FROM passed_over ORDER BY path")
+            return {Path(path): reason for path, reason in rows}
 
     def remove(self, source: Path) -> int:
         """Forget what came from `source`, and wipe it from the file; how many messages it was.
@@ -147,7 +167,7 @@ class Store:
         with self._connected() as db:
             rows = db.execute("SELECT path, format, read, new, skipped FROM imports ORDER BY n")
             return [
-                Imported(Path(path), format, read, new, Counter(json.loads(skipped)))
+                Imported(Path(path), format, read, new, *_skipped(skipped))
                 for path, format, read, new, skipped in rows
             ]
 
@@ -181,6 +201,20 @@ class Store:
             span = db.execute("SELECT min(sent_at), max(sent_at) FROM messages").fetchone()
         first, last = (datetime.fromisoformat(moment) if moment else None for moment in span)
         return Summary(all_["mail"], all_["chat"], own["mail"], own["chat"], first, last)
+
+    def months(self, owner: Owner) -> dict[str, tuple[int, int]]:
+        """Messages of each month ("2024-05"), and how many of them are the owner's."""
+        counts: dict[str, tuple[int, int]] = {}
+        query = """SELECT substr(sent_at, 1, 7), channel, address, name, count(*)
+                   FROM messages GROUP BY 1, 2, 3, 4 ORDER BY 1"""
+        with self._connected() as db:
+            for month, channel, address, name, count in db.execute(query):
+                known = (
+                    address in owner.addresses if channel == "mail" else name in owner.chat_names
+                )
+                everything, own = counts.get(month, (0, 0))
+                counts[month] = (everything + count, own + (count if known else 0))
+        return counts
 
     def suggest_addresses(self, owner: Owner) -> Counter[str]:
         """Addresses that write under the owner's name but are not the owner's yet, with counts."""
@@ -243,6 +277,26 @@ def _row(message: Message, number: int | None) -> tuple[Any, ...]:
         message.text,
     )
     return (number, *(text.encode(errors="replace").decode() for text in texts))
+
+
+def _skipped_json(skipped: Skipped) -> str:
+    return json.dumps(
+        {
+            reason: {"count": count, "places": skipped.places.get(reason, [])}
+            for reason, count in skipped.counts.items()
+        }
+    )
+
+
+def _skipped(text: str) -> tuple[Counter[str], dict[str, list[str]]]:
+    """Counts and places; the first stores kept the counts alone."""
+    counts: Counter[str] = Counter()
+    places: dict[str, list[str]] = {}
+    for reason, entry in json.loads(text).items():
+        counts[reason] = entry if isinstance(entry, int) else entry["count"]
+        if not isinstance(entry, int) and entry["places"]:
+            places[reason] = entry["places"]
+    return counts, places
 
 
 def _message(row: tuple[str, ...]) -> Message:
