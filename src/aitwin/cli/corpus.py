@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from aitwin.corpus.messages import Owner
     from aitwin.home import Settings
 
-app = typer.Typer(help="Your mail and chats: add, show.", no_args_is_help=True)
+app = typer.Typer(help="Your mail and chats: add, show, look through.", no_args_is_help=True)
 
 
 def owner_of(settings: "Settings") -> "Owner":
@@ -142,3 +142,24 @@ def show(json: Json = False) -> None:
         say(f"these look like yours too: {addresses}; add them with `twin init --address …`")
     if names and not owner.chat_names & set(names):
         say(f"none of your chat names speaks in the chats; there are {', '.join(list(names)[:8])}")
+
+
+@app.command(epilog="Example: twin corpus report --open")
+def report(
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Write a page on what was read, what could not be, and where; print where it is."""
+    from aitwin.cli.dataset import show_page
+    from aitwin.corpus import page
+    from aitwin.corpus.store import Store
+    from aitwin.errors import TwinError
+    from aitwin.home import Home
+
+    home = Home.from_environment()
+    owner = owner_of(home.settings())
+    store = Store(home.corpus)
+    if not store.import_log() and not store.passed_over():
+        raise TwinError("the corpus is empty; begin with: twin corpus add PATH-TO-YOUR-MAIL")
+    path = home.corpus / page.FILE
+    page.write(path, page.of_corpus(store, owner))
+    show_page(path, in_browser=show)

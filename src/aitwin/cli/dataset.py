@@ -1,12 +1,21 @@
 """twin dataset: pairs to learn from."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aitwin.cli.console import Json, out, print_json, say, table
 
-app = typer.Typer(help="What the twin learns from: build, show.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from aitwin.corpus.dataset import Dataset, Example
+    from aitwin.corpus.marks import Mark, Marks
+
+app = typer.Typer(
+    help="What the twin learns from: build, look through, drop and pin.", no_args_is_help=True
+)
 
 MAIN = "main"
 Name = Annotated[str, typer.Option("--name", help="Name of the dataset.")]
@@ -48,22 +57,34 @@ def build(
     total = sum(dataset.counts.values())
     if total < 500:
         say(f"{total} pairs: enough to begin; 500 to 1,000 are better (C3). Add more mail or chats")
-    say(f"wrote {dataset.path}; next: twin train")
+    say(f"wrote {dataset.path}; look through it: twin dataset report")
+    say("next: twin train")
 
 
-@app.command(epilog="Example: twin dataset show --examples 3")
+@app.command(epilog="Example: twin dataset show --examples 3; twin dataset show 3f9a")
 def show(
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Print these pairs: ids, or beginnings of ids.")
+    ] = None,
     name: Name = MAIN,
     examples: Annotated[int, typer.Option(help="Print this many pairs.", min=0)] = 0,
     json: Json = False,
 ) -> None:
-    """Show how messages became pairs, and on demand some of them."""
+    """Show how messages became pairs, your marks, and on demand some pairs with their ids."""
     from aitwin.corpus import dataset as datasets
+    from aitwin.corpus import marks as hand
     from aitwin.home import Home
 
-    dataset = datasets.load(Home.from_environment().datasets / name)
+    home = Home.from_environment()
+    dataset = datasets.load(home.datasets / name)
+    marks = hand.load(home.corpus)
+    if ids:
+        rows = {row.id: row for split in datasets.SPLITS for row in dataset.split(split)}
+        chosen = [rows[id_] for id_ in hand.resolve(ids, rows)]
+        _show_pairs(chosen, json=json)
+        return
     if json:
-        print_json(dataset.manifest)
+        print_json({**dataset.manifest, "marks": marks.marks})
         return
     _show_funnel(dataset.manifest["funnel"])
     table(
@@ -71,9 +92,101 @@ def show(
         ("split", "pairs#"),
         list(dataset.counts.items()),
     )
-    rows = dataset.split("train")
-    for example in rows[:: max(1, len(rows) // examples)][:examples] if examples else ():
-        out.rule(f"{example.channel} {example.sent_at:%Y-%m-%d}", style="dim")
+    _show_marks(marks, dataset)
+    learnt = dataset.split("train")
+    step = max(1, len(learnt) // max(1, examples))
+    _show_pairs(learnt[::step][:examples])
+    if not examples:
+        say("look at pairs and their ids: twin dataset report, or twin dataset show --examples 5")
+
+
+Ids = Annotated[
+    list[str], typer.Argument(metavar="ID…", help="Ids of pairs; the beginning of one is enough.")
+]
+
+
+@app.command(epilog="Example: twin dataset drop 3f9a 07c1")
+def drop(ids: Ids, name: Name = MAIN, json: Json = False) -> None:
+    """Never learn from these pairs, nor from what nearly repeats them."""
+    _mark(ids, name, "drop", json=json)
+
+
+@app.command(epilog="Example: twin dataset pin 3f9a")
+def pin(ids: Ids, name: Name = MAIN, json: Json = False) -> None:
+    """Always learn from these pairs, whatever the rules of the choice say."""
+    _mark(ids, name, "pin", json=json)
+
+
+@app.command(epilog="Example: twin dataset unmark 3f9a")
+def unmark(ids: Ids, name: Name = MAIN, json: Json = False) -> None:
+    """Take back a drop or a pin."""
+    _mark(ids, name, None, json=json)
+
+
+@app.command(epilog="Example: twin dataset report --open")
+def report(
+    name: Name = MAIN,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Print where the page is that shows every pair, what was left out, and why."""
+    from aitwin.corpus import dataset as datasets
+    from aitwin.corpus import page
+    from aitwin.errors import TwinError
+    from aitwin.home import Home
+
+    path = datasets.load(Home.from_environment().datasets / name).path / page.FILE
+    if not path.exists():
+        raise TwinError(f"{path} does not exist; {datasets.REMEDY} again")
+    show_page(path, in_browser=show)
+
+
+def show_page(path: "Path", *, in_browser: bool) -> None:
+    """Print where a page is, and on demand open it."""
+    import webbrowser
+
+    out.print(str(path), markup=False, soft_wrap=True)
+    if in_browser and not webbrowser.open(path.as_uri()):
+        say("no browser could be opened here; open the file yourself")
+
+
+def _mark(ids: list[str], name: str, how: "Mark | None", *, json: bool) -> None:
+    """Set or take a mark, and say what that means for each pair."""
+    from aitwin.corpus import dataset as datasets
+    from aitwin.corpus import marks as hand
+    from aitwin.corpus import pipeline
+    from aitwin.corpus.store import Store
+    from aitwin.home import Home
+
+    home = Home.from_environment()
+    dataset = datasets.load(home.datasets / name)
+    changed = pipeline.mark(Store(home.corpus), dataset, ids, how)
+    if json:
+        print_json({"changed": changed, "marks": hand.load(home.corpus).marks})
+        return
+    done = {"drop": "dropped", "pin": "pinned", None: "unmarked"}[how]
+    table(
+        f"{done.capitalize()} {len(changed)}",
+        ("pair", "in the present dataset"),
+        [(id_, reason or "chosen") for id_, reason in changed.items()],
+    )
+    say("this counts from the next: twin dataset build")
+
+
+def _show_marks(marks: "Marks", dataset: "Dataset") -> None:
+    if marks.marks:
+        pinned = dataset.manifest["settings"].get("pinned", 0)
+        say(
+            f"your marks: {marks.count('drop')} dropped, {marks.count('pin')} pinned "
+            f"({pinned} of them in this dataset)"
+        )
+
+
+def _show_pairs(examples: "Sequence[Example]", *, json: bool = False) -> None:
+    if json:
+        print_json(examples)
+        return
+    for example in examples:
+        out.rule(f"{example.id} {example.channel} {example.sent_at:%Y-%m-%d}", style="dim")
         out.print(example.messages[1]["content"], markup=False, style="dim")
         out.print(example.reply, markup=False)
 
