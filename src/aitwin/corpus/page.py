@@ -47,7 +47,7 @@ COPIES_SHOWN = 5
 PEOPLE_SHOWN = 30
 EXCERPT = 600
 """Characters of a text that was left out; what was chosen is shown in full."""
-MONTHS_MOST = 180
+MONTHS_MOST = 300
 """Bars of a timeline; a longer one counts by year."""
 LENGTHS = (2, 5, 10, 20, 40, 80, 160, 320)
 """Upper ends of the bars of reply lengths, in words; they double, as lengths do."""
