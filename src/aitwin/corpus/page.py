@@ -1,8 +1,8 @@
 """One private HTML page on what was read, kept and left out, and why. Counts and renders only.
 
 Self-contained: styles, script and plots are inside, nothing is fetched, and a policy in the page
-forbids it. Every text passes the redaction first: the page lies in the dataset's directory, where
-no secret may be.
+forbids it. Every text of a message passes the redaction first: the page lies in the dataset's
+directory, where no secret may be. Your addresses and the names of files stand as they are.
 """
 
 import base64
