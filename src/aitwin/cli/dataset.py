@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from aitwin.cli.console import Json, out, print_json, say, table
+from aitwin.cli.console import Json, out, plain_name, print_json, say, table
 
 app = typer.Typer(help="What the twin learns from: build, show.", no_args_is_help=True)
 
 MAIN = "main"
-Name = Annotated[str, typer.Option("--name", help="Name of the dataset.")]
+Name = Annotated[str, typer.Option("--name", help="Name of the dataset.", callback=plain_name)]
 
 
 @app.command(epilog="Example: twin dataset build --size 800")

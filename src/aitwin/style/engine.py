@@ -36,7 +36,7 @@ class Sampling:
 
     max_tokens: int = 400
     temperature: float = 0.4
-    """0 is greedy. A draft shall be likely, not surprising; above 0.5 small models lose the thread."""
+    """0 is greedy. A draft shall be likely, not surprising; small models lose the thread early."""
     top_p: float = 0.9
     repeat_penalty: float = 1.1
     seed: int = 20
@@ -139,6 +139,9 @@ class LlamaCpp:
                 + ": damaged, of another model, or more than the memory holds; "
                 "`twin models verify` tells which"
             ) from None
+        # Unloaded before its loop has begun, llama.cpp waits for ever (seen on a busy machine, once
+        # in 60 times); after an answer the loop has begun.
+        self._server.handle_completions({"prompt": [0], "max_tokens": 1, **self._lora(True)})
 
     def __enter__(self) -> Self:
         """Nothing to do: the model is loaded."""
