@@ -95,9 +95,7 @@ def main() -> None:
     total = sum(float(row["seconds"]) for row in watch.rows)
     print(f"\n{'stage':<22}{'wall s':>8}{'CPU s':>8}{'peak MiB':>10}")
     for row in watch.rows:
-        print(
-            f"{row['stage']:<22}{row['seconds']:>8}{row['cpu_seconds']:>8}{row['peak_mib']:>10}"
-        )
+        print(f"{row['stage']:<22}{row['seconds']:>8}{row['cpu_seconds']:>8}{row['peak_mib']:>10}")
     print(f"{'all':<22}{total:>8.1f}\n")
     machine = {
         "machine": platform.platform(),

@@ -5,6 +5,7 @@ Does not know what the rooms keep in their parts of it.
 """
 
 import os
+import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,10 +95,17 @@ class Home:
     def open(self) -> "Home":
         """Make the directory, for its owner alone.
 
-        Raises TwinError when that is impossible.
+        Raises TwinError when that is impossible, or when it holds other things than a twin: a
+        TWIN_HOME that is set to a shared folder by mistake keeps its permissions.
         """
         try:
             artifact.make_private_dir(self.root)
+            inside = {path.name for path in self.root.iterdir() if not path.name.startswith(".")}
+            if inside and not inside & {*PARTS, SETTINGS}:
+                raise TwinError(
+                    f"{self.root} holds {len(inside)} things that are no twin's; "
+                    "set TWIN_HOME to a directory of its own"
+                )
             self.root.chmod(0o700)
         except OSError as error:
             raise TwinError(
@@ -117,6 +125,11 @@ class Home:
             raise TwinError(
                 f"{self.settings_file} does not exist yet; run `twin init` first"
             ) from None
+        except OSError as error:
+            raise TwinError(
+                f"{self.settings_file} cannot be read ({error.strerror}); "
+                "set TWIN_HOME to a directory of your own"
+            ) from None
         except (TOMLKitError, UnicodeDecodeError) as error:
             # TOMLKit's own message quotes the line, which may hold an address.
             place = f" in line {error.line}" if hasattr(error, "line") else ""
@@ -124,19 +137,20 @@ class Home:
         owner = _table(document, "owner")
         style = _table(document, "style")
         problems = [
+            *_no_tables(document, ("owner", "style")),
             *_unknown(document, "", {"owner", "style"}),
             *_unknown(owner, "owner.", {"name", "addresses", "chat_names"}),
             *_unknown(style, "style.", {"traits", "base"}),
             *_wrong_strings(owner, "owner", ("name",), ("addresses", "chat_names")),
             *_wrong_strings(style, "style", ("base",), ("traits",)),
         ]
-        if not isinstance(owner.get("name"), str) or not owner["name"].strip():
+        if not str(owner.get("name", "")).strip():
             problems.append("owner.name is missing")
         if problems:
             listed = "\n".join(f"- {problem}" for problem in problems)
             raise TwinError(f"{self.settings_file} needs mending:\n{listed}")
         return Settings(
-            name=owner["name"],
+            name=owner["name"].strip(),
             addresses=tuple(address.lower() for address in owner.get("addresses", ())),
             chat_names=tuple(owner.get("chat_names", ())),
             traits=tuple(style.get("traits", DEFAULT_TRAITS)),
@@ -164,6 +178,11 @@ class Home:
         artifact.write_private(self.settings_file, tomlkit.dumps(document))
 
 
+def hub() -> str:
+    """Where models are pulled from: `HF_ENDPOINT` names a mirror."""
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
 def stay_offline() -> None:
     """Forbid the model libraries every use of the network, and any telemetry (P1, W4).
 
@@ -180,9 +199,19 @@ def _table(document: dict[str, Any], name: str) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _unknown(table: dict[str, Any], prefix: str, known: set[str]) -> list[str]:
+def _no_tables(document: dict[str, Any], names: tuple[str, ...]) -> list[str]:
     return [
-        f"{prefix}{key} is not a setting; known: {', '.join(sorted(known))}"
+        f"{name} must be a section: [{name}] on a line of its own"
+        for name in names
+        if not isinstance(document.get(name, {}), dict)
+    ]
+
+
+def _unknown(table: dict[str, Any], prefix: str, known: set[str]) -> list[str]:
+    # A key may be an address in the wrong place, which is not to be quoted.
+    return [
+        f"{prefix}{key if re.fullmatch('[a-z_]+', key) else '…'} is not a setting; "
+        f"known: {', '.join(sorted(known))}"
         for key in table
         if key not in known
     ]

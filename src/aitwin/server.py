@@ -6,18 +6,21 @@ that `twin serve` keeps in the owner's directory. Does not load models itself: i
 
 import hmac
 import json
+import logging
+import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import uuid4
 
-from anyio import CancelScope, to_thread
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from anyio import CancelScope, Semaphore, to_thread
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from aitwin import __version__
@@ -44,19 +47,15 @@ class Turn(BaseModel):
     content: str = Field(max_length=LONGEST, repr=False)
 
 
-class StreamOptions(BaseModel):
-    """What a stream ends with."""
-
-    include_usage: bool = False
-
-
 class ChatRequest(BaseModel):
-    """A writing task in OpenAI's shape; `context` and `reference` are ours."""
+    """A writing task in OpenAI's shape; `context` and `reference` are ours.
+
+    What else OpenAI's clients may send is ignored.
+    """
 
     messages: list[Turn] = Field(min_length=1, max_length=200, repr=False)
     model: str = TWIN
     stream: bool = False
-    stream_options: StreamOptions = StreamOptions()
     temperature: float = Field(default=_DEFAULT.temperature, ge=0, le=2)
     top_p: float = Field(default=_DEFAULT.top_p, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=4096)
@@ -66,6 +65,13 @@ class ChatRequest(BaseModel):
     """The mail or chat to answer."""
     reference: str = Field(default="", max_length=LONGEST, repr=False)
     """Text whose style the draft shall follow."""
+
+    @field_validator("messages")
+    @classmethod
+    def _ends_with_a_task(cls, turns: list[Turn]) -> list[Turn]:
+        if turns[-1].role == "assistant":
+            raise ValueError("the last message is the task, so it is the user's")
+        return turns
 
     @property
     def sampling(self) -> Sampling:
@@ -108,36 +114,67 @@ def create(twin: Twin, token: str, *, on_close: Callable[[], None] = lambda: Non
         yield
         await to_thread.run_sync(on_close)
 
-    app = FastAPI(title="AI Twin", version=__version__, lifespan=lifespan, docs_url=None)
+    app = FastAPI(
+        title="AI Twin", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
     # A page on the internet that resolves its own name to 127.0.0.1 still sends that name.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost", "testserver"])
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"])
+    _explain_errors(app)
 
     def authorised(request: Request) -> None:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(given.encode(), token.encode()):
             raise HTTPException(401, "the token is missing or wrong; see `twin serve --help`")
 
+    app.include_router(_health(twin))
+    guarded = [Depends(authorised)]
+    app.include_router(_writing(twin), prefix="/v1", dependencies=guarded)
+    app.include_router(_speaking(twin), prefix="/v1", dependencies=guarded)
+    return app
+
+
+def _explain_errors(app: FastAPI) -> None:
+    """Every refusal as one JSON shape; none of them repeats what was sent."""
+
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        # FastAPI's own answer repeats the input, which is a mail.
+        # FastAPI's own answer repeats the input, which is a mail. So would the name of a field
+        # that is not ours, but unknown fields are no error.
         places = {".".join(map(str, e["loc"])): e["msg"] for e in error.errors()}
         return _problem(422, "; ".join(f"{place}: {what}" for place, what in places.items()))
 
-    @app.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+    @app.exception_handler(StarletteHTTPException)
+    async def refused(request: Request, error: StarletteHTTPException) -> JSONResponse:
         return _problem(error.status_code, str(error.detail))
 
     @app.exception_handler(TwinError)
     async def failed(request: Request, error: TwinError) -> JSONResponse:
         return _problem(422, str(error))
 
-    @app.get("/health")
-    def health() -> dict[str, str]:
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> JSONResponse:
+        return _problem(500, f"this is a bug ({type(error).__name__}); please report it")
+
+
+def _health(twin: Twin) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/health")
+    async def health() -> dict[str, str]:
         """Alive, and which version."""
         return {"status": "ok", "version": __version__, "voice": twin.speech.speaker.describe()}
 
-    @app.get("/v1/models", dependencies=[Depends(authorised)])
-    def models() -> dict[str, Any]:
+    return router
+
+
+def _writing(twin: Twin) -> APIRouter:
+    router = APIRouter()
+    # One draft at a time: the engine has one context. Those who wait hold no thread meanwhile;
+    # forty that did would leave none for the draft that they wait for.
+    turn = Semaphore(1)
+
+    @router.get("/models")
+    async def models() -> dict[str, Any]:
         """The twin, and the base model it was made from."""
         return {
             "object": "list",
@@ -147,22 +184,34 @@ def create(twin: Twin, token: str, *, on_close: Callable[[], None] = lambda: Non
             ],
         }
 
-    @app.post("/v1/chat/completions", dependencies=[Depends(authorised)])
-    async def chat(wanted: ChatRequest) -> Response:
+    @router.post("/chat/completions")
+    async def chat(wanted: ChatRequest, request: Request) -> Response:
         """Write in the owner's style (W1, W2)."""
         if wanted.model not in (TWIN, BASE):
             raise HTTPException(404, f"no such model; there are {TWIN!r} and {BASE!r}")
-        pieces = twin.writer.answer(wanted.prompt, wanted.sampling, adapted=wanted.model == TWIN)
+        ready = _from_thread(
+            twin.writer.answer(wanted.prompt, wanted.sampling, adapted=wanted.model == TWIN), turn
+        )
         frame = _Frame(wanted.model)
-        if not wanted.stream:
-            text = "".join([piece async for piece in _from_thread(pieces)]).strip()
-            return JSONResponse(frame.whole(text))
-        # The first piece is fetched before the answer begins, so that an error has its status.
-        ready = _from_thread(pieces)
-        first = await anext(ready, "")
-        return StreamingResponse(frame.stream(first, ready), media_type="text/event-stream")
+        if wanted.stream:
+            # The first piece is fetched before the answer begins: so an error has its status.
+            first = await anext(ready, "")
+            return StreamingResponse(frame.stream(first, ready), media_type="text/event-stream")
+        draft = []
+        async with aclosing(ready):
+            async for piece in ready:
+                draft.append(piece)
+                if await request.is_disconnected():
+                    break
+        return JSONResponse(frame.whole("".join(draft).strip()))
 
-    @app.post("/v1/audio/speech", dependencies=[Depends(authorised)])
+    return router
+
+
+def _speaking(twin: Twin) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/audio/speech")
     async def speech(wanted: SpeechRequest) -> Response:
         """Say a text: a WAV streamed sentence by sentence, or an MP3 (S2)."""
         from aitwin.voice import audio
@@ -175,9 +224,11 @@ def create(twin: Twin, token: str, *, on_close: Callable[[], None] = lambda: Non
             sound = await to_thread.run_sync(lambda: audio.encode_mp3(list(utterances)))
             return Response(sound, media_type="audio/mpeg", headers=headers)
         chunks = _from_thread(audio.wav_stream(utterances))
-        return StreamingResponse(chunks, media_type="audio/wav", headers=headers)
+        # As above: what cannot be said is refused before the sound begins.
+        first = await anext(chunks, b"")
+        return StreamingResponse(_joined(first, chunks), media_type="audio/wav", headers=headers)
 
-    return app
+    return router
 
 
 class _Frame:
@@ -198,15 +249,17 @@ class _Frame:
         }
         return {**self._common, "object": "chat.completion", "choices": [choice]}
 
-    async def stream(self, first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
-        yield self._event({"role": "assistant", "content": first})
-        try:
-            async for piece in rest:
-                yield self._event({"content": piece})
-        except TwinError as error:
-            # The status is sent already: the error has to travel in the stream.
-            yield f"data: {json.dumps({'error': {'message': str(error)}})}\n\n"
-            return
+    async def stream(self, first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:
+        # Closed here, not when the garbage is collected: only then is the engine free.
+        async with aclosing(rest):
+            yield self._event({"role": "assistant", "content": first})
+            try:
+                async for piece in rest:
+                    yield self._event({"content": piece})
+            except TwinError as error:
+                # The status is sent already: the error has to travel in the stream.
+                yield f"data: {json.dumps({'error': {'message': str(error)}})}\n\n"
+                return
         yield self._event({}, "stop")
         yield "data: [DONE]\n\n"
 
@@ -216,15 +269,28 @@ class _Frame:
         return f"data: {json.dumps(chunk)}\n\n"
 
 
-async def _from_thread(items: Iterator[_Item]) -> AsyncIterator[_Item]:
-    """Pull a blocking iterator from a thread; when the client goes away, close it at once."""
+async def _from_thread(
+    items: Iterator[_Item], turn: Semaphore | None = None
+) -> AsyncGenerator[_Item]:
+    """Pull a blocking iterator from a thread, when it is its turn.
+
+    When the client goes away, it is closed at once, and the turn is free.
+    """
     end = object()
-    try:
-        while (item := await to_thread.run_sync(next, items, end)) is not end:
-            yield item  # type: ignore[misc]  # not the sentinel
-    finally:
-        with CancelScope(shield=True):
-            await to_thread.run_sync(getattr(items, "close", lambda: None))
+    async with turn or nullcontext():
+        try:
+            while (item := await to_thread.run_sync(next, items, end)) is not end:
+                yield item  # type: ignore[misc]  # not the sentinel
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(getattr(items, "close", lambda: None))
+
+
+async def _joined(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
 
 
 def _problem(status: int, detail: str) -> JSONResponse:
@@ -272,4 +338,23 @@ def run(app: FastAPI, listening: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=10,
     )
+    logging.getLogger("uvicorn.error").addFilter(_without_words)
+    # uvicorn raises the signal once more when it has shut down; it did end well, so: exit code 0.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: None)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _without_words(record: logging.LogRecord) -> bool:
+    """Make of a traceback its kind and place: the text of an error may quote a mail."""
+    if record.exc_info and record.exc_info[1]:
+        kind, _, trace = record.exc_info
+        while trace and trace.tb_next:
+            trace = trace.tb_next
+        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+        record.msg, record.args = (
+            "%s in %s: a bug; please report it",
+            (kind and kind.__name__, place),
+        )
+        record.exc_info = record.exc_text = None
+    return True

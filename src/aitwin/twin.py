@@ -4,6 +4,7 @@ The verbs are those of the command line. Does not parse requests or choose files
 """
 
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 from aitwin.prompt import Task
@@ -32,6 +33,10 @@ class Twin:
 
     def speak(
         self, task: Task, sampling: Sampling | None = None, *, speed: float = 1.0
-    ) -> Iterator[str | Utterance]:
-        """Yield text as it is written, and each sentence's audio as soon as the sentence stands."""
-        yield from self.speech.follow(self.write(task, sampling), speed=speed)
+    ) -> Generator[str | Utterance]:
+        """Yield text as it is written, and each sentence's audio as soon as the sentence stands.
+
+        Closing the iterator stops the writing, too.
+        """
+        with closing(self.write(task, sampling)) as text:
+            yield from self.speech.follow(text, speed=speed)

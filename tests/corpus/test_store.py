@@ -135,7 +135,7 @@ def test_a_full_disk_is_told_and_loses_nothing(store, monkeypatch):
 
 def test_a_file_that_is_no_store_is_told(tmp_path):
     (tmp_path / FILE).write_bytes(b"not a database, whatever its name says" * 99)
-    with pytest.raises(TwinError, match="cannot be used"):
+    with pytest.raises(TwinError, match="is damaged"):
         Store(tmp_path)
 
 

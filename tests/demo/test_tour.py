@@ -41,9 +41,7 @@ def test_every_artifact_is_there_and_private(tour):
     for name in ("datasets/main/manifest.json", "adapters/main/manifest.json", "report.html"):
         assert (demo / name).is_file(), name
     exposed = [
-        path
-        for path in demo.rglob("*")
-        if not path.is_symlink() and path.stat().st_mode & 0o077
+        path for path in demo.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o077
     ]
     assert exposed == []
 

@@ -1,7 +1,7 @@
 """The owner's own base is a Qwen2: the same path, proved on a small one with random weights.
 
 Real weights of that architecture cannot be had here; the arithmetic that could differ from the
-llama architecture (biases, no permutation of rotary halves, grouped queries) does not depend on them.
+llama architecture (biases, no permutation of rotary halves, grouped queries) does not need them.
 """
 
 import json

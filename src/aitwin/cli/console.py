@@ -1,6 +1,7 @@
 """How commands talk: results to stdout, everything about them to stderr."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
@@ -14,6 +15,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -23,13 +25,22 @@ from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# No emoji: ":sailboat:" in a draft stays as the owner wrote it.
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
+
+
+def plain_name(name: str) -> str:
+    """The name of a dataset or an adapter: it becomes that of a directory beside the others."""
+    if name and not re.fullmatch(r"\w[\w. -]{0,80}", name):
+        raise typer.BadParameter("use letters, digits, dots, dashes and spaces; no path")
+    return name
 
 
 def say(text: str) -> None:
     """Tell the owner something about what is going on."""
-    err.print(escape(text))
+    # Not folded: a path that is cut in two cannot be copied.
+    err.print(escape(text), soft_wrap=True)
 
 
 def fail(message: str) -> None:
@@ -63,13 +74,13 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     out.print(grid)
 
 
-def progress(*extra: str) -> Progress:
+def progress(amount: ProgressColumn | None = None, *, extra: tuple[str, ...] = ()) -> Progress:
     """A bar with what, how far, and how long still; `extra` are names of further fields."""
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=28),
-        MofNCompleteColumn(),
+        amount or MofNCompleteColumn(),
         *(TextColumn(f"{{task.fields[{name}]}}") for name in extra),
         TimeElapsedColumn(),
         TextColumn("ETA"),

@@ -1,18 +1,26 @@
 """twin corpus: mail and chats in."""
 
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.progress import DownloadColumn
 
 from aitwin.cli.console import Json, fail, print_json, progress, say, table
 
 if TYPE_CHECKING:
     from aitwin.corpus.messages import Owner
+    from aitwin.corpus.store import Imported, Store
     from aitwin.home import Settings
 
 app = typer.Typer(help="Your mail and chats: add, show, look through.", no_args_is_help=True)
+
+FILES_SHOWN = 3
+"""Files of a folder that have a row of their own; more of them share one."""
+
+Dates = Literal["dmy", "mdy", "ymd"]
 
 
 def owner_of(settings: "Settings") -> "Owner":
@@ -22,12 +30,22 @@ def owner_of(settings: "Settings") -> "Owner":
     return Owner(settings.name, frozenset(settings.addresses), frozenset(settings.chat_names))
 
 
+@dataclass
+class _Outcome:
+    """What an import came to, in three heaps."""
+
+    imported: "list[Imported]" = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    not_read: Counter[str] = field(default_factory=Counter)
+    """Files in folders that are no mail and no chat, by reason."""
+
+
 @app.command(epilog="Example: twin corpus add ~/Takeout/Mail/Sent.mbox 'WhatsApp Chat - Ana.zip'")
 def add(
     paths: Annotated[list[Path], typer.Argument(help="Mailboxes, chat exports, folders of them.")],
     dates: Annotated[
-        str, typer.Option(help="Order of dates in a chat that leaves it open: dmy, mdy or ymd.")
-    ] = "",
+        Dates | None, typer.Option(help="Order of dates in a chat that leaves it open.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Import mail (.mbox, .eml, .emlx, Apple bundles) and WhatsApp chats (.txt, .zip).
@@ -35,62 +53,72 @@ def add(
     Adding a grown export again imports only what is new. A file that cannot be read is reported,
     the others go on, and the exit code is 1.
     """
-    from aitwin.corpus import pipeline
-    from aitwin.corpus.store import Imported, Store
+    from aitwin.corpus.store import Store
     from aitwin.errors import TwinError
     from aitwin.home import Home
 
-    if dates not in ("", "dmy", "mdy", "ymd"):
-        raise typer.BadParameter("choose dmy, mdy or ymd", param_hint="--dates")
-    home = Home.from_environment().open()
-    imported: list[Imported] = []
-    errors: list[str] = []
-    passed: Counter[str] = Counter()
-    with progress() as bar:
-        task = bar.add_task("reading", total=None)
-        for found, result in pipeline.add(Store(home.corpus), paths, dates or None):  # type: ignore[arg-type]
-            bar.update(task, advance=1, description=f"read {found.path.name}")
-            if isinstance(result, Imported):
-                imported.append(result)
-            elif isinstance(result, TwinError):
-                errors.append(str(result))
-            else:
-                passed[found.reason] += 1
+    outcome = _import(Store(Home.from_environment().open().corpus), paths, dates)
     if json:
-        print_json({"imported": imported, "errors": errors, "not_read": passed})
-    else:
-        _show_imports(imported)
-        for reason, count in passed.most_common():
-            say(f"{count} files in folders were left out: {reason}")
-    for error in errors:
+        print_json(vars(outcome))
+    elif outcome.imported:
+        _show_imports(outcome.imported)
+    for reason, count in outcome.not_read.most_common():
+        say(f"left out {count} files in folders: {reason}")
+    for error in outcome.errors:
         fail(error)
-    if errors:
+    if outcome.errors:
         raise typer.Exit(1)
-    if not imported:
+    if not outcome.imported:
         raise TwinError("there was nothing to read; give a mailbox or a WhatsApp export")
     if not json:
         say("next: twin corpus show, then twin dataset build")
 
 
-def _show_imports(imported: list) -> None:  # type: ignore[type-arg]
-    """One row per file, or one per folder and format where there are many files."""
-    groups: dict[tuple[str, str], list] = {}  # type: ignore[type-arg]
-    many = len(imported) > 12
+def _import(store: "Store", paths: list[Path], dates: Dates | None) -> _Outcome:
+    """Import with a bar over the bytes of all files."""
+    from aitwin.corpus import pipeline
+    from aitwin.corpus.pipeline import Reading
+    from aitwin.errors import TwinError
+
+    outcome = _Outcome()
+    with progress(DownloadColumn()) as bar:
+        task = bar.add_task("looking for mail and chats", total=None)
+
+        def show(now: Reading) -> None:
+            bar.update(task, description=now.path.name, completed=now.done, total=now.total)
+
+        for found, result in pipeline.add(store, paths, dates, show):
+            if isinstance(result, TwinError):
+                outcome.errors.append(str(result))
+            elif result is None:
+                outcome.not_read[found.reason] += 1
+            else:
+                outcome.imported.append(result)
+        bar.update(task, description="read", completed=bar.tasks[task].total)
+    return outcome
+
+
+def _show_imports(imported: "list[Imported]") -> None:
+    """One row per file, but one per folder where a folder holds many."""
+    in_folder = Counter((one.source.parent, one.format) for one in imported)
+    rows: dict[tuple[str, str], list[Imported]] = {}
     for one in imported:
-        name = f"{one.source.parent.name}/" if many else one.source.name
-        groups.setdefault((name, one.format), []).append(one)
+        files = in_folder[one.source.parent, one.format]
+        together = files > FILES_SHOWN
+        name = f"{one.source.parent.name}/ ({files:,} files)" if together else one.source.name
+        rows.setdefault((name, one.format), []).append(one)
     table(
         "Imported",
         ("from", "format", "messages#", "new#", "skipped"),
         [
             (
-                name if not many else f"{name} ({len(group)} files)",
+                name,
                 kind,
                 sum(one.read for one in group),
                 sum(one.new for one in group),
                 reasons(sum((one.skipped for one in group), Counter())),
             )
-            for (name, kind), group in groups.items()
+            for (name, kind), group in rows.items()
         ],
     )
 

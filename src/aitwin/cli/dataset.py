@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aitwin.cli.console import Json, out, print_json, say, table
+from aitwin.cli.console import Json, out, plain_name, print_json, say, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 
 MAIN = "main"
-Name = Annotated[str, typer.Option("--name", help="Name of the dataset.")]
+Name = Annotated[str, typer.Option("--name", help="Name of the dataset.", callback=plain_name)]
 
 
 @app.command(epilog="Example: twin dataset build --size 800")

@@ -1,8 +1,11 @@
 """twin demo: the tour, with a live view of its stages."""
 
+import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,12 +42,27 @@ def demo(
         result = tour.take(
             Home.from_environment(), tour.Guide(view.stage, view.train), minutes=minutes
         )
+    twin = _program()
     say("")
     say(f"look      {result.report}")
     say(f"hear      {result.speech}")
-    say('try       twin write "Tell Gavin no."   (with TWIN_HOME set to the demo\'s directory)')
-    say("your own  twin init; twin corpus add PATH-TO-YOUR-MAIL; twin dataset build;")
-    say(f"          twin models pull {result.own_base}; twin train; twin write TASK")
+    say(f'try       TWIN_HOME={result.home} {twin} write "Tell Gavin no."')
+    say(f"your own  {twin} init")
+    say(f"          {twin} corpus add PATH-TO-YOUR-MAIL")
+    say(f"          {twin} dataset build")
+    say(f"          {twin} models pull {result.own_base}")
+    say(f"          {twin} train")
+    say(f'          {twin} write "Thank Ana for the spare parts."')
+
+
+def _program() -> str:
+    """How this very program is called from here: `twin`, or where it is when it is on no path."""
+    program = Path(sys.argv[0]).absolute()
+    found = shutil.which(program.name)
+    if found and Path(found).absolute() == program:
+        return program.name
+    here = Path.cwd()
+    return str(program.relative_to(here) if program.is_relative_to(here) else program)
 
 
 class View:
@@ -54,7 +72,7 @@ class View:
         self._state = dict.fromkeys(stages, "[dim]·[/]")
         self._note = dict.fromkeys(stages, "")
         self._seconds: dict[str, float] = {}
-        self._bar = progress("loss")
+        self._bar = progress(extra=("loss",))
 
     @contextmanager
     def live(self) -> Iterator[None]:

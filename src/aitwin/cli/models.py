@@ -3,8 +3,9 @@
 from typing import Annotated
 
 import typer
+from rich.progress import DownloadColumn
 
-from aitwin.cli.console import Json, print_json, say, table
+from aitwin.cli.console import Json, fail, print_json, progress, say, table
 
 app = typer.Typer(help="Models on this machine: list, pull, verify.", no_args_is_help=True)
 
@@ -57,10 +58,17 @@ def list_(json: Json = False) -> None:
 @app.command(epilog="Example: twin models pull smollm2-135m-instruct")
 def pull(name: Name) -> None:
     """Download a model and verify it. The only command that uses the network."""
-    from aitwin.home import Home
+    from aitwin.home import Home, hub
     from aitwin.models import Shelf
 
-    Shelf(Home.from_environment().open().models).pull(name, say)
+    shelf = Shelf(Home.from_environment().open().models)
+    with progress(DownloadColumn()) as bar:
+        task = bar.add_task(name, total=None, visible=False)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        shelf.pull(name, say, hub=hub(), on_bytes=show)
 
 
 @app.command(epilog="Example: twin models verify")
@@ -77,6 +85,6 @@ def verify(json: Json = False) -> None:
         table("Models", ("name", "state"), list(states.items()))
     damaged = [name for name, state in states.items() if state == "damaged"]
     for name in damaged:
-        say(f"{name} is damaged; run `twin models pull {name}`")
+        fail(f"{shelf.directory / name} is damaged; run `twin models pull {name}`")
     if damaged:
         raise typer.Exit(1)

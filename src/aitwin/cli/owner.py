@@ -4,6 +4,7 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from aitwin.cli.console import Json, out, print_json, say, table
 
@@ -18,10 +19,12 @@ def register(app: typer.Typer) -> None:
 def init(
     name: Annotated[str, typer.Option(help="Your name, as drafts should know it.")] = "",
     address: Annotated[
-        list[str] | None, typer.Option(help="A mail address of yours; repeat for each.")
+        list[str] | None,
+        typer.Option(help="A mail address of yours, added to those known; repeat for each."),
     ] = None,
     chat_name: Annotated[
-        list[str] | None, typer.Option(help="Your name in chat exports; repeat for each.")
+        list[str] | None,
+        typer.Option(help="Your name in chat exports, added to those known; repeat for each."),
     ] = None,
     trait: Annotated[
         list[str] | None, typer.Option(help='How you write: "dry humour"; repeat for each.')
@@ -39,8 +42,8 @@ def init(
     defaults = before or home.Settings(name="")
     settings = home.Settings(
         name=name or (typer.prompt("Your name", defaults.name or None) if asks else defaults.name),
-        addresses=_given(address, "Your mail addresses", defaults.addresses, asks),
-        chat_names=_given(chat_name, "Your names in chat exports", defaults.chat_names, asks),
+        addresses=_added(address, "Your mail addresses", defaults.addresses, asks),
+        chat_names=_added(chat_name, "Your names in chat exports", defaults.chat_names, asks),
         traits=_given(trait, "How you write", defaults.traits, asks),
         base=base or defaults.base,
     )
@@ -54,6 +57,14 @@ def init(
     if not settings.addresses and not settings.chat_names:
         say("no address and no chat name yet: nothing can be recognised as yours before there is")
     say("next: twin corpus add PATH-TO-YOUR-MAIL …")
+
+
+def _added(
+    flags: list[str] | None, question: str, known: tuple[str, ...], asks: bool
+) -> tuple[str, ...]:
+    """A forgotten address joins the others; to take one away, edit twin.toml or be asked."""
+    given = _given(flags, question, known, asks)
+    return tuple(dict.fromkeys((*known, *given))) if flags else given
 
 
 def _given(
@@ -76,11 +87,12 @@ def doctor(json: Json = False) -> None:
     if json:
         print_json(findings)
     else:
-        marks = {"ok": "[green]ok[/]", "warn": "[yellow]look[/]", "bad": "[red]bad[/]"}
+        marks = {"ok": "[green]  ok[/]", "warn": "[yellow]look[/]", "bad": "[red] bad[/]"}
         for finding in findings:
-            out.print(f"{marks[finding.state]:>14}  {finding.what}: {finding.evidence}")
+            told = escape(f"{finding.what}: {finding.evidence}")
+            out.print(f"{marks[finding.state]}  {told}", soft_wrap=True)
             if finding.remedy:
-                out.print(f"      → {finding.remedy}")
+                out.print(f"      → {finding.remedy}", markup=False, soft_wrap=True)
     if any(finding.state == "bad" for finding in findings):
         raise typer.Exit(1)
 

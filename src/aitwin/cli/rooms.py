@@ -67,5 +67,6 @@ def open_twin(home: Home, adapter: str = "") -> tuple["Twin", Callable[[], None]
     from aitwin.style.writer import Writer
     from aitwin.twin import Twin
 
+    owner, speech = persona(home.settings()), open_speech()
     engine = open_engine(home, open_adapter(home, adapter))
-    return Twin(Writer(engine, persona(home.settings())), open_speech()), engine.close
+    return Twin(Writer(engine, owner), speech), engine.close

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from aitwin.cli.console import say
+from aitwin.cli.write import Adapter
 
 PORT = 8400
 
@@ -15,8 +16,10 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = PORT,
-    adapter: Annotated[str, typer.Option(help="Adapter to write with (newest by default).")] = "",
+    port: Annotated[
+        int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
+    ] = PORT,
+    adapter: Adapter = "",
 ) -> None:
     """Serve the twin to programs on this machine, in OpenAI's shape. Listens on loopback only.
 
@@ -26,11 +29,13 @@ def serve(
     from aitwin.cli.rooms import open_twin
     from aitwin.home import Home
 
-    listening = server.listen(port)
     place = Home.from_environment()
-    twin, close = open_twin(place, adapter)
-    token = place.token()
-    address, bound = listening.getsockname()
-    say(f"the twin listens on http://{address}:{bound}/v1 (this machine only); Ctrl-C stops it")
-    say(f"its token is in {place.token_file}")
-    server.run(server.create(twin, token, on_close=close), listening)
+    # Before the model is loaded: whoever forgot that it runs already is told at once.
+    with server.listen(port) as listening:
+        token = place.token()
+        twin, close = open_twin(place, adapter)
+        app = server.create(twin, token, on_close=close)
+        address, bound = listening.getsockname()
+        say(f"the twin listens on http://{address}:{bound}/v1 (this machine only); Ctrl-C stops it")
+        say(f"its token is in {place.token_file}")
+        server.run(app, listening)

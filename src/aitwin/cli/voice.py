@@ -90,6 +90,7 @@ def speak(  # noqa: PLR0913 (one flag per thing to choose)
     output: Output = Path("twin.wav"),
     voice: Voice = "",
     speed: Speed = 1.0,
+    json: Json = False,
 ) -> None:
     """Write a draft in your style and say it; each sentence is spoken while the next is written."""
     from aitwin.cli.rooms import open_adapter, open_engine, open_speech, persona
@@ -100,17 +101,27 @@ def speak(  # noqa: PLR0913 (one flag per thing to choose)
 
     wanted = read_task(task, context, reference)
     home = Home.from_environment()
+    owner, speech = persona(home.settings()), open_speech(voice)
+    # The engine last: llama.cpp can hang when it is unloaded before its first request.
     with open_engine(home, open_adapter(home, adapter)) as engine:
-        twin = Twin(Writer(engine, persona(home.settings())), open_speech(voice))
+        twin = Twin(Writer(engine, owner), speech)
+
+        draft: list[str] = []
 
         def printed() -> "Iterator[Utterance]":
             for item in twin.speak(wanted, speed=speed):
-                if isinstance(item, str):
+                if not isinstance(item, str):
+                    yield item
+                    continue
+                draft.append(item)
+                if not json:
                     out.file.write(item)
                     out.file.flush()
-                else:
-                    yield item
 
         seconds = audio.save(printed(), output)
+    if json:
+        text = "".join(draft).strip()
+        print_json({"text": text, "file": output.absolute(), "seconds": seconds})
+        return
     out.print()
     say(f"{output}: {seconds:.1f} s, {twin.speech.speaker.describe()}")

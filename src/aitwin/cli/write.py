@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aitwin.cli.console import Json, out, print_json, progress, say, table
+from aitwin.cli.console import Json, out, plain_name, print_json, progress, say, table
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from aitwin.style.train import Job
 
 MAIN = "main"
-Adapter = Annotated[str, typer.Option("--adapter", help="Adapter to write with (the newest).")]
+Adapter = Annotated[
+    str, typer.Option("--adapter", help="Adapter to write with (the newest).", callback=plain_name)
+]
 Context = Annotated[
     str, typer.Option("--context", help="File with what is to be answered; - reads it from stdin.")
 ]
@@ -34,8 +36,10 @@ def register(app: typer.Typer) -> None:
 
 
 def train(  # noqa: PLR0913 (one flag per thing to choose)
-    dataset: Annotated[str, typer.Option(help="Dataset to learn from.")] = MAIN,
-    name: Annotated[str, typer.Option(help="Name of the adapter.")] = MAIN,
+    dataset: Annotated[
+        str, typer.Option(help="Dataset to learn from.", callback=plain_name)
+    ] = MAIN,
+    name: Annotated[str, typer.Option(help="Name of the adapter.", callback=plain_name)] = MAIN,
     base: Annotated[str, typer.Option(help="Base model (default: that of twin.toml).")] = "",
     rank: Annotated[int | None, typer.Option(help="Rank of the adapter.")] = None,
     alpha: Annotated[int | None, typer.Option(help="Scale of the update times rank.")] = None,
@@ -112,7 +116,7 @@ def run(job: "Job", *, resume: bool = False, bar: "Bar | None" = None) -> "Style
         stop.set()
         say("stopping after this step; the best adapter so far is kept (Ctrl-C again: at once)")
 
-    own = bar or progress("loss")
+    own = bar or progress(extra=("loss",))
     task = own.add_task("training", total=None, loss="")
 
     def show(now: Progress) -> None:
@@ -170,7 +174,7 @@ def write(  # noqa: PLR0913 (one flag per thing to choose)
     adapter: Adapter = "",
     base: Annotated[bool, typer.Option("--base", help="Ask the base model, to compare.")] = False,
     max_tokens: Annotated[int, typer.Option(help="Longest draft, in tokens.", min=1)] = 400,
-    temperature: Annotated[float, typer.Option(help="0 is greedy.", min=0, max=2)] = 0.7,
+    temperature: Annotated[float, typer.Option(help="0 is greedy.", min=0, max=2)] = 0.4,
     seed: Annotated[int, typer.Option(help="The same seed writes the same draft.")] = 20,
     json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ lines; telling own words from the rest is clean's work. Constant memory: one mes
 import hashlib
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -67,9 +67,12 @@ def recognises(path: Path) -> bool:
     return file is not None and _kind(_head(file)) is not None
 
 
-def read(path: Path, skipped: Skipped) -> Iterator[Message]:
+def read(
+    path: Path, skipped: Skipped, passed: Callable[[int], None] = lambda position: None
+) -> Iterator[Message]:
     """Every message in a mail file. What cannot become a message is counted in `skipped`.
 
+    `passed` is told the position (bytes from the start of the file) behind each message.
     Raises TwinError when the file cannot be read or is no mail.
     """
     file = _file(path)
@@ -81,6 +84,7 @@ def read(path: Path, skipped: Skipped) -> Iterator[Message]:
         for entry in _entries(buffer, kind):
             where = f"{file.name}@{entry.offset}" if kind == "mbox" else file.name
             message = _message(entry, _raw(buffer, entry), where, skipped)
+            passed(entry.offset + entry.length)
             if message is not None:
                 yield message
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -44,28 +44,67 @@ class Selection:
     """Reason -> the first messages of the owner's that gave no pair for it."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """Where an import stands, for whoever draws it."""
+
+    path: Path
+    """The file that is being read."""
+    done: int
+    """Bytes of all files that have been read."""
+    total: int
+    """Bytes of all files that are to be read."""
+
+
+STEPS = 500
+"""Reports per import at most: drawing each message of a large mailbox would slow it."""
+
+
 def add(
-    store: Store, paths: Iterable[Path], date_order: DateOrder | None = None
+    store: Store,
+    paths: Iterable[Path],
+    date_order: DateOrder | None = None,
+    on_progress: Callable[[Reading], None] = lambda reading: None,
 ) -> Iterator[tuple[Found, Imported | TwinError | None]]:
     """Import files and folders, one transaction per file, telling each result as it is there.
 
     A file that fails gives its error and the next one goes on; None is a file in a folder that
     is no mail and no chat.
     """
-    for found in sources.find(paths):
+    every = sources.find(paths)
+    before, total = 0, sum(found.bytes for found in every)
+    for found in every:
         if not found.format:
             store.pass_over(found.path.resolve(), found.reason)
             yield found, found.refusal() if found.named else None
             continue
+        on_progress(Reading(found.path, before, total))
         skipped = Skipped()
         try:
-            messages = found.read(skipped, date_order)
+            passed = _metered(found.path, before, total, on_progress)
+            messages = found.read(skipped, date_order, passed)
+            before += found.bytes
             imported = store.add(found.path.resolve(), found.format, messages, skipped)
         except TwinError as error:
             store.pass_over(found.path.resolve(), str(error))
             yield found, error
         else:
             yield found, imported
+
+
+def _metered(
+    path: Path, before: int, total: int, on_progress: Callable[[Reading], None]
+) -> Callable[[int], None]:
+    """What a reader tells its position to: passes on one in `STEPS` parts of the whole."""
+    told = before
+
+    def passed(position: int) -> None:
+        nonlocal told
+        if before + position - told >= total / STEPS:
+            told = before + position
+            on_progress(Reading(path, told, total))
+
+    return passed
 
 
 def select(

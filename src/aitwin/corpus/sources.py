@@ -5,7 +5,7 @@ over in silence: every file that is not read is listed with a reason.
 """
 
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +29,10 @@ class Reader(Protocol):
         """Its messages; what cannot become one is counted in `skipped`."""
 
 
+Passed = Callable[[int], None]
+"""Told how many bytes of the file have been read; only for large ones is that worth telling."""
+
+
 SOURCES: dict[str, Reader] = {"mail": mail, "whatsapp": whatsapp}
 
 
@@ -44,10 +48,24 @@ class Found:
     named: bool = True
     """Whether the owner named this very file: then not reading it is an error, not a remark."""
 
-    def read(self, skipped: Skipped, date_order: DateOrder | None = None) -> Iterator[Message]:
+    @property
+    def bytes(self) -> int:
+        """What there is to read: nothing where nobody reads it."""
+        # Apple's bundle is a directory; what is in it is as long as the file called mbox.
+        file = self.path / "mbox" if self.path.is_dir() else self.path
+        return file.stat().st_size if self.format else 0
+
+    def read(
+        self,
+        skipped: Skipped,
+        date_order: DateOrder | None = None,
+        passed: Passed = lambda position: None,
+    ) -> Iterator[Message]:
         """The messages of a file that has a reader."""
         if self.format == "whatsapp":
             return whatsapp.read(self.path, skipped, date_order)
+        if self.format == "mail":
+            return mail.read(self.path, skipped, passed)
         return SOURCES[self.format].read(self.path, skipped)
 
     def refusal(self) -> TwinError:

@@ -7,6 +7,7 @@ the readers found until the owner removes it.
 import json
 import os
 import re
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,8 @@ FILE = "messages.sqlite"
 VERSION = 1
 BATCH = 500
 """Messages held in memory during an import."""
+FULL = 1 << 20
+"""Bytes: a disk with less room than this counts as full."""
 SEEN_OFTEN = 3
 """Mails under the owner's name that make an address worth asking about."""
 
@@ -118,7 +121,7 @@ class Store:
         with self._connected() as db, _transaction(db):
             cursor = db.execute(
                 "INSERT INTO imports (path, format, at, read, new, skipped) VALUES (?,?,?,0,0,'')",
-                (str(source), format, datetime.now(UTC).isoformat(timespec="seconds")),
+                (_text(source), format, datetime.now(UTC).isoformat(timespec="seconds")),
             )
             before = db.total_changes
             stream = iter(messages)
@@ -154,8 +157,8 @@ class Store:
                 query = (
                     "DELETE FROM messages WHERE import IN (SELECT n FROM imports WHERE path = ?)"
                 )
-                removed = db.execute(query, (str(source),)).rowcount
-                if not db.execute("DELETE FROM imports WHERE path = ?", (str(source),)).rowcount:
+                removed = db.execute(query, (_text(source),)).rowcount
+                if not db.execute("DELETE FROM imports WHERE path = ?", (_text(source),)).rowcount:
                     raise TwinError(
                         f"nothing was imported from {source}; `twin corpus show` lists the files"
                     )
@@ -355,6 +358,11 @@ def _mark_relevant(db: sqlite3.Connection, owner: Owner) -> None:
         db.execute(statement)
 
 
+def _text(path: Path) -> str:
+    """A path for the store, also where its name is no valid text."""
+    return str(path).encode(errors="backslashreplace").decode()
+
+
 def _same_name(one: str, other: str) -> bool:
     """Whether two display names are one name: "Marcus D. Leech", "marcus d leech"."""
     names = [re.findall(r"\w+", name.casefold()) for name in (one, other)]
@@ -363,8 +371,15 @@ def _same_name(one: str, other: str) -> bool:
 
 def _explained(error: Exception, path: Path) -> str:
     text = str(error)
-    if "full" in text or (isinstance(error, OSError) and error.errno == ENOSPC):
-        return f"no space left on the disk of {path.parent}; free some and import again (nothing of this file was kept, earlier imports are intact)"  # noqa: E501
+    full = "full" in text or (isinstance(error, OSError) and error.errno == ENOSPC)
+    # SQLite calls it an I/O error where it finds no room for its index of the journal.
+    if full or ("I/O" in text and shutil.disk_usage(path.parent).free < FULL):
+        return (
+            f"no space left on the disk of {path.parent}; free some and run the command again "
+            "(of a file that was being imported nothing was kept, earlier imports are intact)"
+        )
     if "locked" in text or "busy" in text:
         return f"{path} is in use by another twin command; wait for it to end and try again"
-    return f"{path} cannot be used ({text}); move it away and import your files again"
+    if "malformed" in text or "not a database" in text:
+        return f"{path} is damaged ({text}); move it away and import your files again"
+    return f"{path} cannot be used ({text}); check its disk and its permissions, and try again"

@@ -71,9 +71,12 @@ class Answer:
 class Tour:
     """What the tour leaves behind."""
 
+    home: Path
+    """The sample owner's own: every command works on it."""
     report: Path
     speech: Path
     own_base: str
+    """The base that the owner's own twin wants."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def take(home: Home, guide: Guide, *, minutes: float) -> Tour:
         page = demo.root / "report.html"
         report.write(page, imported, dataset, adapter, answers)
         stage.note(str(page))
-    return Tour(page, answers[0].speech, homes.DEFAULT_BASE)
+    return Tour(demo.root, page, answers[0].speech, homes.DEFAULT_BASE)
 
 
 def _import(demo: Home) -> list[Imported]:

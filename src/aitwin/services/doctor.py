@@ -74,11 +74,7 @@ def _modes(home: Home) -> Finding:
     """Nothing in the owner's directory may be readable by others (P1)."""
     if not home.root.exists():
         return Finding("private files", "ok", f"{home.root} does not exist yet")
-    open_to_others = [
-        path
-        for path in (home.root, *home.root.rglob("*"))
-        if not path.is_symlink() and stat.S_IMODE(path.lstat().st_mode) & 0o077
-    ]
+    open_to_others = [path for path in (home.root, *home.root.rglob("*")) if _open(path)]
     if open_to_others:
         return Finding(
             "private files",
@@ -87,6 +83,14 @@ def _modes(home: Home) -> Finding:
             f"chmod -R go= '{home.root}'",
         )
     return Finding("private files", "ok", "all readable by you alone")
+
+
+def _open(path: Path) -> bool:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False  # a running command has just removed it
+    return not stat.S_ISLNK(status.st_mode) and bool(status.st_mode & 0o077)
 
 
 def _disk(home: Home) -> Finding:

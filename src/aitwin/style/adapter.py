@@ -67,6 +67,8 @@ def load(path: Path) -> StyleAdapter:
     Raises TwinError when it is absent, incomplete, or its files were changed since.
     """
     manifest = artifact.read_manifest(path, kind="adapter", remedy="run `twin train`")
+    if manifest.get("kind") != "adapter":
+        raise TwinError(f"{path} is no adapter that this version can read; run `twin train` again")
     for name, digest in manifest["files"].items():
         file = path / name
         if not file.is_file() or artifact.sha256(file) != digest:

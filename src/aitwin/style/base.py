@@ -25,7 +25,7 @@ class Base:
     digest: str
     """SHA-256 of the GGUF file."""
     directory: Path
-    """transformers layout: config, tokenizer, float weights."""
+    """transformers layout: config and float weights. Token ids come from the engine: see tokens."""
 
 
 def prepare(name: str, gguf: Path, digest: str, cache: Path) -> Base:
@@ -74,19 +74,22 @@ def read_architecture(gguf: Path) -> str:
 
 def _dequantise(gguf: Path, target: Path) -> None:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, modeling_gguf_pytorch_utils
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-    # The GGUF tokenizer takes 17 s to load, the saved one under a second.
-    AutoTokenizer.from_pretrained(**where, local_files_only=True).save_pretrained(target)
-    # Half floats keep 11 bits of a block's scale times its integer, bf16 8: half the file of fp32,
-    # an eighth of the error.
-    model = AutoModelForCausalLM.from_pretrained(
-        **where, dtype=torch.float16, local_files_only=True
-    )
+    # The one bar that the line above does not reach.
+    bar = modeling_gguf_pytorch_utils.tqdm
+    modeling_gguf_pytorch_utils.tqdm = lambda tensors, **_: tensors
+    try:
+        # Half floats keep 11 bits of a block's scale times its integer, bf16 8: half the file of
+        # fp32, an eighth of bf16's error.
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.float16, local_files_only=True
+        )
+    finally:
+        modeling_gguf_pytorch_utils.tqdm = bar
     # Dequantised weights are plain floats, but the model still believes itself quantised.
     model.hf_quantizer = None
     model.is_quantized = False

@@ -20,14 +20,15 @@ def draw(history: Sequence[Mapping[str, float]], path: Path) -> None:
         label="held-out replies",
     )
     trained = [entry for entry in history if "training" in entry]
-    axes.plot(
-        [entry["step"] for entry in trained],
-        [entry["training"] for entry in trained],
-        marker=".",
-        color="#64748b",
-        linestyle="--",
-        label="training batches",
-    )
+    if trained:
+        axes.plot(
+            [entry["step"] for entry in trained],
+            [entry["training"] for entry in trained],
+            marker=".",
+            color="#64748b",
+            linestyle="--",
+            label="training batches",
+        )
     axes.set_xlabel("optimiser step")
     axes.set_ylabel("loss (nats per reply token)")
     axes.spines[["top", "right"]].set_visible(False)

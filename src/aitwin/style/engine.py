@@ -9,16 +9,18 @@ import os
 import socket
 import tempfile
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from queue import Queue
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from aitwin.errors import TwinError
-from aitwin.prompt import ChatMessage
+from aitwin.prompt import ChatMessage, plain
+from aitwin.style.tokens import END_OF_TURN
 
 CONTEXT = 4096
 """Tokens of prompt and reply together."""
@@ -33,8 +35,8 @@ class Sampling:
     """How the next token is drawn."""
 
     max_tokens: int = 400
-    temperature: float = 0.7
-    """0 is greedy."""
+    temperature: float = 0.4
+    """0 is greedy. A draft shall be likely, not surprising; small models lose the thread early."""
     top_p: float = 0.9
     repeat_penalty: float = 1.1
     seed: int = 20
@@ -68,6 +70,16 @@ class Score:
         return Score(self.log_probability + other.log_probability, self.tokens + other.tokens)
 
 
+class TooLongError(TwinError):
+    """More tokens than the context holds."""
+
+    def __init__(self, tokens: int, context: int) -> None:
+        super().__init__(
+            f"the prompt has {tokens} tokens, the context holds {context}: shorten what is to be "
+            "answered"
+        )
+
+
 class Engine(Protocol):
     """Turns chat messages into text."""
 
@@ -96,6 +108,7 @@ class LlamaCpp:
             if file is not None and not file.is_file():
                 raise TwinError(f"{file} is missing; `twin models list` and `twin train` make it")
         self._adapted = adapter is not None
+        self._context = context
         self._lock = Lock()
         # A short path: Unix sockets allow about 100 characters.
         self._run = tempfile.TemporaryDirectory(prefix="twin-")
@@ -114,7 +127,7 @@ class LlamaCpp:
         parameters.ui = False
         parameters.endpoint_slots = False
         parameters.hostnames = [str(self._socket)]
-        parameters.cpuparams.n_threads = threads or min(8, os.cpu_count() or 1)
+        parameters.cpuparams.n_threads = threads or _threads()
         parameters.cpuparams_batch.n_threads = parameters.cpuparams.n_threads
         try:
             self._server: Any = xllamacpp.Server(parameters)
@@ -126,6 +139,9 @@ class LlamaCpp:
                 + ": damaged, of another model, or more than the memory holds; "
                 "`twin models verify` tells which"
             ) from None
+        # Unloaded before its loop has begun, llama.cpp waits for ever (seen on a busy machine, once
+        # in 60 times); after an answer the loop has begun.
+        self._server.handle_completions({"prompt": [0], "max_tokens": 1, **self._lora(True)})
 
     def __enter__(self) -> Self:
         """Nothing to do: the model is loaded."""
@@ -149,7 +165,7 @@ class LlamaCpp:
     def stream(
         self, messages: Sequence[ChatMessage], sampling: Sampling, *, adapted: bool = True
     ) -> Generator[str]:
-        """See Engine. Raises TwinError when the prompt does not fit into the context."""
+        """See Engine. Raises TooLongError when the prompt is longer than the context."""
         request = {
             "messages": list(messages),
             "stream": True,
@@ -175,27 +191,37 @@ class LlamaCpp:
                 answer = self._server.handle_chat_completions(request, receive)
                 if isinstance(answer, dict) and "error" in answer:
                     pieces.put(_refusal(answer["error"]))
+            except RuntimeError:
+                # Its text quotes the request.
+                pieces.put(TwinError("llama.cpp cannot read the request, or has no memory left"))
             finally:
                 pieces.put(None)
 
         with self._lock:
             self._require_open()
-            # Not a daemon: leaving the process in the middle of a generation aborts it.
-            worker = Thread(target=generate, name="llama.cpp")
-            worker.start()
-            try:
-                while (piece := pieces.get()) is not None:
-                    if isinstance(piece, TwinError):
-                        raise piece
-                    yield piece
-            finally:
-                cancelled.set()
-                worker.join()
+            # Its thread is waited for: leaving the process amid a generation would abort it.
+            with ThreadPoolExecutor(1, "llama.cpp") as thread:
+                generation = thread.submit(generate)
+                try:
+                    while (piece := pieces.get()) is not None:
+                        if isinstance(piece, TwinError):
+                            raise piece
+                        yield piece
+                finally:
+                    cancelled.set()
+                generation.result()  # raises what went wrong in there
 
     def score(self, messages: Sequence[ChatMessage], reply: str, *, adapted: bool = True) -> Score:
-        """Log-probability of `reply` and the end of the turn after `messages`."""
+        """Log-probability of `reply` and the end of the turn after `messages`.
+
+        Left out, for base and twin alike, are tokens that end amid a character (an emoji takes two
+        or three): llama.cpp does not report them.
+        Raises TooLongError when both are longer than the context.
+        """
         prompt = self.prompt_tokens(messages)
-        wanted = self._tokenize(reply + "<|im_end|>")
+        wanted = self.tokenize(plain(reply) + END_OF_TURN)
+        if len(prompt) + len(wanted) > self._context:
+            raise TooLongError(len(prompt) + len(wanted), self._context)
         # llama.cpp does not report log-probabilities of a prompt; a grammar that allows exactly
         # the wanted token ids makes it generate, and score, the reply that is asked about.
         grammar = "%llguidance {}\nstart: " + " ".join(f"<[{token}]>" for token in wanted)
@@ -213,18 +239,33 @@ class LlamaCpp:
         if "error" in answer:
             raise _refusal(answer["error"])
         scored = answer["choices"][0]["logprobs"]["content"]
-        if [entry["id"] for entry in scored] != wanted:
+        rest = iter(wanted)
+        if not scored or not all(entry["id"] in rest for entry in scored):  # in this order
             raise TwinError("llama.cpp did not score the reply that it was asked about")
         return Score(sum(entry["logprob"] for entry in scored), len(scored))
 
     def prompt_tokens(self, messages: Sequence[ChatMessage]) -> list[int]:
         """The token ids that llama.cpp makes of `messages`, up to where the reply begins."""
         body = {"messages": list(messages), "add_generation_prompt": True}
-        return self._tokenize(self._post("/apply-template", body)["prompt"])
+        answer = self._post("/apply-template", body)
+        if "error" in answer:
+            raise TwinError(
+                "the chat template of this base refuses the prompt: it may not know a system "
+                "message; choose a ChatML base such as Qwen2.5 in twin.toml"
+            )
+        return self._tokenize(answer["prompt"], start=True)
 
-    def _tokenize(self, text: str) -> list[int]:
-        body = {"content": text, "add_special": False, "parse_special": True}
-        tokens: list[int] = self._post("/tokenize", body)["tokens"]
+    def tokenize(self, text: str) -> list[int]:
+        """The token ids of a text that stands after others."""
+        return self._tokenize(text, start=False)
+
+    def _tokenize(self, text: str, *, start: bool) -> list[int]:
+        # Some bases begin every prompt with a token of their own.
+        body = {"content": text, "add_special": start, "parse_special": True}
+        answer = self._post("/tokenize", body)
+        if "error" in answer:
+            raise _refusal(answer["error"])
+        tokens: list[int] = answer["tokens"]
         return tokens
 
     def _lora(self, adapted: bool) -> dict[str, Any]:
@@ -240,14 +281,13 @@ class LlamaCpp:
             raise RuntimeError("this engine is closed")
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._require_open()
         connection = _UnixConnection(self._socket)
         try:
             connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
             answer: dict[str, Any] = json.loads(connection.getresponse().read())
         finally:
             connection.close()
-        if "error" in answer:
-            raise _refusal(answer["error"])
         return answer
 
 
@@ -263,13 +303,19 @@ class _UnixConnection(HTTPConnection):
         self.sock.connect(str(self._path))
 
 
+def _threads() -> int:
+    """One core less than there are, at most 8: the threads wait for each other in a loop.
+
+    With a thread on every core, any other program starves them all: on two busy cores 60 tokens
+    took 13 s with two threads and 0.4 s with one (on idle ones, 0.44 s either way).
+    """
+    return max(1, min(8, (os.cpu_count() or 1) - 1))
+
+
 def _refusal(error: dict[str, Any]) -> TwinError:
     """llama.cpp's error without its message, which may quote the prompt."""
     if error.get("type") == "exceed_context_size_error":
-        return TwinError(
-            f"the prompt has {error.get('n_prompt_tokens')} tokens, the context holds "
-            f"{error.get('n_ctx')}: shorten what is to be answered"
-        )
+        return TooLongError(error["n_prompt_tokens"], error["n_ctx"])
     return TwinError(
         f"llama.cpp refused the request ({error.get('type', 'unknown')}, {error.get('code')})"
     )

@@ -10,7 +10,7 @@ from aitwin import prompt
 from aitwin.corpus.dataset import Example
 from aitwin.errors import TwinError
 from aitwin.prompt import Persona, Task
-from aitwin.style.engine import LlamaCpp, Sampling, Score
+from aitwin.style.engine import LlamaCpp, Sampling, Score, TooLongError
 
 PROBES = (
     Task("Draft a reply to my colleague thanking them for their help."),
@@ -40,6 +40,8 @@ class ProofOfLife:
     """Of held-out replies of the owner, under the base model."""
     twin: Score
     """Of the same replies, under the twin."""
+    too_long: int = 0
+    """Held-out replies that could not be scored: they are longer than the engine's context."""
 
     @property
     def differing(self) -> int:
@@ -52,6 +54,11 @@ class ProofOfLife:
             raise TwinError(
                 "the adapter is not live: twin and base gave the same answers to all "
                 f"{len(self.answers)} probes; train again, or keep the earlier adapter"
+            )
+        if not self.twin.tokens:
+            raise TwinError(
+                f"no held-out reply could be scored ({self.too_long} are too long); add mail or "
+                "chats, build the dataset again and train"
             )
         if self.twin.mean <= self.base.mean:
             raise TwinError(
@@ -81,10 +88,17 @@ def prove(
         )
         answers.append(Answer(task, base, twin))
     scores = {False: Score(0.0, 0), True: Score(0.0, 0)}
+    too_long = 0
     for done, example in enumerate(chosen, start=len(PROBES)):
         on_progress(done, total)
-        *before, reply = example.messages
-        for adapted in scores:
-            scores[adapted] += engine.score(before, reply["content"], adapted=adapted)
+        *before, _ = example.messages
+        try:
+            both = {
+                adapted: engine.score(before, example.reply, adapted=adapted) for adapted in scores
+            }
+        except TooLongError:
+            too_long += 1
+        else:
+            scores = {adapted: scores[adapted] + both[adapted] for adapted in scores}
     on_progress(total, total)
-    return ProofOfLife(tuple(answers), scores[False], scores[True])
+    return ProofOfLife(tuple(answers), scores[False], scores[True], too_long)

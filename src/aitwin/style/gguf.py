@@ -29,6 +29,10 @@ def from_peft(adapter: Path, base: Base, target: Path) -> None:
     from safetensors.numpy import load_file
 
     config = json.loads((adapter / "adapter_config.json").read_text())
+    if config.get("rank_pattern") or config.get("alpha_pattern"):
+        raise TwinError(
+            f"{adapter} scales some layers otherwise, a LoRA GGUF all alike: not exported"
+        )
     shape = json.loads((base.directory / "config.json").read_text())
     architecture = str(shape["model_type"])
     writer = GGUFWriter(target, architecture)

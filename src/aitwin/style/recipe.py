@@ -59,6 +59,13 @@ class Recipe:
             ("accumulation", self.accumulation, 4, 8, "an update wants 16 to 64 examples"),
             ("sequence_length", self.sequence_length, 64, 4096, "memory grows with it"),
             ("epochs", self.epochs, 1, 3, "more memorises"),
+            (
+                "clip",
+                self.clip,
+                0.01,
+                10.0,
+                "less learns nothing, more lets one odd mail derail it",
+            ),
         )
         for name, value, low, high, reason in bounds:
             if not low <= value <= high:
@@ -68,6 +75,8 @@ class Recipe:
         unknown = [target for target in self.targets if target not in TARGETS]
         if unknown or not self.targets:
             yield f"targets {', '.join(unknown) or '(none)'}: choose among {', '.join(TARGETS)}"
+        elif len(set(self.targets)) < len(self.targets):
+            yield f"targets {', '.join(self.targets)}: name each once"
 
     def warnings(self) -> Iterator[str]:
         """What is allowed but deserves a word before the run starts."""

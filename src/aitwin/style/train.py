@@ -16,7 +16,7 @@ from threading import Event
 from typing import Any
 
 from aitwin import artifact
-from aitwin.corpus.dataset import Dataset, Split
+from aitwin.corpus.dataset import SPLITS, Dataset
 from aitwin.errors import TwinError
 from aitwin.style import adapter, curve, evaluate, gguf
 from aitwin.style.adapter import StyleAdapter
@@ -32,6 +32,8 @@ TEST_EXAMPLES = 48
 EVALUATIONS = 3
 """Evaluations spread over a run, besides the one before it."""
 CHECKPOINT_SECONDS = 20.0
+TOKENIZER_CONTEXT = 256
+"""Nothing is generated while the dataset is read: the smallest context will do."""
 STATE = "state.pt"
 RUN = "run.json"
 
@@ -62,6 +64,17 @@ class _Run:
     best_step: int = 0
     best_weights: dict[str, Any] = field(default_factory=dict, repr=False)
     history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The dataset as the model sees it."""
+
+    training: Sequence[Encoded]
+    validation: Sequence[Encoded]
+    test: Sequence[Encoded]
+    too_long: int
+    """Examples of all parts that are left out: their reply leaves no room for a prompt."""
 
 
 @dataclass(frozen=True)
@@ -113,45 +126,68 @@ def train(
     Raises TwinError for a dataset that leaves nothing to train on, a loss that is no number, and a
     `resume` without a run or with another recipe, dataset or base.
     """
+    if resume:
+        _require_resumable(job)
+    on_stage("reading the dataset as llama.cpp reads it")
+    data = _read(job)
     on_stage("loading the base model")
     trainer = TorchTrainer(job.base, job.recipe)
-    training = encode_all(trainer.tokenizer, job.dataset.split("train"), job.recipe.sequence_length)
-    if not training:
-        raise TwinError(
-            f"no example of {job.dataset.path} fits into {job.recipe.sequence_length} tokens; "
-            "raise sequence_length or rebuild the dataset"
-        )
-    run = _Run(total=job.recipe.total_steps(len(training)))
     if resume:
         run = _resume(job, trainer)
     else:
+        run = _Run(total=job.recipe.total_steps(len(data.training)))
         shutil.rmtree(job.workplace, ignore_errors=True)
         artifact.make_private_dir(job.workplace)
         artifact.write_private(job.workplace / RUN, json.dumps(job.fingerprint))
     on_stage("measuring before training")
-    _steps(job, trainer, training, run, stop or Event(), on_progress)
-    result = _finish(job, trainer, run, on_stage)
+    _steps(job, trainer, data, run, stop or Event(), on_progress)
+    result = _finish(job, trainer, data, run, on_stage)
     if run.step >= run.total:
         shutil.rmtree(job.workplace)
     return result
 
 
+def _read(job: Job) -> _Data:
+    """The dataset as token ids, before a model takes the memory."""
+    limit = job.recipe.sequence_length
+    parts = {}
+    with LlamaCpp(job.base.gguf, context=TOKENIZER_CONTEXT) as engine:
+        for name in SPLITS:
+            parts[name] = encode_all(engine, job.dataset.split(name), limit)
+            if not parts[name]:
+                raise TwinError(
+                    f"no example of {job.dataset.path / name}.jsonl fits into {limit} tokens; "
+                    "raise sequence_length or rebuild the dataset"
+                )
+    return _Data(
+        parts["train"],
+        _some(parts["valid"], VALIDATION_EXAMPLES),
+        _some(parts["test"], TEST_EXAMPLES),
+        too_long=sum(job.dataset.counts.values()) - sum(map(len, parts.values())),
+    )
+
+
+def _some(encoded: Sequence[Encoded], count: int) -> Sequence[Encoded]:
+    """At most `count`, spread over the whole time."""
+    return encoded[:: max(1, len(encoded) // count)][:count]
+
+
 def _steps(  # noqa: PLR0913 (the loop is the place where everything meets)
     job: Job,
     trainer: TorchTrainer,
-    training: Sequence[Encoded],
+    data: _Data,
     run: _Run,
     stop: Event,
     on_progress: Callable[[Progress], None],
 ) -> None:
-    validation = _some(trainer, job, "valid", VALIDATION_EXAMPLES)
-    started = saved = time.monotonic() - run.seconds
+    saved = time.monotonic()
+    started = saved - run.seconds
     if not run.history:
-        _validate(trainer, validation, run, None)
-    per_epoch = len(batches(training, job.recipe, 0))
+        _validate(trainer, data.validation, run, None)
+    per_epoch = len(batches(data.training, job.recipe, 0))
     while run.step < run.total and not stop.is_set():
         epoch, position = divmod(run.step, per_epoch)
-        group = batches(training, job.recipe, epoch)[position]
+        group = batches(data.training, job.recipe, epoch)[position]
         before = time.monotonic()
         loss = trainer.step(group, job.recipe.learning_rate_at(run.step, run.total))
         if not loss.mean < float("inf"):  # also true for NaN
@@ -166,14 +202,15 @@ def _steps(  # noqa: PLR0913 (the loop is the place where everything meets)
         if job.minutes is not None and run.step == 2:
             run.total = _fit(run, now - before, job.minutes * 60)
         if run.step in _evaluation_steps(run.total):
-            _validate(trainer, validation, run, loss.mean)
+            _validate(trainer, data.validation, run, loss.mean)
         if now - saved > CHECKPOINT_SECONDS or run.step in _evaluation_steps(run.total):
             _save(job, trainer, run)
             saved = time.monotonic()
         on_progress(_progress(run, loss.mean))
-    if run.history[-1]["step"] != run.step:
-        _validate(trainer, validation, run, None)
+    # Before the evaluation that only a stopped run makes: resumed, it is as if never stopped.
     _save(job, trainer, run)
+    if run.history[-1]["step"] != run.step:
+        _validate(trainer, data.validation, run, None)
 
 
 def _evaluation_steps(total: int) -> set[int]:
@@ -198,12 +235,6 @@ def _progress(run: _Run, loss: float) -> Progress:
     )
 
 
-def _some(trainer: TorchTrainer, job: Job, split: Split, count: int) -> list[Encoded]:
-    encoded = encode_all(trainer.tokenizer, job.dataset.split(split), job.recipe.sequence_length)
-    stride = max(1, len(encoded) // count)
-    return encoded[::stride][:count]
-
-
 def _validate(
     trainer: TorchTrainer, validation: Sequence[Encoded], run: _Run, training_loss: float | None
 ) -> None:
@@ -220,42 +251,59 @@ def _validate(
 def _save(job: Job, trainer: TorchTrainer, run: _Run) -> None:
     import torch
 
-    temporary = job.workplace / f".{STATE}"
-    torch.save({"run": vars(run), "trainer": trainer.state()}, temporary)
-    temporary.chmod(0o600)
-    temporary.replace(job.workplace / STATE)
+    with artifact.writing(job.workplace / STATE) as file:
+        torch.save({"run": vars(run), "trainer": trainer.state()}, file)
 
 
-def _resume(job: Job, trainer: TorchTrainer) -> _Run:
-    import torch
-
-    state_file = job.workplace / STATE
-    if not state_file.exists():
+def _require_resumable(job: Job) -> None:
+    """Raise TwinError unless a run with the same dataset, base and recipe was stopped here."""
+    try:
+        before = json.loads((job.workplace / RUN).read_text())
+    except (OSError, ValueError):
+        before = None
+    if before is None or not (job.workplace / STATE).exists():
         raise TwinError(f"nothing to resume for {job.target}; run `twin train` without --resume")
-    before = json.loads((job.workplace / RUN).read_text())
     changed = [key for key, value in job.fingerprint.items() if before.get(key) != value]
     if changed:
         raise TwinError(
             f"the unfinished run of {job.target} had another {' and another '.join(changed)}; "
             "resume it with the same, or start anew with `twin train`"
         )
-    state = torch.load(state_file, weights_only=True)
-    trainer.load_state(state["trainer"])
-    return _Run(**state["run"])
+
+
+def _resume(job: Job, trainer: TorchTrainer) -> _Run:
+    from pickle import UnpicklingError
+
+    import torch
+
+    state_file = job.workplace / STATE
+    try:
+        state = torch.load(state_file, weights_only=True, map_location="cpu")
+        trainer.load_state(state["trainer"])
+        return _Run(**state["run"])
+    except (OSError, EOFError, RuntimeError, UnpicklingError, KeyError, TypeError) as error:
+        raise TwinError(
+            f"{state_file} is damaged ({type(error).__name__}); run `twin train` without --resume"
+        ) from None
 
 
 def _finish(
-    job: Job, trainer: TorchTrainer, run: _Run, on_stage: Callable[[str], None]
+    job: Job, trainer: TorchTrainer, data: _Data, run: _Run, on_stage: Callable[[str], None]
 ) -> StyleAdapter:
     """Write the best adapter so far, its GGUF, the proof of life, the curve and the manifest.
 
     An adapter that does not prove itself never takes the place of the one before.
     """
+    if not run.best_step:
+        raise TwinError(
+            f"after {run.step} of {run.total} steps held-out replies are no likelier than under "
+            "the base, so there is nothing to keep: go on with `twin train --resume`, or, if that "
+            "was all, lower learning_rate or add pairs"
+        )
     trainer.load_adapter_state(run.best_weights)
     on_stage("measuring on held-out replies")
-    test = _some(trainer, job, "test", TEST_EXAMPLES)
-    before = sum(trainer.evaluate(test, adapted=False), Loss(0.0, 0))
-    after = sum(trainer.evaluate(test), Loss(0.0, 0))
+    before = sum(trainer.evaluate(data.test, adapted=False), Loss(0.0, 0))
+    after = sum(trainer.evaluate(data.test), Loss(0.0, 0))
     with artifact.building(job.target) as scratch:
         trainer.save_adapter(scratch)
         gguf.from_peft(scratch, job.base, scratch / adapter.GGUF)
@@ -271,6 +319,7 @@ def _finish(
         artifact.write_manifest(
             scratch,
             {
+                "kind": "adapter",
                 **job.fingerprint,
                 "files": {name: artifact.sha256(scratch / name) for name in files},
                 "metrics": {
@@ -282,9 +331,11 @@ def _finish(
                     "device": trainer.device,
                     "served_log_probability_base": proof.base.mean,
                     "served_log_probability_twin": proof.twin.mean,
-                    "test_examples": len(test),
+                    "test_examples": len(data.test),
                     "test_loss_before": before.mean,
                     "test_loss_after": after.mean,
+                    "too_long": data.too_long,
+                    "training_examples": len(data.training),
                     "test_perplexity_before": exp(before.mean),
                     "test_perplexity_after": exp(after.mean),
                 },

@@ -3,7 +3,9 @@
 Does not decide when to evaluate, save or stop: see train. Runs on CUDA, Apple's MPS and CPU.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -61,7 +63,7 @@ class TorchTrainer:
     def __init__(self, base: Base, recipe: Recipe) -> None:
         import torch
         from peft import LoraConfig, get_peft_model
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
         from transformers.utils import logging
 
         logging.set_verbosity_error()
@@ -69,21 +71,21 @@ class TorchTrainer:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.device = _device()
-        self.tokenizer = AutoTokenizer.from_pretrained(base.directory, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(
             base.directory, dtype=_dtype(self.device), local_files_only=True
         )
-        # PEFT draws A on the model's device: moving afterwards gives every device the same start.
-        self.model: Any = get_peft_model(
-            model,
-            LoraConfig(
-                r=recipe.rank,
-                lora_alpha=recipe.alpha,
-                lora_dropout=recipe.dropout,
-                target_modules=list(recipe.targets),
-                task_type="CAUSAL_LM",
-            ),
-        ).to(self.device)
+        config = LoraConfig(
+            r=recipe.rank,
+            lora_alpha=recipe.alpha,
+            lora_dropout=recipe.dropout,
+            target_modules=list(recipe.targets),
+            task_type="CAUSAL_LM",
+        )
+        with warnings.catch_warnings():
+            # PEFT 0.21 still asks transformers 5.23 by the old name.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            # PEFT draws A on the model's device: moving afterwards gives every device one start.
+            self.model: Any = get_peft_model(model, config).to(self.device)
         self._weights = [p for p in self.model.parameters() if p.requires_grad]
         self._optimizer = _optimizer(self._weights, self.device)
 
@@ -163,22 +165,18 @@ class TorchTrainer:
         set_peft_model_state_dict(self.model, state)
 
     def state(self) -> dict[str, Any]:
-        """All that a run needs to go on exactly where it is."""
-        import torch
-
+        """A copy of all that a run needs to go on exactly where it is."""
         return {
             "adapter": self.adapter_state(),
-            "optimizer": self._optimizer.state_dict(),
-            "random": torch.get_rng_state(),
+            "optimizer": deepcopy(self._optimizer.state_dict()),
+            "random": _random(self.device).get_rng_state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
-        import torch
-
         self.load_adapter_state(state["adapter"])
         self._optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"])
+        _random(self.device).set_rng_state(state["random"])
 
 
 def _device() -> str:
@@ -187,6 +185,13 @@ def _device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _random(device: str) -> Any:
+    """Where dropout draws; the order of the examples depends on the seed and the step alone."""
+    import torch
+
+    return torch if device == "cpu" else getattr(torch, device)
 
 
 def _dtype(device: str) -> Any:

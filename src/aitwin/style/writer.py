@@ -4,7 +4,7 @@ Does not choose models or keep adapters: it is handed an engine.
 """
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -13,23 +13,21 @@ from aitwin.prompt import ChatMessage, Persona, Task
 from aitwin.style.engine import Engine, Sampling
 
 _LEAD = 160
-"""Characters held back until it is clear whether the model begins with a preamble."""
-_LABEL = r"(?:\*\*)?(?:\[(?:draft|reply|message)\]|draft\s?:)(?:\*\*)?"
-_HERE = (
-    r"(?:(?:sure|certainly|of course|absolutely|okay)[,.!]?\s+)?"
-    r"(?:here(?:'s|’s| is| are)|below is|this is)\s[^\n:]{0,80}"
-)
-# An owner may well write "Here is the reply from the bank: ..."; on a line of its own, or with the
-# word "draft", it is the model that speaks.
-_ANNOUNCEMENT = (
-    rf"{_HERE}(?:draft[^\n:]{{0,60}}:|"
-    r"(?:reply|response|message|mail|email|version)[^\n:]{0,60}:[ \t]*(?=\n))"
-)
+"""Characters in which an announcement has to end: a longer first line is the owner's."""
+_POLITE = r"(?:(?:sure|certainly|of course|absolutely|okay|ok)(?: thing)?[,.!:]?[ \t]+)?"
+_THING = r"\b(?:draft|reply|response|message|mail|e-?mail|version|text)s?\b"
+# An owner may write "Here is the draft: page 3 is new." or "Here is the mail from the bank:"; it is
+# the model that announces a text of no origin, on a line of its own.
+_ORIGIN = r"\b(?:from|i|he|she|we|they|got|sent|my|our|his|her|their)\b"
+_HERE = rf"(?:here(?:'s|’s| is| are)|below is|this is)\s(?:(?!{_ORIGIN})[^\n:]){{0,80}}?"
+_ANNOUNCEMENT = rf"{_POLITE}{_HERE}{_THING}(?:(?!{_ORIGIN})[^\n:]){{0,60}}:(?:\*\*)?[ \t]*(?=\n)"
+_LABEL = r"(?:\*\*)?(?:\[(?:draft|reply|response|message)\]|draft\s?:(?=[* \t]*\n))(?:\*\*)?"
+_RULE = r"(?:\s*\n-{3,}[ \t]*(?=\n))?"
+_PREAMBLE = re.compile(rf"(?P<lead>{_ANNOUNCEMENT}|{_LABEL}){_RULE}\s*", re.IGNORECASE | re.ASCII)
 _OPENINGS = (
-    *("sure", "certainly", "of course", "absolutely", "okay"),
-    *("here", "below", "this is", "[", "**", "draft"),
+    *("sure", "certainly", "of course", "absolutely", "ok"),
+    *("here", "below is", "this is", "[", "**", "draft"),
 )
-_PREAMBLE = re.compile(rf"\s*(?:{_ANNOUNCEMENT}|{_LABEL})\s*(?:---\s*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -60,26 +58,35 @@ class Writer:
             yield from without_preamble(pieces)
 
 
-def without_preamble(pieces: Iterator[str]) -> Iterator[str]:
-    """Pass on a stream of text, less a leading announcement such as "Here's a draft:" (W3).
-
-    Only the head of the text is ever held back or changed, never the words after it.
-    """
+def without_preamble(pieces: Iterable[str]) -> Generator[str]:
+    """Pass on a stream of text, less what `draft_alone` takes off, however it is cut."""
     head = ""
-    for piece in pieces:
+    rest = iter(pieces)
+    for piece in rest:
         head += piece
-        if not _may_be_preamble(head):
+        if _settled(head):
             break
-    yield _PREAMBLE.sub("", head, count=1).lstrip()
-    yield from pieces
+    if head := draft_alone(head):
+        yield head
+    yield from rest
 
 
-def _may_be_preamble(head: str) -> bool:
-    """Whether more text could still turn the head into an announcement that ends with a colon."""
+def draft_alone(text: str) -> str:
+    """`text` less an announcement at its head, such as "Here's a draft:" (W3), else unchanged."""
+    text = text.lstrip()
+    announced = _PREAMBLE.match(text)
+    if announced is None or announced.end("lead") > _LEAD:
+        return text
+    return text[announced.end() :]
+
+
+def _settled(head: str) -> bool:
+    """Whether `draft_alone(head)` stays as it is, whatever follows."""
     head = head.lstrip()
-    if len(head) > _LEAD:
+    opening = head[: max(map(len, _OPENINGS))].lower()
+    if not any(opening.startswith(word[: len(opening)]) for word in _OPENINGS):
+        return True
+    if "\n" not in head and len(head) <= _LEAD:
         return False
-    opening = head[: len("absolutely")].lower()
-    return any(opening.startswith(word[: len(opening)]) for word in _OPENINGS) and (
-        "\n" not in head.rstrip("\n")
-    )
+    rest = draft_alone(head)
+    return bool(rest.strip("- \t"))

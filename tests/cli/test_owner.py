@@ -1,0 +1,109 @@
+"""twin init, doctor, purge."""
+
+import io
+import stat
+
+import pytest
+
+
+def test_init_writes_who_the_owner_is_and_adds_a_forgotten_address(owner, home):
+    settings = home / "twin.toml"
+    settings.write_text("# mine\n" + settings.read_text())
+    result = owner("init", "--address", "Second@x.example", "--trait", "dry humour")
+    assert result.code == 0
+    text = settings.read_text()
+    assert text.startswith("# mine\n")
+    assert 'addresses = ["thota@x.example", "Second@x.example"]' in text
+    assert 'traits = ["dry humour"]' in text
+    assert 'chat_names = ["Thota"]' in text
+    assert result.out == ""
+    assert stat.S_IMODE(settings.stat().st_mode) == 0o600
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
+def test_init_asks_nobody_who_is_not_there_and_knows_its_bases(twin, home):
+    assert twin("init").code == 2
+    assert twin("init", "--name", "A", "--address", "no-at-sign").code == 2
+    twin("init", "--name", "A", "--base", "gpt-9").refused("gpt-9", "smollm2-135m-instruct")
+    assert not (home / "twin.toml").exists()
+
+
+def test_init_asks_where_there_is_somebody(twin, home, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    answers = Terminal("Ana Bell\nana@bell.example, ab@w.example\nAna\n\n")
+    monkeypatch.setattr("io.StringIO", lambda text: answers)
+    assert twin("init").code == 0
+    text = (home / "twin.toml").read_text()
+    assert 'name = "Ana Bell"' in text
+    assert 'addresses = ["ana@bell.example", "ab@w.example"]' in text
+    assert 'traits = ["concise", "direct"]' in text
+
+
+def test_every_mistake_in_the_settings_is_told_at_once_without_an_address(owner, home):
+    (home / "twin.toml").write_text(
+        '[owner]\nname = ""\naddresses = "zuccanary@x.example"\nnick = 1\n'
+        '"zuccanary@y.example" = 2\n[style]\nbase = 7\ntraits = [1]\n[voice]\n'
+    )
+    result = owner("corpus", "show")
+    result.refused(
+        str(home / "twin.toml"), "owner.name is missing", "owner.addresses must be a list",
+        "owner.nick is not a setting", "style.base must be text", "style.traits must be a list",
+        "voice is not a setting", "owner.… is not a setting",
+    )  # fmt: skip
+    (home / "twin.toml").write_text('[owner]\nname = "A"\naddresses = ["zuccanary@x\n')
+    owner("corpus", "show").refused("twin.toml", "line 3")
+    (home / "twin.toml").write_text('owner = "zuccanary"\n')
+    owner("corpus", "show").refused("owner must be a section", "owner.name is missing")
+    (home / "twin.toml").write_bytes(b"\xff\xfe zuccanary")
+    owner("corpus", "show").refused("twin.toml is no valid TOML")
+    (home / "twin.toml").unlink()
+    (home / "twin.toml").mkdir()
+    owner("corpus", "show").refused("twin.toml cannot be read")
+
+
+def test_a_home_that_is_somebody_elses_is_left_as_it_is(twin, home):
+    home.mkdir(mode=0o755)
+    (home / "thesis.tex").write_text("x")
+    twin("init", "--name", "A").refused(str(home), "TWIN_HOME")
+    assert stat.S_IMODE(home.stat().st_mode) == 0o755
+    home.joinpath("thesis.tex").unlink()
+    home.rmdir()
+    home.write_text("a file")
+    home.chmod(0o644)
+    twin("init", "--name", "A").refused(str(home), "TWIN_HOME")
+    assert stat.S_IMODE(home.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("command", [("corpus", "show"), ("dataset", "build"), ("write", "x")])
+def test_before_init_every_command_says_init(twin, command):
+    twin(*command).refused("twin.toml", "twin init")
+
+
+def test_doctor_tells_in_words_and_in_json_and_fails_when_something_is_bad(owner, home):
+    result = owner("doctor")
+    assert result.code == 0
+    assert "all readable by you alone" in result.out
+    leak = home / "corpus [x]"
+    leak.write_text("x")
+    leak.chmod(0o644)
+    worse = owner("doctor")
+    assert worse.code == 1
+    assert str(leak) in worse.out
+    listed = {finding["what"]: finding for finding in owner("doctor", "--json").json}
+    assert listed["private files"]["state"] == "bad"
+    assert "chmod" in listed["private files"]["remedy"]
+
+
+def test_purge_deletes_what_was_named_and_lists_the_rest(owner, home, mailbox):
+    owner("corpus", "add", mailbox)
+    assert owner("purge", "corpus", stdin="n\n").code == 1
+    assert (home / "corpus").exists()
+    result = owner("purge", "corpus", "--yes")
+    assert result.code == 0
+    assert not (home / "corpus").exists()
+    assert "twin.toml" in result.out
+    assert owner("purge", "all", "--yes").code == 0
+    assert list(home.iterdir()) == []

@@ -1,0 +1,317 @@
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from style_samples import PERSONA, example
+
+from aitwin import prompt
+from aitwin.errors import TwinError
+from aitwin.prompt import ChatMessage, Task
+from aitwin.style.adapter import StyleAdapter
+from aitwin.style.engine import LlamaCpp, Sampling, TooLongError
+
+GREEDY = Sampling(24, temperature=0.0)
+LONG = Sampling(2000, temperature=1.5, repeat_penalty=1.5)
+MESSAGES = prompt.messages(PERSONA, Task("Thank Ana for the spare parts."))
+OTHERS = prompt.messages(PERSONA, Task("Tell my neighbour that I cannot come on Saturday."))
+
+
+def text(engine: LlamaCpp, messages: list[ChatMessage], **options: bool) -> str:
+    return "".join(engine.stream(messages, GREEDY, **options))
+
+
+@pytest.fixture(scope="module")
+def twin(smollm2: Path, finished: tuple[StyleAdapter, object, object]) -> Iterator[LlamaCpp]:
+    """The base with a trained adapter."""
+    with LlamaCpp(smollm2, finished[0].gguf, threads=2) as engine:
+        yield engine
+
+
+# --- Text -----------------------------------------------------------------------------------------
+
+
+def test_text_comes_in_pieces(engine: LlamaCpp) -> None:
+    """W2."""
+    pieces = list(engine.stream(MESSAGES, GREEDY))
+    assert len(pieces) > 5
+    assert all(pieces)
+    assert "".join(pieces) == text(engine, MESSAGES)
+
+
+def test_a_seed_gives_the_same_text_and_another_seed_another(engine: LlamaCpp) -> None:
+    drawn = [
+        "".join(engine.stream(MESSAGES, Sampling(24, temperature=1.0, seed=seed)))
+        for seed in (1, 1, 2)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_greedy_knows_no_seed(engine: LlamaCpp) -> None:
+    texts = {
+        "".join(engine.stream(MESSAGES, Sampling(16, temperature=0.0, seed=seed)))
+        for seed in (1, 2, 3)
+    }
+    assert len(texts) == 1
+
+
+def test_at_most_so_many_tokens(engine: LlamaCpp) -> None:
+    drawn = "".join(engine.stream(MESSAGES, Sampling(7, temperature=0.0)))
+    assert 0 < len(engine.tokenize(drawn)) <= 7
+
+
+def test_the_marks_of_turns_are_no_text(engine: LlamaCpp) -> None:
+    """W3: the draft ends where the turn ends."""
+    drawn = "".join(engine.stream(MESSAGES, Sampling(300, temperature=0.0)))
+    assert "<|" not in drawn
+
+
+# --- Base and twin --------------------------------------------------------------------------------
+
+
+def test_base_and_twin_in_turn_answer_as_each_alone(
+    twin: LlamaCpp, engine: LlamaCpp, smollm2: Path, finished: tuple[StyleAdapter, object, object]
+) -> None:
+    """llama.cpp reuses a stale cache when the scale of the adapter changes between requests."""
+    with LlamaCpp(smollm2, finished[0].gguf, threads=2) as fresh:
+        alone = {True: text(fresh, MESSAGES)}
+    alone[False] = text(engine, MESSAGES)
+    assert alone[True] != alone[False]
+    for adapted in (True, False, False, True, True, False, True):
+        assert text(twin, MESSAGES, adapted=adapted) == alone[adapted]
+
+
+def test_scores_of_base_and_twin_in_turn_are_those_of_each_alone(
+    twin: LlamaCpp, engine: LlamaCpp
+) -> None:
+    alone = engine.score(MESSAGES, "No. T.").log_probability
+    first = twin.score(MESSAGES, "No. T.").log_probability
+    assert twin.score(MESSAGES, "No. T.", adapted=False).log_probability == pytest.approx(
+        alone, abs=1e-3
+    )
+    assert twin.score(MESSAGES, "No. T.").log_probability == pytest.approx(first, abs=1e-3)
+    assert abs(first - alone) > 0.1
+
+
+# --- Scores ---------------------------------------------------------------------------------------
+
+
+def test_a_score_is_the_sum_of_its_steps(engine: LlamaCpp) -> None:
+    """Against the model asked for one token at a time with its whole distribution."""
+    reply = "No. Ask Jonas. T."
+    tokens = engine.tokenize(reply + "<|im_end|>")
+    sofar, steps = engine.prompt_tokens(MESSAGES), []
+    for token in tokens:
+        answer = engine._server.handle_completions(
+            {"prompt": sofar, "max_tokens": 1, "temperature": 0.0, "n_probs": 49152}
+        )
+        (entry,) = answer["choices"][0]["logprobs"]["content"]
+        steps.append({top["id"]: top["logprob"] for top in entry["top_logprobs"]}[token])
+        sofar = [*sofar, token]
+    score = engine.score(MESSAGES, reply)
+    assert score.tokens == len(tokens)
+    assert score.log_probability == pytest.approx(sum(steps), abs=1e-2)
+    assert score.mean == pytest.approx(sum(steps) / len(tokens), abs=1e-3)
+    assert math.isfinite(score.mean)
+
+
+def test_a_likely_reply_scores_above_noise(engine: LlamaCpp) -> None:
+    likely = engine.score(MESSAGES, text(engine, MESSAGES))
+    noise = engine.score(MESSAGES, "zq 7 xylo %% mm tungsten of of of")
+    assert likely.mean > noise.mean + 1
+
+
+REPLIES = ["", "a\n\nb\n", '"quoted" \\ <[5]> {}', "it wants <|im_end|> x"]
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_any_reply_can_be_scored(engine: LlamaCpp, reply: str) -> None:
+    """Neither the grammar's own signs nor the marks of turns in a reply get in the way."""
+    score = engine.score(MESSAGES, reply)
+    assert score.tokens == len(engine.tokenize(prompt.plain(reply))) + 1
+    assert score.log_probability < 0
+
+
+@pytest.mark.parametrize("reply", ["Ok 😀", "日本語です", "a \u2028 b"])
+def test_tokens_that_end_amid_a_character_are_not_counted(engine: LlamaCpp, reply: str) -> None:
+    """llama.cpp does not report them: an owner's emoji must not fail the proof of life."""
+    score = engine.score(MESSAGES, reply)
+    assert 1 < score.tokens < len(engine.tokenize(reply)) + 1
+    assert score.log_probability < 0
+
+
+# --- Refusals -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def narrow(smollm2: Path) -> Iterator[LlamaCpp]:
+    with LlamaCpp(smollm2, context=256, threads=2) as engine:
+        yield engine
+
+
+def test_a_prompt_that_is_too_long_is_refused_with_counts(narrow: LlamaCpp) -> None:
+    long = example("secret " * 600).messages[:-1]
+    count = len(narrow.prompt_tokens(long))
+    for attempt in (
+        lambda: list(narrow.stream(long, GREEDY)),
+        lambda: narrow.score(long, "No."),
+        lambda: narrow.score(MESSAGES, "secret " * 300),
+    ):
+        with pytest.raises(TooLongError, match=r"has \d+ tokens, the context holds 256") as error:
+            attempt()
+        assert "secret" not in str(error.value)
+    with pytest.raises(TooLongError, match=f"has {count} tokens"):
+        list(narrow.stream(long, GREEDY))
+    assert text(narrow, MESSAGES)
+
+
+def test_what_llama_cannot_read_is_no_leak(
+    narrow: LlamaCpp, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its own error quotes the request, which is a mail."""
+    with pytest.raises(TwinError) as error:
+        list(narrow.stream([{"role": "user", "content": "my secret \ud83d"}], GREEDY))
+    assert "secret" not in str(error.value)
+    assert "secret" not in "".join(capfd.readouterr())
+    assert text(narrow, MESSAGES)
+
+
+def test_files_that_are_missing_or_damaged(smollm2: Path, tmp_path: Path) -> None:
+    missing, damaged = tmp_path / "missing.gguf", tmp_path / "damaged.gguf"
+    with smollm2.open("rb") as whole:
+        damaged.write_bytes(whole.read(5_000_000))
+    for base, adapter, named in (
+        (missing, None, missing),
+        (smollm2, missing, missing),
+        (damaged, None, damaged),
+        (smollm2, damaged, damaged),
+        (tmp_path, None, tmp_path),
+    ):
+        with pytest.raises(TwinError) as error:
+            LlamaCpp(base, adapter, threads=1)
+        assert str(named) in str(error.value)
+        assert "twin " in str(error.value)
+
+
+def test_a_template_without_a_system_turn_is_refused(
+    narrow: LlamaCpp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reply in the shape that llama.cpp gives when the template raises; made by hand."""
+    answer = {"error": {"code": 500, "type": "server_error", "message": "secret"}}
+    monkeypatch.setattr(narrow, "_post", lambda path, body: answer)
+    with pytest.raises(TwinError, match="may not know a system message") as error:
+        narrow.prompt_tokens(MESSAGES)
+    assert "secret" not in str(error.value)
+
+
+# --- Manners --------------------------------------------------------------------------------------
+
+
+def test_closing_the_iterator_frees_the_engine(
+    engine: LlamaCpp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 2,000 tokens asked for, only those until the close are made, and no thread stays."""
+    made = 0
+    server = engine._server
+
+    class Counting:
+        def handle_chat_completions(self, request: object, receive: object) -> object:
+            def count(chunk: dict[str, object]) -> bool:
+                nonlocal made
+                made += 1
+                return receive(chunk)  # type: ignore[operator]
+
+            return server.handle_chat_completions(request, count)
+
+    monkeypatch.setattr(engine, "_server", Counting())
+    with closing(engine.stream(MESSAGES, LONG)) as pieces:
+        for _ in range(3):
+            next(pieces)
+    monkeypatch.undo()
+    assert made < 200
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("llama.cpp")]
+    assert text(engine, OTHERS)
+
+
+def test_requests_from_many_threads_wait_for_each_other(engine: LlamaCpp) -> None:
+    expected = {"a": text(engine, MESSAGES), "b": text(engine, OTHERS)}
+    got: list[tuple[str, str]] = []
+
+    def ask(name: str, messages: list[ChatMessage]) -> None:
+        got.append((name, text(engine, messages)))
+
+    threads = [
+        threading.Thread(target=ask, args=args) for args in (("a", MESSAGES), ("b", OTHERS)) * 3
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 6
+    assert all(expected[name] == answer for name, answer in got)
+
+
+def inet_sockets() -> set[str]:
+    """Inodes of the internet sockets that this process holds."""
+    held = set()
+    for handle in Path("/proc/self/fd").iterdir():
+        try:
+            held.add(str(handle.readlink()))
+        except OSError:
+            continue  # the handle of the listing itself
+    rows = [
+        line.split()[9]
+        for name in ("tcp", "tcp6", "udp", "udp6")
+        if (table := Path("/proc/self/net") / name).exists()
+        for line in table.read_text().splitlines()[1:]
+    ]
+    return {inode for inode in rows if f"socket:[{inode}]" in held}
+
+
+@pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="reads Linux's socket tables")
+def test_no_internet_socket_is_opened(smollm2: Path) -> None:
+    """W4, P1: it listens on a Unix socket in a directory of its own, and nowhere else."""
+    before = inet_sockets()
+    with LlamaCpp(smollm2, context=256, threads=1) as engine:
+        assert text(engine, MESSAGES)
+        engine.prompt_tokens(MESSAGES)
+        assert inet_sockets() == before
+        folder = engine._socket.parent
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert [path.is_socket() for path in folder.iterdir()] == [True]
+    assert not folder.exists()
+
+
+def test_nothing_is_printed(smollm2: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """No word of a prompt or draft, nor anything else, gets into a terminal or a service's log."""
+    with LlamaCpp(smollm2, context=256, threads=1) as engine:
+        text(engine, MESSAGES)
+        engine.score(MESSAGES, "No.")
+        with pytest.raises(TwinError):
+            text(engine, example("secret " * 600).messages[:-1])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_closed_is_closed(smollm2: Path) -> None:
+    engine = LlamaCpp(smollm2, context=256, threads=1)
+    engine.close()
+    engine.close()
+    for attempt in (
+        lambda: text(engine, MESSAGES),
+        lambda: engine.score(MESSAGES, "No."),
+        lambda: engine.prompt_tokens(MESSAGES),
+    ):
+        with pytest.raises(RuntimeError, match="closed"):
+            attempt()
+
+
+def test_a_sampling_is_what_llama_is_told() -> None:
+    assert Sampling(5, 0.1, 0.2, 1.3, 4).as_request() == {
+        "max_tokens": 5,
+        "temperature": 0.1,
+        "top_p": 0.2,
+        "repeat_penalty": 1.3,
+        "seed": 4,
+    }

@@ -1,0 +1,109 @@
+"""Complete or absent, whole or as before."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from errno import ENOSPC
+
+import pytest
+
+from aitwin import artifact
+from aitwin.errors import TwinError
+
+
+def entries(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_private_and_replaced_whole(tmp_path):
+    path = tmp_path / "deep" / "file"
+    artifact.write_private(path, "one")
+    artifact.write_private(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert entries(path.parent) == ["file"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    artifact.write_private(path, "old")
+
+    def write():
+        with artifact.writing(path) as file:
+            file.write(b"half")
+            raise OSError(ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write()
+    assert path.read_text() == "old"
+    assert entries(tmp_path) == ["file"]
+
+
+def test_a_directory_appears_when_its_manifest_is_there(tmp_path):
+    target = tmp_path / "thing"
+    with artifact.building(target) as scratch:
+        (scratch / "sub").mkdir()
+        (scratch / "sub" / "x").write_text("1")
+        (scratch / "sub" / "x").chmod(0o644)
+        assert not target.exists()
+        artifact.write_manifest(scratch, {"n": 1})
+    assert (target / "sub" / "x").stat().st_mode & 0o777 == 0o600
+    assert (target / "sub").stat().st_mode & 0o777 == 0o700
+    assert artifact.read_manifest(target, kind="thing", remedy="make it") == {"n": 1}
+    assert entries(tmp_path) == ["thing"]
+
+
+def build(target, number):
+    with artifact.building(target) as scratch:
+        artifact.write_manifest(scratch, {"n": number})
+        if number is None:
+            raise KeyboardInterrupt
+
+
+def test_a_failed_build_leaves_the_earlier_one(tmp_path):
+    target = tmp_path / "thing"
+    build(target, 1)
+    with pytest.raises(KeyboardInterrupt):
+        build(target, None)
+    assert artifact.read_manifest(target, kind="thing", remedy="") == {"n": 1}
+    build(target, 2)
+    assert artifact.read_manifest(target, kind="thing", remedy="") == {"n": 2}
+    assert entries(tmp_path) == ["thing"]
+
+
+def test_a_killed_build_leaves_the_earlier_one(tmp_path):
+    """SIGKILL: no handler runs, and still nothing half is taken for whole."""
+    target = tmp_path / "thing"
+    build(target, 1)
+    script = (
+        "import sys, os, signal; from pathlib import Path; from aitwin import artifact\n"
+        "with artifact.building(Path(sys.argv[1])) as scratch:\n"
+        "    artifact.write_manifest(scratch, {'n': 2}); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, os.fspath(target)])
+    assert done.returncode == -signal.SIGKILL
+    assert artifact.read_manifest(target, kind="thing", remedy="") == {"n": 1}
+
+
+def test_an_artifact_without_manifest_is_a_bug(tmp_path):
+    with pytest.raises(RuntimeError, match="manifest"), artifact.building(tmp_path / "thing"):
+        pass
+    assert entries(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "\x00"])
+def test_a_manifest_that_cannot_be_used_says_the_next_step(tmp_path, content):
+    if content is not None:
+        (tmp_path / artifact.MANIFEST).write_text(content)
+    with pytest.raises(TwinError, match=r"thing.*make it again|cannot be read.*make it again"):
+        artifact.read_manifest(tmp_path, kind="thing", remedy="make it again")
+
+
+def test_the_manifest_reads_well(tmp_path):
+    artifact.write_manifest(tmp_path, {"b": 1, "a": "é"})
+    text = (tmp_path / artifact.MANIFEST).read_text()
+    assert json.loads(text) == {"a": "é", "b": 1}
+    assert text.index('"a"') < text.index('"b"')

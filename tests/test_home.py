@@ -1,0 +1,102 @@
+"""The owner's directory and twin.toml. What the command line says of mistakes: tests/cli."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aitwin.errors import TwinError
+from aitwin.home import Home, Settings, hub
+
+
+def test_twin_home_comes_first_then_the_home_directory(monkeypatch, tmp_path, home):
+    assert Home.from_environment().root == home
+    monkeypatch.setenv("TWIN_HOME", "relative")
+    monkeypatch.chdir(tmp_path)
+    assert Home.from_environment().root == tmp_path / "relative"
+    monkeypatch.setenv("TWIN_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Home.from_environment().root == tmp_path / ".aitwin"
+
+
+def test_settings_come_back_as_they_were_written(home):
+    place = Home(home)
+    settings = Settings("Ana", ("a@x.example",), ("Ana B",), ("dry",), "some.gguf")
+    place.write_settings(settings)
+    assert place.settings() == settings
+    assert place.settings_file.stat().st_mode & 0o777 == 0o600
+    assert home.stat().st_mode & 0o777 == 0o700
+
+
+def test_comments_and_order_of_the_owner_are_kept(home):
+    home.mkdir()
+    text = '# mine\n[style]\nbase = "b" # because\n\n[owner]\nname = " Ana "\n'
+    (home / "twin.toml").write_text(text)
+    place = Home(home)
+    assert place.settings().name == "Ana"
+    place.write_settings(place.settings())
+    written = (home / "twin.toml").read_text()
+    assert written.startswith("# mine\n[style]")
+    assert "# because" in written
+
+
+def test_private_settings_do_not_show_in_a_repr():
+    shown = repr(Settings("Zuccanary", ("zuccanary@x",), ("zuccanary",)))
+    assert "uccanary" not in shown
+
+
+def test_the_token_is_made_once_and_is_private(home):
+    place = Home(home)
+    token = place.token()
+    assert len(token) >= 32
+    assert place.token() == token
+    assert place.token_file.stat().st_mode & 0o777 == 0o600
+    assert place.token_file.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_home_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TwinError, match="TWIN_HOME"):
+        Home(tmp_path / "file" / "home").open()
+
+
+def test_a_loose_home_of_ours_is_closed(home):
+    home.mkdir(mode=0o755)
+    (home / "corpus").mkdir()
+    Home(home).open()
+    assert home.stat().st_mode & 0o777 == 0o700
+
+
+def test_models_come_from_the_hub_or_a_mirror(monkeypatch):
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    assert hub() == "https://huggingface.co"
+    monkeypatch.setenv("HF_ENDPOINT", "http://mirror.example/")
+    assert hub() == "http://mirror.example"
+
+
+def test_the_model_libraries_are_told_to_stay_offline():
+    """P1, W4: before they are imported, and whatever the environment said."""
+    script = (
+        "from aitwin.home import stay_offline; stay_offline()\n"
+        "from huggingface_hub import constants as c\n"
+        "print(c.HF_HUB_OFFLINE, c.HF_HUB_DISABLE_TELEMETRY)"
+    )
+    environment = os.environ | {"HF_HUB_OFFLINE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["True", "True"]
+
+
+def test_home_alone_reads_the_environment():
+    """The house: everything else is told."""
+    source = Path(__file__).parent.parent / "src" / "aitwin"
+    readers = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if re.search(r"\bos\.environ|\bgetenv\(", path.read_text())
+    }
+    assert readers == {"home.py"}

