@@ -1,0 +1,483 @@
+"""Numbers and addresses that lead to one person: mail, phone, card, bank account, identity papers.
+
+A number is taken where its check digits and shape leave little doubt, or where a word beside it
+says what it is. Check digits are worked out here: they are a line each, and a library of all
+formats (python-stdnum) accepts dates and order numbers where no word says what a number is.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+
+from aitwin.corpus.detector import Prepared, Span, detector
+
+PHONE_DIGITS = (7, 15)
+_SAME_PHONE = 9
+"""Last digits that tell phones apart: what is before may be +44, 0044, 0 or nothing."""
+
+
+def digits(text: str) -> str:
+    """Nothing but its digits."""
+    return re.sub(r"\D", "", text)
+
+
+def phone_key(text: str) -> str:
+    """The same for a number as written at home and abroad."""
+    return digits(text)[-_SAME_PHONE:]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).upper()
+
+
+# Check digits
+
+
+def _luhn(text: str) -> bool:
+    """ISO 7812; one random number in ten passes."""
+    number = [int(digit) for digit in reversed(digits(text))]
+    doubled = [sum(divmod(2 * digit, 10)) for digit in number[1::2]]
+    return (sum(number[::2]) + sum(doubled)) % 10 == 0
+
+
+def _is_card(text: str) -> bool:
+    number = digits(text)
+    return len(set(number)) > 1 and _luhn(number)
+
+
+def _is_iban(text: str) -> bool:
+    """ISO 13616: moved around and read as one number, the remainder by 97 is 1."""
+    plain = _plain(text)
+    number = "".join(str(int(character, 36)) for character in plain[4:] + plain[:4])
+    return 15 <= len(plain) <= 34 and int(number) % 97 == 1
+
+
+def _is_dni(text: str) -> bool:
+    """Spain: the last letter is the remainder by 23; X, Y, Z of foreigners count 0, 1, 2."""
+    plain = _plain(text)
+    number = plain[:-1].replace("X", "0", 1).replace("Y", "1", 1).replace("Z", "2", 1)
+    return number.isdigit() and "TRWAGMYFPDXBNJZSQVHLCKE"[int(number) % 23] == plain[-1]
+
+
+def _is_codice_fiscale(text: str) -> bool:
+    """Italy: characters at odd places count by a table, the sum by 26 is the last letter."""
+    table = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22)
+    odd = (*table, 25, 24, 23)
+    values = [int(c) if c.isdigit() else ord(c) - ord("A") for c in text.upper()]
+    total = sum(odd[v] for v in values[:-1:2]) + sum(values[1:-1:2])
+    return total % 26 == values[-1]
+
+
+def _is_nir(text: str) -> bool:
+    """France: 97 less the remainder; Corsica's 2A and 2B count 19 and 18."""
+    plain = _plain(text).replace("2A", "19").replace("2B", "18")
+    return plain.isdigit() and 97 - int(plain[:13]) % 97 == int(plain[13:])
+
+
+def _is_cpf(text: str) -> bool:
+    """Brazil: two digits, each the weighted sum of those before, by 11."""
+    number = [int(digit) for digit in digits(text)]
+    for place in (9, 10):
+        total = sum((place + 1 - i) * number[i] for i in range(place))
+        if (total * 10 % 11) % 10 != number[place]:
+            return False
+    return len(set(number)) > 1
+
+
+def _is_chinese(text: str) -> bool:
+    """ISO 7064 mod 11-2; X is ten."""
+    values = [10 if c in "xX" else int(c) for c in text]
+    return sum(v * pow(2, 17 - i, 11) for i, v in enumerate(values)) % 11 == 1
+
+
+def _is_finnish(text: str) -> bool:
+    number = int(digits(text[:6]) + digits(text[7:10]))
+    return "0123456789ABCDEFHJKLMNPRSTUVWXY"[number % 31] == text[-1].upper()
+
+
+def _is_belgian(text: str) -> bool:
+    """97 less the remainder, with a 2 before for those born since 2000."""
+    number = digits(text)
+    return any(97 - int(era + number[:9]) % 97 == int(number[9:]) for era in ("", "2"))
+
+
+# Mail addresses
+
+_MESSAGE_ID = r"(?i:(?:message-?id|in-reply-to|references)\b[^\n]*<?)"
+_TOP = (
+    r"(?:com|org|net|edu|gov|info|io|dev|me|eu|example|uk|de|fr|nl|at|ch|it|es|pl|se|ca|au|us|in)"
+)
+
+
+def _is_mail(text: str) -> bool:
+    """No Message-ID (all digits and dots before the @, or base64 with =), no repository."""
+    name = text.partition("@")[0]
+    if name == "git" or "=" in name or re.fullmatch(r"\d+\.\d+|[\w.+-]*\d{14,}[\w.+-]*", name):
+        return text.endswith("whatsapp.net") or text.endswith(".us")
+    return not re.fullmatch(r"[0-9A-F]{7,}(?:[.-][0-9A-F]+)+|\d{6,}\.[\w.-]*|Pine\..+", name)
+
+
+_MAIL = (
+    detector(
+        "EMAIL",
+        r"(?<![\w.+=/$%-])(?:[\w+][\w.+'=-]*|\"[^\"\n]{1,40}\")@(?:[\w-]+\.)+"
+        r"(?:xn--[a-z\d-]+|[A-Za-z]{2,}|[^\W\dA-Za-z_]{2,})(?![:\w.-]*/\w)",
+        words=("@",),
+        confirmed=_is_mail,
+        same=lambda text: text.casefold(),
+    ),
+    detector(
+        "EMAIL",
+        r"(?i)(?<![\w.+-])[\w.+-]+ ?[\[({<] ?at ?[\])}>] ?[\w-]+"
+        r"(?:(?: ?[\[({<] ?(?:dot|punkt|point) ?[\])}>] ?|\.)[\w-]+)+",
+        rf"(?i)(?<![\w.+-])[\w.+-]*[a-z][\w.+-]* at (?:[\w-]+ dot )+{_TOP}\b",
+        words=("(at", "[at", "{at", "( at", "[ at", "{ at", " dot "),
+        same=lambda text: re.sub(r"\W*\b(?:at|dot)\b\W*|\W", "", text.casefold()),
+    ),
+)
+
+# Phones
+
+_PHONE_WORDS = (
+    r"tel|tél|tlf|telefax|fax|phone(?: number)?|telephone|telephone number|mobile|mob|cell|cellphone|"
+    r"handy|handynummer|call (?:me )?(?:on|at)|ring (?:me )?(?:on|at)|reach me (?:on|at)|"
+    r"text (?:me )?(?:on|at)|dial|whats ?app(?: me)?(?: on| at)?|wa|zap|signal|"
+    r"(?:my|his|her|their|the|new) (?:new )?(?:number|cell|mobile|phone)(?: number)?|"
+    r"meine (?:neue )?nummer|mon numéro|mi (?:número|móvil|celular|tel)|il mio numero|"
+    r"mijn nummer|mitt nummer|téléphone|portable|appelle(?:-moi)?(?: au| le)?|telefon|teléfono|"
+    r"móvil|movil|cel|celular|telefone|telemóvel|telemovel|telefono|cellulare|gsm|mobil|mobil(?:nr|nummer)|puh|numer|nr tel|ph"
+)
+_PHONE_WORDS_ELSEWHERE = (
+    r"тел(?:ефон)?|моб|мой номер|(?:по)?звони(?:те)?|номер|电话(?:号码)?|手机(?:号)?|電話(?:番号)?|携帯|전화(?:번호)?|"
+    r"رقمي|رقم (?:الهاتف|الجوال)|هاتف|جوال|טלפון|נייד|फ़ोन|फोन|โทร"
+)
+# Not within a longer number, version, date, time or hexadecimal word, nor in a row of them.
+_NO_NUMBER_BEFORE = r"(?<![A-Za-z\d_+.,:/#-])(?<!\d )(?<![\da-f]{4} )"
+_NO_NUMBER_AFTER = r"(?![A-Za-z\d_-]| \d|[.,:/]\d| +[\da-f]{8}\b)"
+_GAP = r"[ .\-/]?"
+
+
+def _is_phone(text: str) -> bool:
+    """A plausible length: 2024-01-05 and 05.01.2024 are 8 digits."""
+    return 9 <= len(digits(text)) <= PHONE_DIGITS[1] and len(set(digits(text))) > 2
+
+
+def _is_named_phone(text: str) -> bool:
+    few, many = PHONE_DIGITS
+    if re.fullmatch(r"\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{4}-\d\d-\d\d|(?:19|20)\d\d ?- ?\d{4}", text):
+        return False
+    return few <= len(digits(text)) <= many
+
+
+_PHONES = (
+    detector(
+        "PHONE",
+        rf"(?<![\w+.])\+[1-9]\d{{0,2}}(?:{_GAP}\(?\d{{1,5}}\)?){{2,6}}{_NO_NUMBER_AFTER}",
+        rf"(?<![\w+.])\+[1-9]\d{{8,14}}(?!\d)",
+        rf"{_NO_NUMBER_BEFORE}(?:00|011[ -])(?!800)[1-9]\d{{0,2}}[ -]\(?[1-9]\d{{0,4}}\)?"
+        rf"(?:[ -]?\d{{2,5}}){{1,5}}{_NO_NUMBER_AFTER}",
+        digits="many",
+        confirmed=_is_phone,
+        same=phone_key,
+    ),
+    # National, with a leading zero and groups.
+    detector(
+        "PHONE",
+        rf"{_NO_NUMBER_BEFORE}(?!0\d{{4}}-\d{{4}}\b)(?:\(0\d{{1,5}}\) ?|0[1-9]\d{{0,4}}(?: ?/ ?|[ -]))"
+        rf"\d{{2,4}}(?:[ -]?\d{{2,5}}){{0,4}}{_NO_NUMBER_AFTER}",
+        rf"{_NO_NUMBER_BEFORE}0[1-9](?:[ .-]\d\d){{4}}{_NO_NUMBER_AFTER}",
+        rf"{_NO_NUMBER_BEFORE}0[1-9]\d{{8,9}}{_NO_NUMBER_AFTER}",
+        rf"{_NO_NUMBER_BEFORE}01[5-7]\d{{9}}{_NO_NUMBER_AFTER}",
+        digits="many",
+        confirmed=lambda text: _is_phone(text) and len(digits(text)) <= 12,
+        same=phone_key,
+    ),
+    # National, by shapes of their own: North America, Russia, Brazil.
+    detector(
+        "PHONE",
+        rf"{_NO_NUMBER_BEFORE}(?:1[-. ])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[-. /])[2-9]\d\d[-.]\d{{4}}"
+        rf"{_NO_NUMBER_AFTER}",
+        rf"{_NO_NUMBER_BEFORE}8[ -]?(?:\(\d{{3}}\)|-\d{{3}})[ -]?\d{{3}}[ -]?\d\d[ -]?\d\d"
+        rf"{_NO_NUMBER_AFTER}",
+        rf"{_NO_NUMBER_BEFORE}8-\d{{3}}-\d{{3}}-\d\d-\d\d{_NO_NUMBER_AFTER}",
+        rf"{_NO_NUMBER_BEFORE}89\d{{9}}{_NO_NUMBER_AFTER}",
+        rf"{_NO_NUMBER_BEFORE}(?:\(\d\d\) ?9?|\d\d 9)\d{{4}}-\d{{4}}{_NO_NUMBER_AFTER}",
+        digits="many",
+        confirmed=_is_phone,
+        same=phone_key,
+    ),
+    # A long run of digits alone may as well be an order number, and stays; beside a word it goes.
+    detector(
+        "PHONE",
+        rf"(?i)(?:(?<![^\W_])(?:{_PHONE_WORDS})|{_PHONE_WORDS_ELSEWHERE})"
+        r"(?: (?:no|nr|number|nummer)\.?)?(?: ?[.:=] ?| (?:is|ist|est|es|é|è|är)(?: now)? ?|\s?[是は]\s?|"
+        r" ){0,3}(?P<named>\+?\(?\d[\d ()\-./]{5,18}\d)(?![A-Za-z\d_-]|[.,:/]\d| \d)",
+        r"(?i)\b(?:wa\.me/|whatsapp\.com/send\?phone=)\+?(?P<link>\d{8,15})",
+        r"(?<![\w.])@(?P<mention>\d{10,15})\b",
+        r"(?i)\btel:(?P<tel>\+?[\d().-]{7,20})",
+        digits="many",
+        confirmed=_is_named_phone,
+        same=phone_key,
+    ),
+)
+
+# Cards and bank accounts
+
+_CARD_BEFORE = r"(?<![\w.,-])(?<![\da-f]{8} )(?<!\b[a-z]\d: )(?<!\b[a-z]\d\d: )"
+_CARD_AFTER = r"(?![\w-]| +[\da-f]{8,}\b)"
+_NUMBER_IS = (
+    r"(?: ?(?:(?:no|nr|num|number|nummer|número|numéro)\b\.?|№|#|n[°ºo]\.?))?"
+    r"(?: ?[:=.#] ?| (?:is|ist|est|es|é|è|är|to|hai) | ){0,2}"
+)
+
+_CARD_WORDS = (
+    r"(?:credit|debit|bank)? ?card|maestro|visa|mastercard|amex|karte|kreditkarte|carte|tarjeta|carta|"
+    r"cartão|kort|карта|карту"
+)
+
+_MONEY = (
+    detector(
+        "IBAN",
+        r"(?i)\b[A-Z]{2}\d{2}[A-Z0-9]{11,30}\b",
+        r"(?i)\b[A-Z]{2}\d{2}(?:[ -][A-Z0-9]{4}){2,7}(?:[ -][A-Z0-9]{1,3})?\b",
+        confirmed=_is_iban,
+        digits="some",
+        same=_plain,
+    ),
+    detector(
+        "CARD",
+        rf"{_CARD_BEFORE}(?P<long>(?:4\d{{3}}|5[1-5]\d\d|2[2-7]\d\d|6011|6[245]\d\d|35\d\d|220[0-4])"
+        rf"(?:[ -]?\d{{4}}){{3}}){_CARD_AFTER}",
+        rf"{_CARD_BEFORE}(?P<amex>3[47]\d\d[ -]?\d{{6}}[ -]?\d{{5}}){_CARD_AFTER}",
+        rf"{_CARD_BEFORE}(?P<diners>3(?:0[0-5]|[68]\d)\d[ -]?\d{{6}}[ -]?\d{{4}}){_CARD_AFTER}",
+        digits="many",
+        confirmed=_is_card,
+        same=digits,
+    ),
+    detector(
+        "CARD",
+        # Maestro and whatever else has 12 to 19 digits, where it is called a card.
+        rf"(?i)\b(?:{_CARD_WORDS}){_NUMBER_IS}(?P<named>\d(?:[ -]?\d){{11,18}})\b",
+        rf"(?i){_CARD_BEFORE}(?P<before>\d(?:[ -]?\d){{11,18}}) (?:is|was) (?:my|the|our|her|his) "
+        rf"(?:[\w-]+ )?(?:{_CARD_WORDS})\b",
+        digits="many",
+        confirmed=_is_card,
+        same=digits,
+    ),
+    detector(
+        "BANK",
+        rf"(?i)(?:\bsort ?code|\bs/c){_NUMBER_IS}(?P<sort>\d\d[- ]?\d\d[- ]?\d\d)\b",
+        rf"(?i)\b(?:account|acct|acc|a/c|bank account|konto|kontonummer|kto|girokonto|compte|cuenta|"
+        rf"conta|conto|rekening(?:nummer)?|konto(?:nr|nummer)){_NUMBER_IS}(?P<account>\d[\d -]{{5,20}}\d)\b",
+        rf"(?i)\b(?:routing|aba){_NUMBER_IS}(?P<routing>\d{{9}})\b",
+        rf"(?i)\b(?:blz|bankleitzahl){_NUMBER_IS}(?P<blz>\d{{3}} ?\d{{3}} ?\d\d)\b",
+        rf"(?i)\bbsb{_NUMBER_IS}(?P<bsb>\d{{3}}[- ]?\d{{3}})\b",
+        rf"(?i)\bclabe{_NUMBER_IS}(?P<clabe>\d{{18}})\b",
+        rf"(?i)\bifsc(?: code)?{_NUMBER_IS}(?P<ifsc>[A-Z]{{4}}0[A-Z0-9]{{6}})\b",
+        words=(
+            *(
+                "sort",
+                "s/c",
+                "acc",
+                "a/c",
+                "konto",
+                "kto",
+                "compte",
+                "cuenta",
+                "conta",
+                "conto",
+                "rekening",
+            ),
+            *("routing", "aba", "blz", "bankleitzahl", "bsb", "clabe", "ifsc"),
+        ),
+        digits="some",
+        same=_plain,
+    ),
+)
+
+# Identity papers
+
+_DATE = r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+_PAPERS = (
+    r"ssn|social security(?: number)?|itin|national insurance|nhs|passport|reisepass|passeport|"
+    r"pasaporte|passaporto|paspoort|(?:driver'?s?|driving) licen[cs]e|führerschein|steuer-?(?:id|nummer)|"
+    r"steueridentifikationsnummer|personalausweis|ausweis|sozialversicherungs|cédula|cedula|"
+    r"codice fiscale|numéro de sécu(?:rité sociale)?|n° de sécu(?:rité sociale)?|burgerservice|"
+    r"rijksregister|personnummer|hetu|henkilötunnus|fødselsnummer|pesel|rodné číslo|tc kimlik|kimlik|"
+    r"aadhaar|aadhar|voter id|nric|mykad|curp|medicare|national id|identity (?:card|number|document)|"
+    r"id card|identification number|id number|tax (?:id|number)|taxpayer id|rijbewijs|patente|permis|"
+    r"(?:employee|staff|student|patient|member|policy|insurance)(?= (?:no|num|id))(?: id)?|her social|"
+    r"his social|my social"
+)
+_SHORT_PAPERS = (
+    r"ein|dni|nie|nif|rut|cuil|cuit|cf|nir|bsn|cpr|rč|cnp|fin|ktp|nik|cpf|rg|rfc|sin|tfn|ird|vat reg|"
+    r"amka|afm|jmbg|oib|egn|emšo"
+)
+"""Also words of some language: only before a number of seven digits."""
+_PAPERS_ELSEWHERE = r"паспорт|инн|снилс|身份证(?:号码?)?|護照|护照|マイナンバー|주민등록번호|여권|הוית זהות|ת\.?ז\.?|תעודת זהות|رقم الهوية|جواز"
+
+
+_SHORT_PAPER_WORDS = (*_SHORT_PAPERS.split("|"),)
+_PAPER_NUMBER = (
+    r"(?P<named>(?-i:(?=[A-Z]{0,5}[ -]?\d)[A-Z\d](?:[ ./-]?[A-Z\d]){3,21}?))"
+    r"(?=[.,;:!?)\]'\"]*(?:\s+[^\W\d]{2,}|\s*$|\s*\n|[,;)]| +[^\w ]))"
+)
+
+
+def _is_paper_number(text: str) -> bool:
+    """Beside its word anything will do that is long enough and no date."""
+    if re.fullmatch(r"\d{1,2}[./ ]\d{1,2}[./ ]\d{2,4}|\d{4}[./-]\d\d[./-]\d\d", text):
+        return False
+    return len(digits(text)) >= len("1234") and len(_plain(text)) >= 7
+
+
+_PAPER_NUMBERS = (
+    detector(
+        "ID_NUMBER",
+        rf"(?i)(?<![^\W_])(?:{_SHORT_PAPERS})\b{_NUMBER_IS}{_PAPER_NUMBER}",
+        words=_SHORT_PAPER_WORDS,
+        digits="some",
+        confirmed=lambda text: _is_paper_number(text) and len(digits(text)) >= len("1234567"),
+        same=_plain,
+    ),
+    detector(
+        "ID_NUMBER",
+        r"(?i)\b(?:ni|nino|national insurance)(?: number| no\.?| is|:)*\s?"
+        r"(?P<ni>[A-Z]{2}(?: ?\d\d){3} ?[A-D])\b",
+        r"(?i)\bpan(?: card)?(?: number| no\.?| is|:)* (?P<pan>[A-Z]{5}\d{4}[A-Z])\b",
+        digits="some",
+        words=("ni ", "ni:", "nino", "insurance", "pan "),
+        same=_plain,
+    ),
+    detector(
+        "ID_NUMBER",
+        rf"(?i)(?:(?<![^\W_])(?:{_PAPERS})(?:nummer|-nr\.?)?|{_PAPERS_ELSEWHERE}){_NUMBER_IS}{_PAPER_NUMBER}",
+        words=(
+            *("ssn", "social", "itin", "insurance", "nhs", "pass", "pasa", "paspoort", "licen"),
+            *(
+                "führerschein",
+                "steuer",
+                "ausweis",
+                "sozialvers",
+                "dula",
+                "fiscale",
+                "sécu",
+                "burgers",
+            ),
+            *(
+                "rijksreg",
+                "personn",
+                "hetu",
+                "henkilö",
+                "fødsels",
+                "pesel",
+                "rodné",
+                "kimlik",
+                "aadha",
+            ),
+            *(
+                "voter",
+                "nric",
+                "mykad",
+                "curp",
+                "medicare",
+                " id",
+                "id num",
+                "id card",
+                "identi",
+                "tax",
+                "rijbewijs",
+            ),
+            *("patente", "permis", "employee", "staff", "student", "patient", "member", "policy"),
+            *("паспорт", "инн", "снилс", "身份证", "護照", "护照", "マイナンバー", "주민", "여권"),
+            *("זהות", 'ת"ז', "ת.ז", "הוית", "الهوية", "جواز"),
+        ),
+        digits="some",
+        confirmed=_is_paper_number,
+        same=_plain,
+    ),
+    detector(
+        "ID_NUMBER",
+        r"(?<![\w-])(?!000|666|9\d\d)\d{3}-(?!00)\d\d-(?!0000)\d{4}(?![\w-])",  # United States
+        rf"(?<![\w-])\d\d{_DATE}-[1-489]\d{{6}}(?![\w-])",  # South Korea
+        digits="many",
+        same=_plain,
+    ),
+    detector(
+        "ID_NUMBER",
+        # United Kingdom
+        r"\b(?![DFIQUV])[A-Z](?![DFIQUVO])[A-Z](?<!BG|GB|NK|KN|TN|NT|ZZ) ?\d\d ?\d\d ?\d\d ?[A-D]\b",
+        rf"\b[A-Z]{{4}}\d\d{_DATE}[HMX][A-Z]{{5}}[A-Z\d]\d\b",  # Mexico
+        digits="some",
+        same=_plain,
+    ),
+    detector(
+        "ID_NUMBER",
+        r"\b(?:\d{8}|[XYZ]-?\d{7})-?[A-Z]\b",
+        digits="many",
+        confirmed=_is_dni,
+        same=_plain,
+    ),
+    detector(
+        "ID_NUMBER",
+        r"\b[A-Z]{6}\d\d[A-EHLMPRST]\d\d[A-Z]\d{3}[A-Z]\b",
+        confirmed=_is_codice_fiscale,
+        same=_plain,
+    ),
+    detector(
+        "ID_NUMBER",
+        r"(?<![\w.,-])[12] ?\d\d ?(?:0[1-9]|1[0-2]) ?(?:\d\d|2[AB]) ?\d{3} ?\d{3} ?\d\d(?![\w-]| \d)",
+        digits="many",
+        confirmed=_is_nir,
+        same=_plain,
+    ),
+    detector(
+        "ID_NUMBER",
+        r"(?<![\w-])\d{3}\.\d{3}\.\d{3}-\d\d(?![\w-])",
+        digits="many",
+        confirmed=_is_cpf,
+        same=_plain,
+    ),
+    detector(
+        "ID_NUMBER",
+        rf"(?<![\w.])\d{{6}}(?:19|20)\d\d{_DATE}\d{{3}}[\dXx](?!\w)",
+        digits="many",
+        confirmed=_is_chinese,
+        same=_plain,
+    ),
+    detector(
+        "ID_NUMBER",
+        rf"(?<![\w-])(?:19|20)?\d\d{_DATE}[-+]\d{{4}}(?![\w-])",  # Sweden
+        digits="many",
+        confirmed=lambda text: _luhn(digits(text)[-10:]),
+        same=_plain,
+    ),
+    detector(
+        "ID_NUMBER",
+        r"\b(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d\d[-+A]\d{3}[0-9A-Y]\b",
+        confirmed=_is_finnish,
+        same=_plain,
+    ),
+    detector(
+        "ID_NUMBER",
+        r"(?<![\w.])\d\d\.\d\d\.\d\d-\d{3}\.\d\d(?![\w.])",
+        digits="many",
+        confirmed=_is_belgian,
+        same=_plain,
+    ),
+)
+
+DETECTORS = (*_MAIL, *_MONEY, *_PAPER_NUMBERS, *_PHONES)
+
+
+def regional_phones(regions: frozenset[str]) -> Callable[[Prepared], Iterator[Span]]:
+    """Finds the national numbers of these countries ("DE", "IN") that no word announces."""
+    import phonenumbers  # noqa: PLC0415 - 5 MB that only owners with regions need
+
+    def find(text: Prepared) -> Iterator[Span]:
+        for start, end in text.numbers:
+            for region in regions:
+                for found in phonenumbers.PhoneNumberMatcher(text.text[start:end], region):
+                    at = start + found.start
+                    yield Span(at, at + len(found.raw_string), "PHONE", phone_key(found.raw_string))
+
+    return find
