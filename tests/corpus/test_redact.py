@@ -12,7 +12,7 @@ from aitwin.corpus.curate import Choice
 from aitwin.corpus.detector import Prepared
 from aitwin.corpus.messages import Message, Owner, Person
 from aitwin.corpus.pairs import Pair
-from aitwin.corpus.redact import Rules, redact, redact_pair, redact_pairs
+from aitwin.corpus.redact import DETECTORS, Rules, redact, redact_pair, redact_pairs
 from aitwin.corpus.report import Skipped
 
 DATA = Path(__file__).parent / "data"
@@ -253,3 +253,10 @@ def test_a_canary_planted_anywhere_never_reaches_the_chosen_pairs(canary, place)
     assert selection.pairs
     for chosen in selection.pairs:
         assert canary not in f"{chosen.instruction}\n{chosen.incoming}\n{chosen.reply}"
+
+
+def test_no_detector_accepts_nothing_for_a_word():
+    """An empty alternative would let a rule that needs a word match anywhere."""
+    for one in DETECTORS:
+        assert not re.search(r"\|\||\(\?:\||\(\||(?<!\\\\)\|\)", one.pattern.pattern), one.kind
+        assert not one.pattern.fullmatch("")

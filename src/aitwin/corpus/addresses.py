@@ -30,8 +30,10 @@ _TO_TOWN = rf"(?:(?:{_TOWN}){{0,2}}?,?\s{{1,2}}{_POSTCODE})"
 
 # The street first: Lindenstraße 12, 10969 Berlin
 _COMPOUND = (
-    r"(?:stra(?:ß|ss)e|str\.|gasse|allee|platz|ufer|damm|chaussee|promenade|straat|gracht|laan|kade|"
-    r"plein|(?<!Aus)(?<!Um)(?<!Heim)(?<!Rück)(?<!Hin)weg|gatan|vägen|gränd|gade|vej|gata|veien|gate|katu|tie|utca)"
+    r"(?:stra(?:ß|ss)e|str\.|gasse|allee|platz|ufer|damm|chaussee|promenade|straat|gracht|laan|"
+    r"kade|"
+    r"plein|(?<!Aus)(?<!Um)(?<!Heim)(?<!Rück)(?<!Hin)weg|gatan|vägen|gränd|gade|vej|gata|veien|"
+    r"gate|katu|tie|utca)"
 )
 _LEADING = (
     r"(?:Via|Viale|Corso|Piazza|Piazzale|Calle|C/|Avda\.?|Avenida|Av\.|Plaza|Paseo|Carrer|Rua|"
@@ -52,11 +54,15 @@ _FLOOR = r"(?: [A-Z] \d{1,3}\b)?"
 DETECTORS = (
     detector(
         "ADDRESS",
-        rf"\b(?:(?:Flat|Apartment|Apt|Unit|Suite) \w{{1,4}},? )?(?<![\d.,:/-])(?<!\d )(?<!opyright )(?!(?:19|20)\d\d,)\d{{1,5}}[A-Za-z]?"
-        rf"{_POINT},? (?:{_ENGLISH} ){{1,3}}(?:{_STREETS}|{_LOOSE_STREETS}){_POINT}{_UNIT}{_TO_TOWN}",
-        rf"\b(?:(?:Flat|Apartment|Apt|Unit|Suite) \w{{1,4}},? )?(?<![\d.,:/-])(?<!\d )(?<!opyright )(?!(?:19|20)\d\d,)\d{{1,5}}[A-Za-z]?"
+        rf"\b(?:(?:Flat|Apartment|Apt|Unit|Suite) \w{{1,4}},? )?(?<![\d.,:/-])(?<!\d "
+        rf")(?<!opyright )(?!(?:19|20)\d\d,)\d{{1,5}}[A-Za-z]?"
+        rf"{_POINT},? (?:{_ENGLISH} ){{1,3}}(?:{_STREETS}|"
+        rf"{_LOOSE_STREETS}){_POINT}{_UNIT}{_TO_TOWN}",
+        rf"\b(?:(?:Flat|Apartment|Apt|Unit|Suite) \w{{1,4}},? )?(?<![\d.,:/-])(?<!\d "
+        rf")(?<!opyright )(?!(?:19|20)\d\d,)\d{{1,5}}[A-Za-z]?"
         rf"{_POINT},? (?:{_ENGLISH} ){{1,3}}{_STREETS}{_POINT}{_UNIT}",
-        rf"(?<![\d.,:/-])(?<!\d )\b(?<!opyright )(?!(?:19|20)\d\d,)\d{{1,5}}[A-Za-z]?(?: [NSEW]\.?)? (?:{_NAME} )(?:St\.|St|Dr)(?=[\s.,]|$)"
+        rf"(?<![\d.,:/-])(?<!\d )\b(?<!opyright )(?!(?:19|20)\d\d,)\d{{1,5}}[A-Za-z]?(?: "
+        rf"[NSEW]\.?)? (?:{_NAME} )(?:St\.|St|Dr)(?=[\s.,]|$)"
         r"(?! (?:[A-Z]|of))",
         rf"(?i:\bP\.? ?O\.? ?Box) \d{{1,6}}{_TO_TOWN}?",
         words=(
@@ -69,9 +75,11 @@ DETECTORS = (
     ),
     detector(
         "ADDRESS",
-        rf"\b(?:(?:{_NAME}[ -]){{0,2}}{_NAME[:-1]}*|{_UPPER}[\w-]*)(?i:{_COMPOUND}) {_NUMBER}(?!\d|[.,:]\d{_NO_UNIT})"
+        rf"\b(?:(?:{_NAME}[ -]){{0,2}}{_NAME[:-1]}*|{_UPPER}[\w-]*)(?i:{_COMPOUND}) "
+        rf"{_NUMBER}(?!\d|[.,:]\d{_NO_UNIT})"
         rf"{_FLOOR}{_TO_CODE}?",
-        rf"\b{_UPPER}[\w-]+(?:er|en|ische)? (?:Stra(?:ß|ss)e|Str\.|Allee|Platz|Weg|Ring|Ufer|Damm|Gasse) "
+        rf"\b{_UPPER}[\w-]+(?:er|en|ische)? (?:Stra(?:ß|ss)e|Str\.|Allee|Platz|Weg|Ring|Ufer|"
+        rf"Damm|Gasse) "
         rf"{_NUMBER}(?!\d|[.,:]\d){_TO_CODE}?",
         rf"(?<![\w]){_LEADING} ?{_LINKS}(?:{_NAME}[ ]?){{1,4}},? ?(?:n[º°.] ?)?{_NO_YEAR}"
         rf"{_NUMBER}(?!\d|[.,:]\d{_NO_UNIT})(?:(?:,[^\n,]{{1,12}})?{_TO_CODE})?",
@@ -101,8 +109,10 @@ DETECTORS = (
     ),
     detector(
         "ADDRESS",
-        rf"(?i)\b\d{{1,4}}(?: ?(?:bis|ter|quater))?,? (?:rue|avenue|av\.|boulevard|bd|place|chemin|impasse|"
-        rf"allée|quai|route de|cours|faubourg)(?-i:(?: (?:de|du|des|la|le|les|l['’]|d['’]|saint|sainte))*"
+        rf"(?i)\b\d{{1,4}}(?: ?(?:bis|ter|quater))?,? (?:rue|avenue|av\.|boulevard|bd|place|"
+        rf"chemin|impasse|"
+        rf"allée|quai|route de|cours|faubourg)(?-i:(?: (?:de|du|des|la|le|les|l['’]|d['’]|saint|"
+        rf"sainte))*"
         rf" ?{_UPPER}[\w'’-]+(?:[ -](?:{_UPPER}[\w'’-]+|de|du|la))*(?:{_TO_CODE})?)",
         words=(
             *("rue ", "avenue", "av.", "bd ", "boulevard", "place ", "chemin", "impasse", "allée"),
@@ -112,8 +122,10 @@ DETECTORS = (
     ),
     detector(
         "ADDRESS",
-        r"(?:ул\.|улица|пр(?:оспект|-т|\.)|пер\.|переулок|бульвар|шоссе|вул\.) ?[А-ЯЁІЇЄ][\w -]{2,30},? "
-        r"(?:д\.|дом|буд\.)? ?\d{1,4}[а-я]?(?:/\d+)?(?:,? ?(?:к|корп|стр)\.? ?\d+)?(?:,? ?(?:кв|оф)\.? ?\d+)?",
+        r"(?:ул\.|улица|пр(?:оспект|-т|\.)|пер\.|переулок|бульвар|шоссе|вул\.) ?[А-ЯЁІЇЄ][\w "
+        r"-]{2,30},? "
+        r"(?:д\.|дом|буд\.)? ?\d{1,4}[а-я]?(?:/\d+)?(?:,? ?(?:к|корп|стр)\.? ?\d+)?(?:,? ?(?:кв|"
+        r"оф)\.? ?\d+)?",
         r"〒 ?\d{3}-?\d{4}[^\S\n]*[^\s,，。、]{0,40}",
         r"[\u4e00-\u9fff]{2,8}[都道府県][\u4e00-\u9fff\u30a0-\u30ff]{1,12}[市区町村郡][^\s,，。、]{0,20}\d+"
         r"(?:-\d+)*",

@@ -1,4 +1,4 @@
-"""What every finder of secrets is made of: a pattern, a cheap choice of lines before it, a proof after it.
+"""What every finder of secrets is made of: a choice of lines, a pattern, a proof.
 
 Does not know any secret: see secrets, identifiers and addresses. Does not replace: see redact.
 """
@@ -122,7 +122,7 @@ class Detector(NamedTuple):
                 yield Span(match.start(group), match.end(group), self.kind, self.same(secret))
 
 
-def detector(  # noqa: PLR0913 - named ones
+def detector(
     kind: str,
     *alternatives: str,
     words: tuple[str, ...] = (),

@@ -138,16 +138,20 @@ _MAIL = (
 # Phones
 
 _PHONE_WORDS = (
-    r"tel|tél|tlf|telefax|fax|phone(?: number)?|telephone|telephone number|mobile|mob|cell|cellphone|"
+    r"tel|tél|tlf|telefax|fax|phone(?: number)?|telephone|telephone number|mobile|mob|cell|"
+    r"cellphone|"
     r"handy|handynummer|call (?:me )?(?:on|at)|ring (?:me )?(?:on|at)|reach me (?:on|at)|"
     r"text (?:me )?(?:on|at)|dial|whats ?app(?: me)?(?: on| at)?|wa|zap|signal|"
     r"(?:my|his|her|their|the|new) (?:new )?(?:number|cell|mobile|phone)(?: number)?|"
     r"meine (?:neue )?nummer|mon numéro|mi (?:número|móvil|celular|tel)|il mio numero|"
     r"mijn nummer|mitt nummer|téléphone|portable|appelle(?:-moi)?(?: au| le)?|telefon|teléfono|"
-    r"móvil|movil|cel|celular|telefone|telemóvel|telemovel|telefono|cellulare|gsm|mobil|mobil(?:nr|nummer)|puh|numer|nr tel|ph"
+    r"móvil|movil|cel|celular|telefone|telemóvel|telemovel|telefono|cellulare|gsm|mobil|"
+    r"mobil(?:nr|nummer)|puh|numer|nr tel|ph"
 )
 _PHONE_WORDS_ELSEWHERE = (
-    r"тел(?:ефон)?|моб|мой номер|(?:по)?звони(?:те)?|номер|电话(?:号码)?|手机(?:号)?|電話(?:番号)?|携帯|전화(?:번호)?|"
+    r"тел(?:ефон)?|моб|мой номер|(?:по)?звони(?:те)?|номер|"
+    r"电话(?:号码)?|手机(?:号)?|電話(?:番号)?|携帯|"
+    r"전화(?:번호)?|"
     r"رقمي|رقم (?:الهاتف|الجوال)|هاتف|جوال|טלפון|נייד|फ़ोन|फोन|โทร"
 )
 # Not within a longer number, version, date, time or hexadecimal word, nor in a row of them.
@@ -172,7 +176,7 @@ _PHONES = (
     detector(
         "PHONE",
         rf"(?<![\w+.])\+[1-9]\d{{0,2}}(?:{_GAP}\(?\d{{1,5}}\)?){{2,6}}{_NO_NUMBER_AFTER}",
-        rf"(?<![\w+.])\+[1-9]\d{{8,14}}(?!\d)",
+        r"(?<![\w+.])\+[1-9]\d{8,14}(?!\d)",
         rf"{_NO_NUMBER_BEFORE}(?:00|011[ -])(?!800)[1-9]\d{{0,2}}[ -]\(?[1-9]\d{{0,4}}\)?"
         rf"(?:[ -]?\d{{2,5}}){{1,5}}{_NO_NUMBER_AFTER}",
         digits="many",
@@ -182,7 +186,8 @@ _PHONES = (
     # National, with a leading zero and groups.
     detector(
         "PHONE",
-        rf"{_NO_NUMBER_BEFORE}(?!0\d{{4}}-\d{{4}}\b)(?:\(0\d{{1,5}}\) ?|0[1-9]\d{{0,4}}(?: ?/ ?|[ -]))"
+        rf"{_NO_NUMBER_BEFORE}(?!0\d{{4}}-\d{{4}}\b)(?:\(0\d{{1,5}}\) ?|0[1-9]\d{{0,4}}(?: ?/ ?|"
+        rf"[ -]))"
         rf"\d{{2,4}}(?:[ -]?\d{{2,5}}){{0,4}}{_NO_NUMBER_AFTER}",
         rf"{_NO_NUMBER_BEFORE}0[1-9](?:[ .-]\d\d){{4}}{_NO_NUMBER_AFTER}",
         rf"{_NO_NUMBER_BEFORE}0[1-9]\d{{8,9}}{_NO_NUMBER_AFTER}",
@@ -209,7 +214,8 @@ _PHONES = (
     detector(
         "PHONE",
         rf"(?i)(?:(?<![^\W_])(?:{_PHONE_WORDS})|{_PHONE_WORDS_ELSEWHERE})"
-        r"(?: (?:no|nr|number|nummer)\.?)?(?: ?[.:=] ?| (?:is|ist|est|es|é|è|är)(?: now)? ?|\s?[是は]\s?|"
+        r"(?: (?:no|nr|number|nummer)\.?)?(?: ?[.:=] ?| (?:is|ist|est|es|é|è|är)(?: now)? ?|"
+        r"\s?[是は]\s?|"
         r" ){0,3}(?P<named>\+?\(?\d[\d ()\-./]{5,18}\d)(?![A-Za-z\d_-]|[.,:/]\d| \d)",
         r"(?i)\b(?:wa\.me/|whatsapp\.com/send\?phone=)\+?(?P<link>\d{8,15})",
         r"(?<![\w.])@(?P<mention>\d{10,15})\b",
@@ -230,7 +236,8 @@ _NUMBER_IS = (
 )
 
 _CARD_WORDS = (
-    r"(?:credit|debit|bank)? ?card|maestro|visa|mastercard|amex|karte|kreditkarte|carte|tarjeta|carta|"
+    r"(?:credit|debit|bank)? ?card|maestro|visa|mastercard|amex|karte|kreditkarte|carte|tarjeta|"
+    r"carta|"
     r"cartão|kort|карта|карту"
 )
 
@@ -245,7 +252,8 @@ _MONEY = (
     ),
     detector(
         "CARD",
-        rf"{_CARD_BEFORE}(?P<long>(?:4\d{{3}}|5[1-5]\d\d|2[2-7]\d\d|6011|6[245]\d\d|35\d\d|220[0-4])"
+        rf"{_CARD_BEFORE}(?P<long>(?:4\d{{3}}|5[1-5]\d\d|2[2-7]\d\d|6011|6[245]\d\d|35\d\d|"
+        rf"220[0-4])"
         rf"(?:[ -]?\d{{4}}){{3}}){_CARD_AFTER}",
         rf"{_CARD_BEFORE}(?P<amex>3[47]\d\d[ -]?\d{{6}}[ -]?\d{{5}}){_CARD_AFTER}",
         rf"{_CARD_BEFORE}(?P<diners>3(?:0[0-5]|[68]\d)\d[ -]?\d{{6}}[ -]?\d{{4}}){_CARD_AFTER}",
@@ -266,8 +274,10 @@ _MONEY = (
     detector(
         "BANK",
         rf"(?i)(?:\bsort ?code|\bs/c){_NUMBER_IS}(?P<sort>\d\d[- ]?\d\d[- ]?\d\d)\b",
-        rf"(?i)\b(?:account|acct|acc|a/c|bank account|konto|kontonummer|kto|girokonto|compte|cuenta|"
-        rf"conta|conto|rekening(?:nummer)?|konto(?:nr|nummer)){_NUMBER_IS}(?P<account>\d[\d -]{{5,20}}\d)\b",
+        rf"(?i)\b(?:account|acct|acc|a/c|bank account|konto|kontonummer|kto|girokonto|compte|"
+        rf"cuenta|"
+        rf"conta|conto|rekening(?:nummer)?|konto(?:nr|nummer)){_NUMBER_IS}(?P<account>\d[\d "
+        rf"-]{{5,20}}\d)\b",
         rf"(?i)\b(?:routing|aba){_NUMBER_IS}(?P<routing>\d{{9}})\b",
         rf"(?i)\b(?:blz|bankleitzahl){_NUMBER_IS}(?P<blz>\d{{3}} ?\d{{3}} ?\d\d)\b",
         rf"(?i)\bbsb{_NUMBER_IS}(?P<bsb>\d{{3}}[- ]?\d{{3}})\b",
@@ -299,21 +309,33 @@ _MONEY = (
 _DATE = r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _PAPERS = (
     r"ssn|social security(?: number)?|itin|national insurance|nhs|passport|reisepass|passeport|"
-    r"pasaporte|passaporto|paspoort|(?:driver'?s?|driving) licen[cs]e|führerschein|steuer-?(?:id|nummer)|"
+    r"pasaporte|passaporto|paspoort|(?:driver'?s?|driving) licen[cs]e|führerschein|steuer-?(?:id|"
+    r"nummer)|"
     r"steueridentifikationsnummer|personalausweis|ausweis|sozialversicherungs|cédula|cedula|"
     r"codice fiscale|numéro de sécu(?:rité sociale)?|n° de sécu(?:rité sociale)?|burgerservice|"
-    r"rijksregister|personnummer|hetu|henkilötunnus|fødselsnummer|pesel|rodné číslo|tc kimlik|kimlik|"
-    r"aadhaar|aadhar|voter id|nric|mykad|curp|medicare|national id|identity (?:card|number|document)|"
-    r"id card|identification number|id number|tax (?:id|number)|taxpayer id|rijbewijs|patente|permis|"
-    r"(?:employee|staff|student|patient|member|policy|insurance)(?= (?:no|num|id))(?: id)?|her social|"
+    r"rijksregister|personnummer|hetu|henkilötunnus|fødselsnummer|pesel|rodné číslo|tc kimlik|"
+    r"kimlik|"
+    r"aadhaar|aadhar|voter id|nric|mykad|curp|medicare|national id|identity (?:card|number|"
+    r"document)|"
+    r"id card|identification number|id number|tax (?:id|number)|taxpayer id|rijbewijs|patente|"
+    r"permis|"
+    r"(?:employee|staff|student|patient|member|policy|insurance)(?= (?:no|num|id))(?: id)?|her "
+    r"social|"
     r"his social|my social"
 )
 _SHORT_PAPERS = (
-    r"ein|dni|nie|nif|rut|cuil|cuit|cf|nir|bsn|cpr|rč|cnp|fin|ktp|nik|cpf|rg|rfc|sin|tfn|ird|vat reg|"
+    r"ein|dni|nie|nif|rut|cuil|cuit|cf|nir|bsn|cpr|rč|cnp|fin|ktp|nik|cpf|rg|rfc|sin|tfn|ird|vat "
+    r"reg|"
     r"amka|afm|jmbg|oib|egn|emšo"
 )
 """Also words of some language: only before a number of seven digits."""
-_PAPERS_ELSEWHERE = r"паспорт|инн|снилс|身份证(?:号码?)?|護照|护照|マイナンバー|주민등록번호|여권|הוית זהות|ת\.?ז\.?|תעודת זהות|رقم الهوية|جواز"
+_PAPERS_ELSEWHERE = "|".join(
+    (
+        *(r"паспорт", r"инн", r"снилс", r"身份证(?:号码?)?", r"護照"),
+        *(r"护照", r"マイナンバー", r"주민등록번호", r"여권"),
+        *(r"הוית זהות", r"ת\.?ז\.?", r"תעודת זהות", r"رقم الهوية", r"جواز"),
+    )
+)
 
 
 _SHORT_PAPER_WORDS = (*_SHORT_PAPERS.split("|"),)
@@ -350,7 +372,8 @@ _PAPER_NUMBERS = (
     ),
     detector(
         "ID_NUMBER",
-        rf"(?i)(?:(?<![^\W_])(?:{_PAPERS})(?:nummer|-nr\.?)?|{_PAPERS_ELSEWHERE}){_NUMBER_IS}{_PAPER_NUMBER}",
+        rf"(?i)(?:(?<![^\W_])(?:{_PAPERS})(?:nummer|-nr\.?)?|"
+        rf"{_PAPERS_ELSEWHERE}){_NUMBER_IS}{_PAPER_NUMBER}",
         words=(
             *("ssn", "social", "itin", "insurance", "nhs", "pass", "pasa", "paspoort", "licen"),
             *(
@@ -405,7 +428,8 @@ _PAPER_NUMBERS = (
     detector(
         "ID_NUMBER",
         # United Kingdom
-        r"\b(?![DFIQUV])[A-Z](?![DFIQUVO])[A-Z](?<!BG|GB|NK|KN|TN|NT|ZZ) ?\d\d ?\d\d ?\d\d ?[A-D]\b",
+        r"\b(?![DFIQUV])[A-Z](?![DFIQUVO])[A-Z](?<!BG|GB|NK|KN|TN|NT|ZZ) ?\d\d ?\d\d ?\d\d "
+        r"?[A-D]\b",
         rf"\b[A-Z]{{4}}\d\d{_DATE}[HMX][A-Z]{{5}}[A-Z\d]\d\b",  # Mexico
         digits="some",
         same=_plain,
@@ -425,7 +449,8 @@ _PAPER_NUMBERS = (
     ),
     detector(
         "ID_NUMBER",
-        r"(?<![\w.,-])[12] ?\d\d ?(?:0[1-9]|1[0-2]) ?(?:\d\d|2[AB]) ?\d{3} ?\d{3} ?\d\d(?![\w-]| \d)",
+        r"(?<![\w.,-])[12] ?\d\d ?(?:0[1-9]|1[0-2]) ?(?:\d\d|2[AB]) ?\d{3} ?\d{3} ?\d\d(?![\w-]| "
+        r"\d)",
         digits="many",
         confirmed=_is_nir,
         same=_plain,
@@ -471,7 +496,7 @@ DETECTORS = (*_MAIL, *_MONEY, *_PAPER_NUMBERS, *_PHONES)
 
 def regional_phones(regions: frozenset[str]) -> Callable[[Prepared], Iterator[Span]]:
     """Finds the national numbers of these countries ("DE", "IN") that no word announces."""
-    import phonenumbers  # noqa: PLC0415 - 5 MB that only owners with regions need
+    import phonenumbers
 
     def find(text: Prepared) -> Iterator[Span]:
         for start, end in text.numbers:

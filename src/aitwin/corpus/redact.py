@@ -45,20 +45,20 @@ class Rules:
     """Countries ("DE", "IN") whose phone numbers are also found where no word announces them."""
 
 
-def redact(text: str, rules: Rules = Rules()) -> Redacted:  # noqa: B008 - frozen
+def redact(text: str, rules: Rules = Rules()) -> Redacted:
     """One text on its own."""
     [clean], counts = Redactor(rules).redact([text])
     return Redacted(clean, counts)
 
 
-def redact_pair(pair: Pair, rules: Rules = Rules()) -> tuple[Pair, Counter[str]]:  # noqa: B008
+def redact_pair(pair: Pair, rules: Rules = Rules()) -> tuple[Pair, Counter[str]]:
     """A pair whose three texts share their placeholders."""
     return _redact_pair(pair, Redactor(rules))
 
 
 def redact_pairs(
     pairs: Iterable[Pair],
-    rules: Rules = Rules(),  # noqa: B008 - frozen
+    rules: Rules = Rules(),
 ) -> tuple[list[Pair], Counter[str]]:
     """All pairs of a set. A secret that one of them gives away is one in all of them."""
     redactor = Redactor(rules)
@@ -174,7 +174,7 @@ class _Allowed:
 
 
 class _Known:
-    """Secrets that were found, looked for by themselves: by their first word, then letter by letter."""
+    """Secrets that were found, looked for by themselves: by their first word, then in full."""
 
     def __init__(self, shortest: int) -> None:
         self._shortest = shortest

@@ -42,13 +42,36 @@ _LOCK_STEMS = (
 _OF_WHAT = r"(?: (?:for|to|of|für|pour|de|del|da|van|till|til|от|к) [\w' ]{1,30}?)?"
 _IS = r"(?:is|was|ist|lautet|war|est|es|é|è|e'|är|er|on|je|to|hai|это|-)"
 _OPEN, _CLOSE = r"[\"'`“”„«‘]", r"[\"'`”“»’]"
-_TOKEN = r"[^\s\"`”“»«,;]"
+_TOKEN = r"[^\s\"`”“»«,;]"  # noqa: S105 - a pattern
 # Words after a colon go on as prose ("password: see the fridge"); a password stands alone.
 _ALONE = r"(?=[\"'`”»’,;.]*(?:\s*$|[,;\n]|\s+(?:and|und|et|y)\b))"
 _STRONG = rf"(?=\S*\d)(?=\S*[^\W\d]){_TOKEN}{{6,}}(?<![.?:)\]'’])"
 _NO_SECRET = frozenset(
-    "null none nil true false str string text undefined required optional changed empty unknown "
-    "missing hidden secret protected invalid incorrect forgotten vergessen oublié".split()
+    [
+        "null",
+        "none",
+        "nil",
+        "true",
+        "false",
+        "str",
+        "string",
+        "text",
+        "undefined",
+        "required",
+        "optional",
+        "changed",
+        "empty",
+        "unknown",
+        "missing",
+        "hidden",
+        "secret",
+        "protected",
+        "invalid",
+        "incorrect",
+        "forgotten",
+        "vergessen",
+        "oublié",
+    ]
 )
 _ALGORITHM = re.compile(r"(?i)(?:sha|md|bcrypt|utf|aes|pbkdf|oauth|base|rsa|http|rfc|v)-?\d")
 
@@ -114,7 +137,7 @@ _PASSWORDS = (
         r"(?i)\b(?:wpa[23]?|wlan|wi-?fi|network|netzwerk|hotspot|psk)[- ]?"
         r"(?:(?:key|schlüssel|psk|clé|clave|code|pre-shared key)[^\S\n]*(?:[:=]|is|ist)?|"
         r"(?<=fi|an|ot)(?: ?[:=]| is| ist))[^\S\n]*"
-        rf"(?P<key>\d{{8,63}}(?!\S)|(?=\S*\d)(?=\S*[^\W\d])[!-~]{{8,63}})(?<![.,;:!?])",
+        r"(?P<key>\d{8,63}(?!\S)|(?=\S*\d)(?=\S*[^\W\d])[!-~]{8,63})(?<![.,;:!?])",
         r"(?i)\bwi-?fi\s*:\s*[^\n/]{1,30}/\s*(?P<guest>\S{6,})",
         r"(?im)^ *key ?: ?(?P<label>\d{12,63}|(?=\S*\d)(?=\S*[^\W\d])[!-~]{8,63}) *$",
         rf"(?i)\bkey (?:to|for|of) (?:the|my|our) [\w' ]{{1,30}} is (?P<archive>{_STRONG})",
@@ -144,7 +167,8 @@ _PASSWORDS = (
     ),
     detector(
         "PASSWORD",
-        r"\b(?:[Ss]eed|[Rr]ecovery|[Mm]nemonic|[Bb]ackup|[Ss]ecret)[ -](?:phrase|words)(?: is| are)?\s*:?\s*"
+        r"\b(?:[Ss]eed|[Rr]ecovery|[Mm]nemonic|[Bb]ackup|[Ss]ecret)[ -](?:phrase|words)(?: is| "
+        r"are)?\s*:?\s*"
         r"(?P<seed>(?:[a-z]{3,8}[ ,\n]{1,2}){11,23}[a-z]{3,8})\b",
         r"(?im)\bpass ?phrase\s*[:=][^\S\n]*(?P<phrase>\S[^\n]{3,80})$",
         confirmed=_is_value,
@@ -167,17 +191,22 @@ _CODE_NAMES = (
     r"confirmation|activation|2fa|two-factor|sms|whatsapp|google|door|gate|alarm|entry|entrance|"
     r"garage|building|safe|locker|key ?safe|lock ?box|padlock|unlock|backup|recovery|pass)"
     r"[- ]?(?:codes?|pin|number|password|passcode)|(?:door|gate|alarm|safe)(?= is)|"
-    r"one-time passcode|otp|(?:the|your|my|our) (?:\w+ )?code(?= is|:)|pin(?:[ -]?(?:code|number))?|"
-    r"(?:bestätigungs|sicherheits|tür|zugangs|tor|alarm|freischalt|haustür)[- ]?code|tan|geheimzahl|"
+    r"one-time passcode|otp|(?:the|your|my|our) (?:\w+ )?code(?= is|:)|pin(?:[ -]?(?:code|"
+    r"number))?|"
+    r"(?:bestätigungs|sicherheits|tür|zugangs|tor|alarm|freischalt|haustür)[- ]?code|tan|"
+    r"geheimzahl|"
     r"(?:dein|ihr|mein|unser) (?:\w+-?)?code|key ?safe(?= is)|"
-    r"(?:votre|ton|le|mon) code(?= est| ?:)|code (?:de (?:sécurité|vérification|confirmation)|d['’]entrée|"
+    r"(?:votre|ton|le|mon) code(?= est| ?:)|code (?:de (?:sécurité|vérification|confirmation)|"
+    r"d['’]entrée|"
     r"d['’]accès|du portail)|digicode|tu código|código de (?:verificación|seguridad|acceso)|"
-    r"código(?=:)|(?:seu|o) código(?= é|:)|código de verificação|codice (?:di (?:verifica|sicurezza|"
+    r"código(?=:)|(?:seu|o) código(?= é|:)|código de verificação|codice (?:di (?:verifica|"
+    r"sicurezza|"
     r"accesso)|otp)|(?:je|jouw|uw) code|verificatiecode|engångskod|(?:din|portens|port) ?kod|"
     r"kod (?:weryfikacyjny|do bramy)|doğrulama kodu|onay kodu|kode (?:verifikasi|otp)"
 )
 _OTHER_CODES = (
     r"код (?:подтверждения|домофона|доступа|безопасности)|(?:ваш|твой) код|пин(?:-код)?|验证码|"
+    r""
     r"驗證碼|校验码|認証コード|確認コード|暗証番号|인증번호|인증 코드|كود التحقق|رمز التحقق|קוד אימות"
 )
 _NO_UNIT = (
@@ -209,11 +238,15 @@ _CODES = (
     ),
     detector(
         "CODE",
-        rf"(?i)\b(?=code){_NO_CODE_BEFORE}codes?\s*:\s*(?P<bare>\d{{4,8}}#?){_NO_UNIT}(?! +[0-9a-f]{{4,}})",
-        rf"(?i)\b(?=code|kod|cód|cod){_NO_CODE_BEFORE}(?:code|código|codice|kod) (?:for|to|of|on|für|"
-        r"pour|de|del|della|do|da|van|till|til)\b[\w' ]{1,30}?(?: is| ist| est| es| é| è| är| er|:) "
+        rf"(?i)\b(?=code){_NO_CODE_BEFORE}codes?\s*:\s*(?P<bare>\d{{4,8}}#?){_NO_UNIT}(?! "
+        rf"+[0-9a-f]{{4,}})",
+        rf"(?i)\b(?=code|kod|cód|cod){_NO_CODE_BEFORE}(?:code|código|codice|kod) (?:for|to|of|on|"
+        rf"für|"
+        r"pour|de|del|della|do|da|van|till|til)\b[\w' ]{1,30}?(?: is| ist| est| es| é| è| är| er|"
+        r":) "
         rf"(?P<place>(?:\d{{4,8}}|(?=\d*[A-D])[A-D\d]{{5,6}})#?){_NO_UNIT}",
-        r"(?i)\b(?:safe|lock|padlock|locker|gate|door) opens with (?P<opens>\d{4,8}|\d\d-\d\d-\d\d)\b",
+        r"(?i)\b(?:safe|lock|padlock|locker|gate|door) opens with (?P<opens>\d{4,8}|"
+        r"\d\d-\d\d-\d\d)\b",
         r"(?i)\bkey ?safe is (?P<keysafe>[A-Z]?\d{4}[A-Z]?)\b",
         r"(?P<chinese>\d{4,8})是(?:您|你)的(?:\w{0,6})验证码",
         r"(?i)(?<![\d.#])(?P<first>\d{4,8}|\d{3}[ -]\d{3})"
@@ -234,7 +267,8 @@ _CODES = (
 _KEY_SHAPES = (
     r"\b[spr]k[-_](?:(?:live|test|proj|ant|or|svcacct)[-_])?[A-Za-z0-9_-]{16,}",
     r"\b(?:gh[pousr]_|hf_|npm_|whsec_|r8_|gsk_|tskey-|sntrys_|lin_api_|ntn_|secret_)[\w-]{20,}",
-    r"\b(?:github_pat_|glpat-|gldt-|pypi-|do[opr]_v1_|shp(?:at|ca|pa|ss)_|rubygems_|dapi)[\w-]{20,}",
+    r"\b(?:github_pat_|glpat-|gldt-|pypi-|do[opr]_v1_|shp(?:at|ca|pa|ss)_|rubygems_|"
+    r"dapi)[\w-]{20,}",
     r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b|\bAIza[\w-]{35}|\bya29\.[\w-]{20,}",
     r"\bxox[abeoprs]-[\w-]{10,}|\bxapp-[\w-]{20,}|\bSG\.[\w-]{16,}\.[\w-]{16,}",
     r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|\bAGE-SECRET-KEY-1[A-Z0-9]{20,}",
@@ -253,7 +287,7 @@ def _is_random(text: str) -> bool:
     changes = sum(one != other for one, other in pairwise(kinds))
     digits = sum(is_digit for is_digit, _ in kinds)
     # A class of Java has capitals enough, but one digit at most.
-    return len(set(kinds)) == 3 and digits >= 2 and changes >= len(kinds) / 3  # noqa: PLR2004
+    return len(set(kinds)) == 3 and digits >= 2 and changes >= len(kinds) / 3
 
 
 def _has_digit(text: str) -> bool:
