@@ -135,6 +135,11 @@ def detector(
     return Detector(kind, re.compile("|".join(scoped)), words, digits, confirmed, same)
 
 
+def digits(text: str) -> str:
+    """Nothing but its digits."""
+    return re.sub(r"\D", "", text)
+
+
 class _Plain(dict[int, int]):
     """The plain form of a character, worked out once for each."""
 

@@ -2,7 +2,8 @@
 
 The same secret has the same placeholder all through one pair, however it is spelt; one that is
 announced once ("the password is ...") is also taken out where it merely stands. What a secret
-looks like is said elsewhere: secrets, identifiers, addresses. Names stay, unless they are given.
+looks like is said elsewhere: secrets, identifiers, phones, addresses.
+Names stay, unless they are given.
 """
 
 import re
@@ -10,12 +11,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from aitwin.corpus import addresses, identifiers, secrets
-from aitwin.corpus.detector import PLACEHOLDER, Prepared, Span
+from aitwin.corpus import addresses, identifiers, phones, secrets
+from aitwin.corpus.detector import PLACEHOLDER, Prepared, Span, digits
 from aitwin.corpus.names import Names
 from aitwin.corpus.pairs import Pair
 
-DETECTORS = (*secrets.DETECTORS, *identifiers.DETECTORS, *addresses.DETECTORS)
+DETECTORS = (
+    *secrets.DETECTORS,
+    *identifiers.DETECTORS,
+    *phones.DETECTORS,
+    *addresses.DETECTORS,
+)
 """In order of precedence: where two overlap, the first says what it is."""
 SHORTEST_KNOWN = 4
 """Characters of a secret that is looked for by itself where no word announces it."""
@@ -94,7 +100,7 @@ class Redactor:
     def __init__(self, rules: Rules) -> None:
         self._allowed = _Allowed(rules.allow)
         self._names = Names(rules.names, keep=rules.allow)
-        self._regional = identifiers.regional_phones(rules.regions) if rules.regions else None
+        self._regional = phones.regional_phones(rules.regions) if rules.regions else None
         self._everywhere = _Known(SHORTEST_EVERYWHERE)
 
     def redact(self, texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
@@ -157,9 +163,9 @@ class _Allowed:
         self._exactly -= {""}
         self._endings = tuple(entry for entry in plain if entry.startswith("@"))
         self._phones = {
-            identifiers.phone_key(entry)
+            phones.phone_key(entry)
             for entry in plain
-            if len(identifiers.digits(entry)) >= identifiers.PHONE_DIGITS[0]
+            if len(digits(entry)) >= phones.PHONE_DIGITS[0]
         }
 
     def __call__(self, span: Span, text: str) -> bool:
