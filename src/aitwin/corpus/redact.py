@@ -1,19 +1,34 @@
 """Secrets and other people's numbers become placeholders: `[PHONE_1]`, `[EMAIL_2]`.
 
-The same secret has the same placeholder all through one pair. Only what has the shape of a secret,
-or stands beside a word that names one, is touched: prices, dates, versions, order numbers and
-addresses in prose stay. Names and postal addresses are not looked for.
+The same secret has the same placeholder all through one pair, however it is spelt; one that is
+announced once ("the password is ...") is also taken out where it merely stands. What a secret
+looks like is said elsewhere: secrets, identifiers, phones, addresses.
+Names stay, unless they are given.
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import pairwise
-from typing import NamedTuple
 
+from aitwin.corpus import addresses, identifiers, phones, secrets
+from aitwin.corpus.detector import PLACEHOLDER, Prepared, Span, digits
+from aitwin.corpus.names import Names
 from aitwin.corpus.pairs import Pair
+
+DETECTORS = (
+    *secrets.DETECTORS,
+    *identifiers.DETECTORS,
+    *phones.DETECTORS,
+    *addresses.DETECTORS,
+)
+"""In order of precedence: where two overlap, the first says what it is."""
+SHORTEST_KNOWN = 4
+"""Characters of a secret that is looked for by itself where no word announces it."""
+SHORTEST_EVERYWHERE = 6
+"""The same in the other pairs of a set: "4471" is a gate's code here and a number there."""
+_KNOWN_KINDS = frozenset({"PASSWORD", "CODE", "API_KEY", "BANK", "ID_NUMBER", "IBAN", "CARD"})
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -24,236 +39,204 @@ class Redacted:
     counts: Counter[str]
 
 
-class Redactor:
-    """Remembers which placeholder stands for what, across the texts of one pair."""
+@dataclass(frozen=True)
+class Rules:
+    """What the owner may decide about redaction."""
 
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self._placeholders: dict[tuple[str, str], str] = {}
-        self._numbers: Counter[str] = Counter()
-
-    def redact(self, text: str) -> str:
-        """The text with placeholders for its secrets."""
-        for detector in _DETECTORS:
-            text = detector.pattern.sub(partial(self._replace, detector), text)
-        return text
-
-    def _replace(self, detector: "_Detector", found: re.Match[str]) -> str:
-        whole = found.group()
-        secret = found["secret"] if "secret" in found.re.groupindex else whole
-        if not detector.confirmed(secret):
-            return whole
-        self.counts[detector.kind] += 1
-        start = found.start("secret") - found.start() if secret != whole else 0
-        return whole[:start] + self._placeholder(detector, secret) + whole[start + len(secret) :]
-
-    def _placeholder(self, detector: "_Detector", secret: str) -> str:
-        key = (detector.kind, detector.same(secret))
-        if key not in self._placeholders:
-            self._numbers[detector.kind] += 1
-            self._placeholders[key] = f"[{detector.kind}_{self._numbers[detector.kind]}]"
-        return self._placeholders[key]
+    allow: frozenset[str] = field(default=frozenset(), repr=False)
+    """What stays: a phone number in any spelling, an address, "@company.example" for all of it."""
+    names: frozenset[str] = field(default=frozenset(), repr=False)
+    """People whose names are taken out, too; none by default."""
+    regions: frozenset[str] = frozenset()
+    """Countries ("DE", "IN") whose phone numbers are also found where no word announces them."""
 
 
-def redact(text: str) -> Redacted:
+def redact(text: str, rules: Rules = Rules()) -> Redacted:
     """One text on its own."""
-    redactor = Redactor()
-    return Redacted(redactor.redact(text), redactor.counts)
+    [clean], counts = Redactor(rules).redact([text])
+    return Redacted(clean, counts)
 
 
-def redact_pair(pair: Pair) -> tuple[Pair, Counter[str]]:
+def redact_pair(pair: Pair, rules: Rules = Rules()) -> tuple[Pair, Counter[str]]:
     """A pair whose three texts share their placeholders."""
-    redactor = Redactor()
-    clean = replace(
-        pair,
-        instruction=redactor.redact(pair.instruction),
-        incoming=redactor.redact(pair.incoming),
-        reply=redactor.redact(pair.reply),
-    )
-    return clean, redactor.counts
+    return _redact_pair(pair, Redactor(rules))
 
 
-# What counts as a secret
+def redact_pairs(
+    pairs: Iterable[Pair],
+    rules: Rules = Rules(),
+) -> tuple[list[Pair], Counter[str]]:
+    """All pairs of a set. A secret that one of them gives away is one in all of them."""
+    redactor = Redactor(rules)
+    found = [(pair, [redactor.find(text) for text in _texts(pair)]) for pair in pairs]
+    for pair, spans in found:
+        for text, ones in zip(_texts(pair), spans, strict=True):
+            redactor.learn(text, ones)
+    counts: Counter[str] = Counter()
+    clean = []
+    for pair, spans in found:
+        texts, these = redactor.replace(_texts(pair), spans)
+        clean.append(_with_texts(pair, texts))
+        counts += these
+    return clean, counts
 
 
-def _always(_: str) -> bool:
-    return True
+def _redact_pair(pair: Pair, redactor: "Redactor") -> tuple[Pair, Counter[str]]:
+    texts, counts = redactor.redact(_texts(pair))
+    return _with_texts(pair, texts), counts
 
 
-def _digits(text: str) -> str:
-    return re.sub(r"\D", "", text)
+def _texts(pair: Pair) -> list[str]:
+    return [pair.instruction, pair.incoming, pair.reply]
 
 
-def _lower(text: str) -> str:
-    return text.casefold()
+def _with_texts(pair: Pair, texts: Sequence[str]) -> Pair:
+    return replace(pair, instruction=texts[0], incoming=texts[1], reply=texts[2])
 
 
-def _is_card(text: str) -> bool:
-    """Card numbers end in a check digit (Luhn); one random number in ten would pass alone."""
-    digits = [int(digit) for digit in reversed(_digits(text))]
-    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]
-    return len(set(digits)) > 1 and (sum(digits[::2]) + sum(doubled)) % 10 == 0
+class Redactor:
+    """Finds secrets by rules, remembers those it is told to learn, puts placeholders for them."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._allowed = _Allowed(rules.allow)
+        self._names = Names(rules.names, keep=rules.allow)
+        self._regional = phones.regional_phones(rules.regions) if rules.regions else None
+        self._everywhere = _Known(SHORTEST_EVERYWHERE)
+
+    def redact(self, texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
+        """Texts that belong together, with placeholders for their secrets."""
+        return self.replace(texts, [self.find(text) for text in texts])
+
+    def find(self, text: str) -> list[Span]:
+        """The secrets of a text, apart from each other, in their order."""
+        plain = Prepared(text)
+        return _apart(span for span in self._all(plain) if not self._allowed(span, plain.text))
+
+    def _all(self, plain: Prepared) -> Iterator[Span]:
+        for detector in DETECTORS:
+            yield from detector.find(plain)
+        if self._regional:
+            yield from self._regional(plain)
+        yield from self._names.find(plain.text)
+
+    def learn(self, text: str, spans: Iterable[Span]) -> None:
+        """Take these secrets for secrets in every text that is to come."""
+        self._everywhere.add(Prepared(text).text, spans)
+
+    def replace(
+        self, texts: Sequence[str], found: Sequence[list[Span]]
+    ) -> tuple[list[str], Counter[str]]:
+        """Put placeholders for what was found, and for the same where no rule sees it."""
+        here = _Known(SHORTEST_KNOWN)
+        plain = [Prepared(text).text for text in texts]
+        for text, spans in zip(plain, found, strict=True):
+            here.add(text, spans)
+        placeholders = _Placeholders(texts)
+        clean = []
+        for text, read, spans in zip(texts, plain, found, strict=True):
+            again = (*spans, *here.find(read), *self._everywhere.find(read))
+            clean.append(placeholders.put(text, _apart(again)))
+        return clean, placeholders.counts
 
 
-def _is_iban(text: str) -> bool:
-    """ISO 13616: moved around and read as one number, the remainder by 97 is 1."""
-    plain = re.sub(r"\s", "", text).upper()
-    number = "".join(str(int(character, 36)) for character in plain[4:] + plain[:4])
-    return 15 <= len(plain) <= 34 and int(number) % 97 == 1
+def _apart(spans: Iterable[Span]) -> list[Span]:
+    """Overlapping spans become one, of the kind that came first."""
+    ranked = sorted(enumerate(spans), key=lambda item: (item[1].start, item[0]))
+    joined: list[tuple[int, Span]] = []
+    for rank, span in ranked:
+        if joined and span.start < joined[-1][1].end:
+            before_rank, before = joined[-1]
+            first = before if before_rank <= rank else span
+            end = max(before.end, span.end)
+            joined[-1] = (min(before_rank, rank), first._replace(start=before.start, end=end))
+        else:
+            joined.append((rank, span))
+    return [span for _, span in joined]
 
 
-def _is_phone(text: str) -> bool:
-    """Plausible length, and no date: 2024-01-05 and 05.01.2024 are 8 digits."""
-    return 9 <= len(_digits(text)) <= 15
+class _Allowed:
+    """What the owner lets stay."""
+
+    def __init__(self, entries: frozenset[str]) -> None:
+        plain = {" ".join(Prepared(entry).text.casefold().split()) for entry in entries}
+        self._exactly = plain | {re.sub(r"[\W_]", "", entry) for entry in plain}
+        self._exactly -= {""}
+        self._endings = tuple(entry for entry in plain if entry.startswith("@"))
+        self._phones = {
+            phones.phone_key(entry)
+            for entry in plain
+            if len(digits(entry)) >= phones.PHONE_DIGITS[0]
+        }
+
+    def __call__(self, span: Span, text: str) -> bool:
+        if not self._exactly:
+            return False
+        if span.kind == "PHONE":
+            return span.key in self._phones
+        secret = " ".join(text[span.start : span.end].casefold().split())
+        if span.kind == "EMAIL" and self._endings and secret.endswith(self._endings):
+            return True
+        return secret in self._exactly or re.sub(r"[\W_]", "", secret) in self._exactly
 
 
-def _is_password(text: str) -> bool:
-    """After "password is" follow words, too ("wrong", "on the fridge"): a secret mixes."""
-    kinds = (str.isdigit, str.isupper, lambda c: not c.isalnum())
-    return any(kind(character) for kind in kinds for character in text[1:].rstrip(".,;:!?'\")"))
+class _Known:
+    """Secrets that were found, looked for by themselves: by their first word, then in full."""
+
+    def __init__(self, shortest: int) -> None:
+        self._shortest = shortest
+        self._by_word: dict[str, dict[str, Span]] = {}
+
+    def add(self, text: str, spans: Iterable[Span]) -> None:
+        for span in spans:
+            secret = text[span.start : span.end]
+            if span.kind in _KNOWN_KINDS and len(secret) >= self._shortest and _telling(secret):
+                word = _WORD.search(secret)
+                if word:
+                    self._by_word.setdefault(word[0], {}).setdefault(secret, span)
+
+    def find(self, text: str) -> Iterator[Span]:
+        if not self._by_word:
+            return
+        for word in _WORD.finditer(text):
+            for secret, span in self._by_word.get(word[0], {}).items():
+                start = word.start() - secret.index(word[0])
+                end = start + len(secret)
+                if (
+                    start >= 0
+                    and text.startswith(secret, start)
+                    and not text[end : end + 1].isalnum()
+                ):
+                    yield span._replace(start=start, end=end)
 
 
-def _is_random(text: str) -> bool:
-    """Capitals, small letters and digits that alternate at every third place: no words."""
-    kinds = [(c.isdigit(), c.isupper()) for c in text if c.isalnum()]
-    changes = sum(one != other for one, other in pairwise(kinds))
-    return len(set(kinds)) == len(("small", "capital", "digit")) and changes >= len(kinds) / 3
+def _telling(secret: str) -> bool:
+    """No word that others write, too."""
+    return any(not c.isalpha() for c in secret) or not (secret.islower() or secret.istitle())
 
 
-class _Detector(NamedTuple):
-    kind: str
-    pattern: re.Pattern[str]
-    """The group `secret` is what is replaced; without one, all of the match."""
-    confirmed: Callable[[str], bool] = _always
-    same: Callable[[str], str] = str
-    """What two spellings of one secret have in common."""
+class _Placeholders:
+    """Which placeholder stands for what, in texts that belong together."""
 
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.counts: Counter[str] = Counter()
+        self._given: dict[tuple[str, str], str] = {}
+        self._numbers: Counter[str] = Counter()
+        # Somebody may have written "[PHONE_1]" before: go on after it.
+        for found in (found for text in texts for found in PLACEHOLDER.findall(text)):
+            kind, _, number = found.strip("[]").rpartition("_")
+            self._numbers[kind] = max(self._numbers[kind], int(number[:6]))
 
-_LOCK_WORDS = (
-    r"pass ?word|pass ?phrase|passwd|pwd|passcode|passwort|kennwort|mot de passe|contraseña|senha|"
-    r"wachtwoord|lösenord|adgangskode|passord|salasana|hasło|heslo|пароль|密码|密碼|パスワード"
-)
-_WORDS_FOR_CODE = (
-    r"(?:verification|security|one[- ]time|login|log-in|access|auth(?:entication)?|confirmation|"
-    r"2fa|sms|door|gate|alarm|entry|key ?safe|lockbox|unlock)[- ](?:code|pin|number|password)|"
-    r"otp|tan|pin(?: code| number)?|(?:the|your|my) code|code de sécurité|bestätigungscode|"
-    r"sicherheitscode|código de verificación"
-)
-_WORDS_FOR_KEY = r"(?:api|access|secret)[ _-]?key|client[ _-]?secret|auth[ _-]?token|bearer|token"
-_WORDS_FOR_PHONE = (
-    r"tel|phone|mobile|mob|cell|handy|call me (?:on|at)|ring me on|text me (?:on|at)|"
-    r"whatsapp(?: me)?(?: on)?|my number(?: is)?|téléphone|telefon|teléfono"
-)
-_QUERY_NAMES = (  # of a query
-    r"[\w.-]*(?:token|secret|passw|pwd|signature|api_?key|auth|session|sid|otp|credential)[\w.-]*"
-    r"|key|sig|code|pass|invite"
-)
-_KEY_SHAPES = (
-    r"\b[spr]k[-_](?:(?:live|test|proj|ant)[-_])?[A-Za-z0-9_-]{16,}\b",
-    r"\b(?:gh[pousr]_|hf_)[A-Za-z0-9]{20,}|\b(?:github_pat_|glpat-)[\w-]{20,}",
-    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[\w-]{35}|\bxox[abeoprs]-[\w-]{10,}",
-    r"\bSG\.[\w-]{16,}\.[\w-]{16,}|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*",
-)
-_OF_WHAT = r"(?: (?:for|to|of) [\w ]{1,30}?)?"
-_FEW_DIGITS = r"(?P<secret>\d{3,4}[ -]?\d{1,4})(?![\d.,:/-]*\d)"
-# Not within a longer number, version, date, time or hexadecimal word.
-_NO_NUMBER_BEFORE = r"(?<![\w+.,:/-])(?<!\d )"
-_NO_NUMBER_AFTER = r"(?![\w-]| \d|[.,:/]\d)"
+    def put(self, text: str, spans: Iterable[Span]) -> str:
+        pieces, last = [], 0
+        for span in spans:
+            self.counts[span.kind] += 1
+            pieces += [text[last : span.start], self._placeholder(span)]
+            last = span.end
+        return "".join((*pieces, text[last:]))
 
-
-def _detector(
-    kind: str,
-    *alternatives: str,
-    confirmed: Callable[[str], bool] = _always,
-    same: Callable[[str], str] = str,
-) -> _Detector:
-    return _Detector(kind, re.compile("|".join(alternatives)), confirmed, same)
-
-
-_DETECTORS = (
-    _detector(
-        "PRIVATE_KEY",
-        r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z ]*-----|\Z)",
-    ),
-    _detector("API_KEY", *_KEY_SHAPES),
-    _detector(
-        "API_KEY",
-        rf"(?i)\b(?:{_WORDS_FOR_KEY})(?:\s*(?:is|[:=])\s*|\s+)[\"'`]?(?P<secret>\w[\w\-+=.]{{15,}})",
-        confirmed=lambda secret: bool(re.search(r"\d", secret)) and not secret.startswith("0x"),
-    ),
-    _detector("URL", r"(?i)\b[a-z][a-z0-9+.-]*://[^\s/@:]+:[^\s/@]+@[^\s<>\"')\]]+"),
-    _detector(
-        "URL",
-        rf"(?i)\bhttps?://[^\s<>\"]*[?&#;](?:{_QUERY_NAMES})=[^\s<>\"&]{{6,}}[^\s<>\"')\]]*",
-    ),
-    # A query this long is no longer meant for people: tracking, sessions, invitations.
-    _detector("URL", r"(?i)\bhttps?://[^\s<>\"?]+\?[^\s<>\"]{60,}"),
-    # "Anyone with the link": the link is the secret.
-    _detector(
-        "URL",
-        r"\bhttps?://[^\s<>\"]*?/[\w-]{22,}[^\s<>\"')\]]*",
-        confirmed=lambda url: any(map(_is_random, re.findall(r"(?<=/)[\w-]{22,}", url))),
-    ),
-    _detector("EMAIL", r"(?<![\w.+-])[\w.+'-]*[\w+]@(?:[\w-]+\.)+[^\W\d_]{2,}", same=_lower),
-    _detector(
-        "IBAN",
-        r"\b[A-Z]{2}\d{2}[A-Z0-9]{11,30}\b",
-        r"\b[A-Z]{2}\d{2}(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?\b",
-        confirmed=_is_iban,
-        same=lambda text: re.sub(r"\s", "", text),
-    ),
-    _detector(
-        "CARD",
-        r"(?<![\d.,-])(?:4\d{3}|5[1-5]\d\d|2[2-7]\d\d|6011|65\d\d|35\d\d)(?:[ -]?\d{4}){3}"
-        r"(?![\d-])",
-        r"(?<![\d.,-])3[47]\d\d[ -]?\d{6}[ -]?\d{5}(?![\d-])",
-        confirmed=_is_card,
-        same=_digits,
-    ),
-    _detector(
-        "PASSWORD",
-        rf"(?i)\b(?:{_LOCK_WORDS})(?:\s*[:=：][^\S\n]*)[\"'`“]?(?P<secret>[^\s\"'`”]{{3,}})",
-    ),
-    _detector(
-        "PASSWORD",
-        rf"(?i)\b(?:{_LOCK_WORDS}){_OF_WHAT} (?:is|ist|est|es|é|är|er|to)(?: now)? "
-        r"[\"'`“]?(?P<secret>[^\s\"'`”]{4,})",
-        confirmed=_is_password,
-    ),
-    _detector(
-        "CODE",
-        rf"(?i)\b(?:{_WORDS_FOR_CODE}){_OF_WHAT}(?:\s*[:=：]\s*| (?:is|ist|est|es) | )"
-        rf"(?:now )?[\"'`“]?{_FEW_DIGITS}",
-    ),
-    _detector(
-        "CODE",
-        r"(?i)(?<![\d.#-])(?P<secret>\d{4,8})"
-        r"(?= is (?:your|the|my) [\w -]{0,40}\b(?:code|pin|otp)\b)",
-    ),
-    # International, with its plus; then national with a leading zero and groups, or the North
-    # American shape. A long run of digits alone may as well be an order number, and stays.
-    _detector(
-        "PHONE",
-        rf"(?<![\w+.])\+[1-9]\d{{0,2}}(?:[ \u00a0.\-/‑]?\(?\d{{1,5}}\)?){{2,6}}{_NO_NUMBER_AFTER}",
-        confirmed=_is_phone,
-        same=_digits,
-    ),
-    _detector(
-        "PHONE",
-        rf"{_NO_NUMBER_BEFORE}(?:\(0\d{{2,5}}\) ?|0\d{{2,5}}[ \u00a0/\-‑])"
-        rf"\d{{3,4}}[ \u00a0\-‑]?\d{{3,5}}{_NO_NUMBER_AFTER}",
-        rf"{_NO_NUMBER_BEFORE}07\d{{9}}{_NO_NUMBER_AFTER}",
-        rf"{_NO_NUMBER_BEFORE}(?:\([2-9]\d\d\) ?|[2-9]\d\d[-.‑ ])[2-9]\d\d[-.‑]\d{{4}}"
-        rf"{_NO_NUMBER_AFTER}",
-        confirmed=_is_phone,
-        same=_digits,
-    ),
-    _detector(
-        "PHONE",
-        rf"(?i)\b(?:{_WORDS_FOR_PHONE})[ .:]{{1,3}}(?P<secret>\+?\(?\d[\d ()\-./]{{5,18}}\d)"
-        r"(?![\w]|[.,:]\d)",
-        confirmed=lambda text: 7 <= len(_digits(text)) <= 15,
-        same=_digits,
-    ),
-    _detector("ID_NUMBER", r"(?<![\w-])(?!000|666|9\d\d)\d{3}-(?!00)\d\d-(?!0000)\d{4}(?![\w-])"),
-)
+    def _placeholder(self, span: Span) -> str:
+        key = (span.kind, span.key)
+        if key not in self._given:
+            self._numbers[span.kind] += 1
+            self._given[key] = f"[{span.kind}_{self._numbers[span.kind]}]"
+        return self._given[key]

@@ -1,0 +1,164 @@
+"""What every finder of secrets is made of: a choice of lines, a pattern, a proof.
+
+Does not know any secret: see secrets, identifiers and addresses. Does not replace: see redact.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, NamedTuple
+
+PLACEHOLDER = re.compile(r"\[[A-Z]+(?:_[A-Z]+)*_\d+\]")
+HIDDEN = "\0"
+"""Stands in a prepared text where a placeholder is: no secret may reach over one."""
+
+
+_FLAGS = re.compile(r"\A\(\?([a-z]+)\)(.*)\Z", re.DOTALL)
+
+
+class Span(NamedTuple):
+    """Where a secret stands, and what it is to be compared by."""
+
+    start: int
+    end: int
+    kind: str
+    key: str
+    """What two spellings of one secret have in common."""
+
+
+class Prepared:
+    """A text as detectors read it, character by character in its place.
+
+    Digits of every script, wide forms, dashes and spaces become the plain ones, marks without
+    width become spaces, placeholders that are there already are hidden.
+    """
+
+    def __init__(self, text: str) -> None:
+        if not text.isascii():
+            text = text.translate(_PLAIN)
+        text = text.replace(HIDDEN, " ")
+        self.text = PLACEHOLDER.sub(lambda found: HIDDEN * len(found[0]), text)
+        self.lower = self.text.lower()
+        self._numbers: list[tuple[int, int]] | None = None
+
+    @property
+    def numbers(self) -> list[tuple[int, int]]:
+        """The lines with a number of seven digits or more, as (start, end)."""
+        if self._numbers is None:
+            self._numbers = list(
+                self._lines(found.start() for found in _NUMBER.finditer(self.text))
+            )
+        return self._numbers
+
+    def around(self, words: Iterable[str]) -> Iterator[tuple[int, int]]:
+        """The lines with one of the words, each with the line after it, as (start, end)."""
+        return self._lines(sorted(at for word in words for at in self._all(word)), more=1)
+
+    def _all(self, word: str) -> Iterator[int]:
+        at = self.lower.find(word)
+        while at >= 0:
+            yield at
+            at = self.lower.find(word, at + len(word))
+
+    def _lines(self, places: Iterable[int], more: int = 0) -> Iterator[tuple[int, int]]:
+        start, end = 0, -1
+        for at in places:
+            if at < end:
+                continue
+            first = self.text.rfind("\n", 0, at) + 1
+            if end >= 0 and first > end:
+                yield start, end
+            if end < 0 or first > end:
+                start = first
+            end = at
+            for _ in range(1 + more):
+                end = self.text.find("\n", end) + 1 or len(self.text) + 1
+        if end >= 0:
+            yield start, end
+
+
+_NUMBER = re.compile(r"\d(?:[ ().\-/]{0,3}\d){6,}")
+_DIGIT = re.compile(r"\d")
+
+
+def _always(_: str) -> bool:
+    return True
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+class Detector(NamedTuple):
+    """One way to recognise one kind of secret."""
+
+    kind: str
+    pattern: re.Pattern[str]
+    """Its named groups are the secrets; without any, all of the match is."""
+    words: tuple[str, ...] = ()
+    """Only lines with one of these (in small letters) are tried, and the line after: speed."""
+    digits: Literal["", "some", "many"] = ""
+    """Only lines with a digit, or with a number of seven, are tried: speed."""
+    confirmed: Callable[[str], bool] = _always
+    same: Callable[[str], str] = _folded
+
+    def find(self, text: Prepared) -> Iterator[Span]:
+        """The secrets of its kind."""
+        for start, end in self._places(text):
+            if self.digits == "some" and not _DIGIT.search(text.text, start, end):
+                continue
+            for match in self.pattern.finditer(text.text, start, end):
+                yield from self._spans(match)
+
+    def _places(self, text: Prepared) -> Iterable[tuple[int, int]]:
+        if self.words:
+            return text.around(self.words)
+        return text.numbers if self.digits == "many" else ((0, len(text.text)),)
+
+    def _spans(self, match: re.Match[str]) -> Iterator[Span]:
+        for group in self.pattern.groupindex or (0,):
+            secret = match[group]
+            if secret and HIDDEN not in secret and self.confirmed(secret):
+                yield Span(match.start(group), match.end(group), self.kind, self.same(secret))
+
+
+def detector(
+    kind: str,
+    *alternatives: str,
+    words: tuple[str, ...] = (),
+    digits: Literal["", "some", "many"] = "",
+    confirmed: Callable[[str], bool] = _always,
+    same: Callable[[str], str] = _folded,
+) -> Detector:
+    """A detector from alternative patterns, each with its own leading flags."""
+    scoped = (_FLAGS.sub(r"(?\1:\2)", alternative) for alternative in alternatives)
+    return Detector(kind, re.compile("|".join(scoped)), words, digits, confirmed, same)
+
+
+def digits(text: str) -> str:
+    """Nothing but its digits."""
+    return re.sub(r"\D", "", text)
+
+
+class _Plain(dict[int, int]):
+    """The plain form of a character, worked out once for each."""
+
+    def __missing__(self, code: int) -> int:
+        character = chr(code)
+        category = unicodedata.category(character)
+        plain = unicodedata.normalize("NFKC", character)
+        if category == "Nd":
+            plain = str(unicodedata.digit(character))
+        elif category == "Pd":
+            plain = "-"
+        elif category in ("Zs", "Cf"):
+            plain = " "
+        # A wide "A" is no other letter, but "ß" or "½" must stay what they are.
+        keeps = len(plain) != 1 or (plain.isalpha() and not 0xFF00 <= code <= 0xFFEF)
+        if character == "İ":  # the one capital whose small form is two characters
+            plain, keeps = "I", False
+        self[code] = code if keeps else ord(plain)
+        return self[code]
+
+
+_PLAIN = _Plain()

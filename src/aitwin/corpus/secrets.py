@@ -1,0 +1,393 @@
+"""What opens something: passwords, one-time codes, keys of programs, links that let anybody in.
+
+A word that names a lock counts in every language listed; without one, only what has a shape that
+nothing else has. Numbers of persons and banks: see identifiers.
+"""
+
+import re
+from itertools import pairwise
+
+from aitwin.corpus.detector import detector
+
+# Passwords
+
+_LATIN_LOCKS = (
+    "pass ?word|pass ?wort|passwd|pwd|pass ?code|pass ?phrase|kennwort|mot de passe|mdp|contraseña|"
+    "senha|palavra[- ]passe|wachtwoord|lösenord(?:et)?|adgangskode|passord(?:et)?|salasana|hasło|"
+    "heslo|jelszó|parol[aă]|lozinka|şifre|mật khẩu|kata sandi"
+)
+_OTHER_LOCKS = (
+    "парол[ьяю]|κωδικός|密码|密碼|口令|パスワード|暗証番号|비밀번호|암호|รหัสผ่าน|पासवर्ड|"
+    "كلمة (?:السر|المرور)|رمز عبور|סיסמ[הא]|סיסמת"
+)
+_LOCK = rf"(?:(?<![^\W_])(?:{_LATIN_LOCKS}|pw)(?![^\W_])|pgpassword|{_OTHER_LOCKS})"
+_LOCK_STEMS = (
+    *(
+        "passw",
+        "pass ",
+        "pass:",
+        "passphrase",
+        "passcode",
+        "passord",
+        "pwd",
+        "pw",
+        "kennwort",
+        "mdp",
+    ),
+    *("mot de passe", "contraseña", "senha", "palavra", "wachtwoord", "lösenord", "adgangskode"),
+    *("salasana", "hasło", "heslo", "jelszó", "parol", "lozinka", "şifre", "khẩu", "sandi"),
+    *("парол", "κωδικός", "密码", "密碼", "口令", "パスワード", "暗証番号", "비밀번호", "암호"),
+    *("รหัสผ่าน", "पासवर्ड", "كلمة", "رمز", "סיסמ"),
+)
+_OF_WHAT = r"(?: (?:for|to|of|für|pour|de|del|da|van|till|til|от|к) [\w' ]{1,30}?)?"
+_IS = r"(?:is|was|ist|lautet|war|est|es|é|è|e'|är|er|on|je|to|hai|это|-)"
+_OPEN, _CLOSE = r"[\"'`“”„«‘]", r"[\"'`”“»’]"
+_TOKEN = r"[^\s\"`”“»«,;]"  # noqa: S105 - a pattern
+# Words after a colon go on as prose ("password: see the fridge"); a password stands alone.
+_ALONE = r"(?=[\"'`”»’,;.]*(?:\s*$|[,;\n]|\s+(?:and|und|et|y)\b))"
+_STRONG = rf"(?=\S*\d)(?=\S*[^\W\d]){_TOKEN}{{6,}}(?<![.?:)\]'’])"
+_NO_SECRET = frozenset(
+    [
+        "null",
+        "none",
+        "nil",
+        "true",
+        "false",
+        "str",
+        "string",
+        "text",
+        "undefined",
+        "required",
+        "optional",
+        "changed",
+        "empty",
+        "unknown",
+        "missing",
+        "hidden",
+        "secret",
+        "protected",
+        "invalid",
+        "incorrect",
+        "forgotten",
+        "vergessen",
+        "oublié",
+    ]
+)
+_ALGORITHM = re.compile(r"(?i)(?:sha|md|bcrypt|utf|aes|pbkdf|oauth|base|rsa|http|rfc|v)-?\d")
+
+
+def _is_value(text: str) -> bool:
+    """After a colon or an equals sign: no code, and nothing that says that there is none."""
+    return not re.search(r"[()\[\]{}<>*;]", text.rstrip(").;>")) and _bare(text) not in _NO_SECRET
+
+
+def _is_mixed(text: str) -> bool:
+    """After "password is" follow words, too ("wrong", "case-sensitive"): a secret mixes."""
+    inner = text[1:].rstrip(".,;:!?'\")")
+    if text.isupper() and text.isalpha():
+        return False
+    return any(c.isdigit() or c.isupper() or not (c.isalnum() or c in "-'’.") for c in inner)
+
+
+def _is_strong(text: str) -> bool:
+    if not _is_mixed(text) or _ALGORITHM.match(text) or re.match(r"[(<\[]|https?:", text):
+        return False
+    # A digit at the end makes no secret: KeePass2, Python3.
+    return bool(re.search(r"\d\D*\d|\d[^\W\d]|[!#$%&*+=@^~]", text.rstrip("!")))
+
+
+def _bare(text: str) -> str:
+    return text.strip(".,;:!?'\")>").casefold()
+
+
+_PASSWORDS = (
+    detector(
+        "PASSWORD",
+        rf"(?im){_LOCK}[\"']?(?: is|s)?\s*[:=]=?[^\S\n]*\n?[^\S\n]*"
+        rf"(?:{_OPEN}(?P<quoted>[^\s\"`”“»\n][^\"`”“»\n]{{2,59}}){_CLOSE}"
+        rf"|(?P<alone>{_TOKEN}{{3,}}?){_ALONE}|(?P<mixed>(?=\S*[^\W\d_])(?=\S*\d){_TOKEN}{{4,}}))",
+        words=_LOCK_STEMS,
+        confirmed=_is_value,
+    ),
+    detector(
+        "PASSWORD",
+        rf"(?i)(?:pass ?phrase|{_LATIN_LOCKS}){_OF_WHAT} (?:is|ist|est|es|to|lautet)(?: now)? "
+        rf"{_OPEN}(?P<quoted>[^\"`”“»\n]{{3,60}}){_CLOSE}",
+        rf"(?i){_LOCK}{_OF_WHAT}(?: (?:{_IS}|has (?:changed|been set) to)|['’]s|は|是|为|為) ?"
+        rf"(?:now |jetzt )?{_OPEN}?(?P<token>{_TOKEN}{{4,}}?)(?=[.?,:)]*(?:\s|$)|{_CLOSE}|です)",
+        words=_LOCK_STEMS,
+        confirmed=_is_mixed,
+    ),
+    # "the password hai Plum2024", "пароль от вайфая Plum2024": whatever the words between.
+    detector(
+        "PASSWORD",
+        rf"(?i){_LOCK}(?:[^\w\n]{{1,3}}[^\W\d]{{1,12}}){{0,4}}?[^\w\n]{{1,3}}(?P<strong>{_STRONG})",
+        rf"(?i)(?P<before>{_STRONG})['\"”»]? (?:is|ist|est) (?:the|my|our|your|das|le) "
+        r"(?:[\w-]+ ){0,2}(?:password|passwort|passcode|pw)\b",
+        rf"(?i)\b(?:use|try|with) {_OPEN}?(?P<used>{_STRONG}){_CLOSE}? as (?:\w+ )?(?:password|pw)",
+        rf"(?i)\b(?:pass(?: is|:)|user\w*\b[^\n]{{1,30}}\bpass) (?P<pass>{_STRONG})",
+        rf"(?i)(?P<told>{_STRONG}),? \(?(?:that['’]s|that is|being|as) (?:the|my|our|your) "
+        r"(?:[\w-]+ ){0,2}(?:password|passwort|passcode|pw)\b",
+        rf"(?i)\bpasswords?\? (?:it['’]s|it is|try|still) {_OPEN}?(?P<asked>{_STRONG})",
+        words=_LOCK_STEMS,
+        confirmed=_is_strong,
+    ),
+    detector(
+        "PASSWORD",
+        r"(?i)\b(?:wpa[23]?|wlan|wi-?fi|network|netzwerk|hotspot|psk)[- ]?"
+        r"(?:(?:key|schlüssel|psk|clé|clave|code|pre-shared key)[^\S\n]*(?:[:=]|is|ist)?|"
+        r"(?<=fi|an|ot)(?: ?[:=]| is| ist))[^\S\n]*"
+        r"(?P<key>\d{8,63}(?!\S)|(?=\S*\d)(?=\S*[^\W\d])[!-~]{8,63})(?<![.,;:!?])",
+        r"(?i)\bwi-?fi\s*:\s*[^\n/]{1,30}/\s*(?P<guest>\S{6,})",
+        r"(?im)^ *key ?: ?(?P<label>\d{12,63}|(?=\S*\d)(?=\S*[^\W\d])[!-~]{8,63}) *$",
+        rf"(?i)\bkey (?:to|for|of) (?:the|my|our) [\w' ]{{1,30}} is (?P<archive>{_STRONG})",
+        words=("wpa", "wlan", "wifi", "wi-fi", "network", "netzwerk", "hotspot", "psk", "key"),
+        confirmed=lambda text: _is_strong(text) or text.isdigit(),
+    ),
+    # User and password, side by side.
+    detector(
+        "PASSWORD",
+        r"(?i)\b(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|credenciales)"
+        rf"(?: are| is|:| sind)? ?:? ?[\w.@+-]{{1,40}} ?[/|] ?(?P<pair>{_STRONG})",
+        words=("cred", "login", "log-in", "daten", "identifiants"),
+        confirmed=_is_strong,
+    ),
+    # "clave" is a lock and a clue.
+    detector(
+        "PASSWORD",
+        rf"(?i)\b(?:clave|chiave|clé)(?: de \w+)?\s*(?::|=| es| è| est)\s*(?P<clave>{_STRONG})",
+        words=("clave", "chiave", "clé"),
+    ),
+    detector(
+        "PASSWORD",
+        r"\bmysql(?:dump)?\b[^\n]{0,60}? -p(?P<mysql>[^\s-]\S{3,})",
+        r"\bcurl\b[^\n]{0,80}? (?:-u|--user) ?[^\s:]+:(?P<curl>\S{3,})",
+        r"\bsshpass -p ?(?P<ssh>\S{3,})",
+        words=("mysql", "curl", "sshpass"),
+    ),
+    detector(
+        "PASSWORD",
+        r"\b(?:[Ss]eed|[Rr]ecovery|[Mm]nemonic|[Bb]ackup|[Ss]ecret)[ -](?:phrase|words)(?: is| "
+        r"are)?\s*:?\s*"
+        r"(?P<seed>(?:[a-z]{3,8}[ ,\n]{1,2}){11,23}[a-z]{3,8})\b",
+        r"(?im)\bpass ?phrase\s*[:=][^\S\n]*(?P<phrase>\S[^\n]{3,80})$",
+        confirmed=_is_value,
+    ),
+)
+
+# Codes
+
+_NO_CODE_BEFORE = "".join(
+    rf"(?<!\b{word}[ -])"
+    for word in (
+        *("error", "exit", "status", "area", "zip", "post", "postal", "country", "dial", "bar"),
+        *("source", "product", "discount", "promo", "voucher", "http", "return", "response", "op"),
+        *("part", "item", "sort", "swift", "bank", "fault", "machine", "byte", "color", "colour"),
+        *("airport", "station", "currency", "language", "coupon", "gift"),
+    )
+)
+_CODE_NAMES = (
+    r"(?:verification|security|one[- ]time|login|log-in|sign-in|access|auth(?:entication)?|"
+    r"confirmation|activation|2fa|two-factor|sms|whatsapp|google|door|gate|alarm|entry|entrance|"
+    r"garage|building|safe|locker|key ?safe|lock ?box|padlock|unlock|backup|recovery|pass)"
+    r"[- ]?(?:codes?|pin|number|password|passcode)|(?:door|gate|alarm|safe)(?= is)|"
+    r"one-time passcode|otp|(?:the|your|my|our) (?:\w+ )?code(?= is|:)|pin(?:[ -]?(?:code|"
+    r"number))?|"
+    r"(?:bestätigungs|sicherheits|tür|zugangs|tor|alarm|freischalt|haustür)[- ]?code|tan|"
+    r"geheimzahl|"
+    r"(?:dein|ihr|mein|unser) (?:\w+-?)?code|key ?safe(?= is)|"
+    r"(?:votre|ton|le|mon) code(?= est| ?:)|code (?:de (?:sécurité|vérification|confirmation)|"
+    r"d['’]entrée|"
+    r"d['’]accès|du portail)|digicode|tu código|código de (?:verificación|seguridad|acceso)|"
+    r"código(?=:)|(?:seu|o) código(?= é|:)|código de verificação|codice (?:di (?:verifica|"
+    r"sicurezza|"
+    r"accesso)|otp)|(?:je|jouw|uw) code|verificatiecode|engångskod|(?:din|portens|port) ?kod|"
+    r"kod (?:weryfikacyjny|do bramy)|doğrulama kodu|onay kodu|kode (?:verifikasi|otp)"
+)
+_OTHER_CODES = (
+    r"код (?:подтверждения|домофона|доступа|безопасности)|(?:ваш|твой) код|пин(?:-код)?|验证码|"
+    r""
+    r"驗證碼|校验码|認証コード|確認コード|暗証番号|인증번호|인증 코드|"
+    r"كود التحقق|رمز التحقق|קוד אימות"
+)
+_NO_UNIT = (
+    r"(?![\w%]|[.,:/]\d| ?(?:lines?|rows?|bytes?|words?|chars?|characters|pages?|loc|lignes|zeilen|"
+    r"líneas|linhas|righe|regels|tests?|times|lux|apart|строк|rpm|volts?|ms|[kmg]b)\b)"
+)
+_DIGITS = r"(?:\d{3,4}[ -]?\d{3,4}|\d{4,8})(?:#|\b)"
+_OR_LETTERS = r"(?=[A-Z\d-]*\d)[A-Z\d]{4,6}(?:-[A-Z\d]{4,6})?#?"
+_CVV = r"(?:cvv2?|cvc2?|cvn|card security code)"
+
+_CODES = (
+    detector(
+        "CODE",
+        rf"(?i)(?:(?<![^\W_])(?:{_CODE_NAMES})['’]?s?|{_OTHER_CODES}){_OF_WHAT}"
+        r"(?: (?:is|ist|lautet|est|es|é|è|är|to)(?: now)?\b)?(?:\s*[:=]\s*|\s?[是は]\s?| )"
+        rf"[\"'`“«\[]?(?P<code>{_DIGITS}){_NO_UNIT}(?:, ?(?P<second>{_DIGITS}))?"
+        rf"(?:, ?(?P<third>{_DIGITS}))?",
+        r"(?:(?i:digicode|code d['’]entrée|door code|gate code|türcode|portcode|passcode|otp))"
+        rf"(?: is)?\s*:?\s*(?P<mixed>{_OR_LETTERS}){_NO_UNIT}",
+        rf"(?i)\b{_CVV}(?: is|:)?\s*(?P<cvv>\d{{3,4}})\b",
+        r"(?i)\bcombination(?: is|:)?\s*(?P<dial>\d{1,2}-\d{1,2}-\d{1,2}|\d{4,6})\b",
+        words=(
+            *("code", "pin", "otp", "tan", "password", "passcode", "number", "alarm", "gate is"),
+            *("door is", "safe is", "cvv", "cvc", "cvn", "combination", "geheimzahl", "código"),
+            *("codice", "kod", "код", "пин", "验证码", "驗證碼", "校验码", "コード", "暗証番号"),
+            *("인증", "التحقق", "קוד"),
+        ),
+        digits="some",
+    ),
+    detector(
+        "CODE",
+        rf"(?i)\b(?=code){_NO_CODE_BEFORE}codes?\s*:\s*(?P<bare>\d{{4,8}}#?){_NO_UNIT}(?! "
+        rf"+[0-9a-f]{{4,}})",
+        rf"(?i)\b(?=code|kod|cód|cod){_NO_CODE_BEFORE}(?:code|código|codice|kod) (?:for|to|of|on|"
+        rf"für|"
+        r"pour|de|del|della|do|da|van|till|til)\b[\w' ]{1,30}?(?: is| ist| est| es| é| è| är| er|"
+        r":) "
+        rf"(?P<place>(?:\d{{4,8}}|(?=\d*[A-D])[A-D\d]{{5,6}})#?){_NO_UNIT}",
+        r"(?i)\b(?:safe|lock|padlock|locker|gate|door) opens with (?P<opens>\d{4,8}|"
+        r"\d\d-\d\d-\d\d)\b",
+        r"(?i)\bkey ?safe is (?P<keysafe>[A-Z]?\d{4}[A-Z]?)\b",
+        r"(?P<chinese>\d{4,8})是(?:您|你)的(?:\w{0,6})验证码",
+        r"(?i)(?<![\d.#])(?P<first>\d{4,8}|\d{3}[ -]\d{3})"
+        r"(?= is (?:your|the|my) [\w -]{0,40}\b(?:code|pin|otp|passcode|password)\b)",
+        r"(?i)\b(?:use|enter|type|with|code) (?P<use>\d{4,8}|\d{3}[ -]\d{3}) "
+        r"(?:to (?:log|sign|verify|confirm|unlock|authori[sz]e|complete)|as your|for your (?:login|"
+        r"sign|account))",
+        words=(
+            *("code", "pin", "otp", "use ", "enter ", "type ", "password", "kod", "cód", "codice"),
+            *("opens with", "safe is", "验证码"),
+        ),
+        digits="some",
+    ),
+)
+
+# Keys of programs
+
+_KEY_SHAPES = (
+    r"\b[spr]k[-_](?:(?:live|test|proj|ant|or|svcacct)[-_])?[A-Za-z0-9_-]{16,}",
+    r"\b(?:gh[pousr]_|hf_|npm_|whsec_|r8_|gsk_|tskey-|sntrys_|lin_api_|ntn_|secret_)[\w-]{20,}",
+    r"\b(?:github_pat_|glpat-|gldt-|pypi-|do[opr]_v1_|shp(?:at|ca|pa|ss)_|rubygems_|"
+    r"dapi)[\w-]{20,}",
+    r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b|\bAIza[\w-]{35}|\bya29\.[\w-]{20,}",
+    r"\bxox[abeoprs]-[\w-]{10,}|\bxapp-[\w-]{20,}|\bSG\.[\w-]{16,}\.[\w-]{16,}",
+    r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|\bAGE-SECRET-KEY-1[A-Z0-9]{20,}",
+    r"\b\d{8,10}:AA[\w-]{32,}|\b(?:EAA|EAAC)[A-Za-z0-9]{40,}",
+)
+_KEY_WORDS = (
+    r"(?:x-)?(?:api|access|secret|account|private|auth|license|licence|encryption|signing|shared)"
+    r"[ _-]?(?:access[ _-]?)?key|client[ _-]?secret|(?:auth|access|refresh|api|bearer|session|bot)"
+    r"[ _-]?token|bearer|token|(?:session|sid|jsessionid|phpsessid)(?==)|secret"
+)
+
+
+def _is_random(text: str) -> bool:
+    """Capitals, small letters and digits that alternate at every third place: no words."""
+    kinds = [(c.isdigit(), c.isupper()) for c in text if c.isalnum()]
+    changes = sum(one != other for one, other in pairwise(kinds))
+    digits = sum(is_digit for is_digit, _ in kinds)
+    # A class of Java has capitals enough, but one digit at most.
+    return len(set(kinds)) == 3 and digits >= 2 and changes >= len(kinds) / 3
+
+
+def _has_digit(text: str) -> bool:
+    return any(c.isdigit() for c in text) and not text.startswith("0x")
+
+
+_KEYS = (
+    detector(
+        "PRIVATE_KEY",
+        r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z ]*-----|\Z)",
+    ),
+    detector(
+        "API_KEY",
+        *_KEY_SHAPES,
+        words=(
+            *("sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "gh", "hf_", "npm_", "whsec_", "r8_"),
+            *("gsk_", "tskey-", "sntrys_", "lin_api_", "ntn_", "secret_", "glpat-", "gldt-"),
+            *("pypi-", "_v1_", "shp", "rubygems_", "dapi", "akia", "asia", "abia", "acca", "aiza"),
+            *("ya29.", "xox", "xapp-", "sg.", "eyj", "age-secret", ":aa", "eaa"),
+        ),
+        confirmed=lambda text: _has_digit(text) or text.isupper(),
+    ),
+    # Discord's bots; product keys.
+    detector(
+        "API_KEY",
+        r"\b[MNO][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,}",
+        r"(?<![\w-])(?:[A-Z0-9]{5}-){4}[A-Z0-9]{5}(?![\w-])",
+        confirmed=lambda text: _has_digit(text) and not text.replace("-", "").isdigit(),
+    ),
+    detector(
+        "API_KEY",
+        rf"(?i)(?<![^\W_])(?:{_KEY_WORDS})[\"']?(?:\s*(?:is|[:=])\s*| )[\"'`]?"
+        r"(?P<named>[\w+-][\w\-+=./]{15,})",
+        r"(?i)\bauthorization: basic (?P<basic>[\w+/=]{8,})",
+        r"(?i)\b(?:product|licen[cs]e|serial|windows|office) (?:key|number)(?: is|:)?\s+"
+        r"(?P<licence>(?=[A-Z-]*\d)[A-Z\d]{4,8}(?:-[A-Z\d]{4,8}){2,})",
+        words=("key", "secret", "token", "bearer", "session", "sessid", "sid=", "basic", "serial"),
+        confirmed=_has_digit,
+    ),
+    # Amazon's secret keys have slashes as paths have, but are 40 characters that follow no rule.
+    detector(
+        "API_KEY",
+        r"(?<![\w/+=.-])(?=[A-Za-z/+]*\d)[A-Za-z0-9/+]{40}(?![\w/+=.])",
+        confirmed=_is_random,
+    ),
+    # A long word of no language: a key of some service that is not listed.
+    detector(
+        "API_KEY",
+        # No commit's Change-Id, no mangled name of C++, no link that a mail gateway rewrote.
+        r"(?<![\w/+=.@%&?<!;$-])(?!I[\da-f]{40}\b|_Z)(?=[A-Za-z_-]*\d)[\w-]{24,}(?![\w/@.=%-])",
+        confirmed=_is_random,
+    ),
+)
+
+# Links that let anybody in
+
+_QUERY_NAMES = (
+    r"[\w.-]*(?:token|secret|passw|pwd|signature|api_?key|auth|session|sid|otp|credential)[\w.-]*"
+    r"|[\w.-]*key|sig|code|pass|invite|hash|ticket"
+)
+_HOST = r"(?:https?://|www\.|(?<![\w@./-])(?:[\w-]+\.)+[a-z]{2,}(?=/))"
+_REST = r"[^\s<>\"')\]]*"
+_INVITING = (
+    r"(?:reset|invit|verif|confirm|unsubscrib|activat|log-?in|magic|auth|share|private|token|join|"
+    r"ical|secret|guest)"
+)
+
+_URLS = (
+    detector(
+        "URL",
+        r"(?i)\b[a-z][a-z0-9+.-]*://[^\s/@:]+:[^\s/@]+@[^\s<>\"')\]]+",
+        r"(?i)\botpauth://[^\s<>\"]+",
+        words=("://",),
+    ),
+    detector(
+        "URL",
+        rf"(?i){_HOST}[^\s<>\"]*[?&#;](?:{_QUERY_NAMES})=[^\s<>\"&]{{6,}}{_REST}",
+        # A query this long is no longer meant for people: tracking, sessions, invitations.
+        r"(?i)\bhttps?://[^\s<>\"?]+\?[^\s<>\"]{60,}",
+        words=("://", "www.", "/"),
+    ),
+    # "Anyone with the link": the link is the secret.
+    detector(
+        "URL",
+        rf"(?i){_HOST}[^\s<>\"]*?\b{_INVITING}[\w-]*[/-](?:[\w-]+/)*?"
+        rf"(?:[0-9a-f]{{24,}}|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})\b{_REST}",
+        rf"(?i)(?:https?://)?(?:chat\.whatsapp\.com/|t\.me/(?:joinchat/|\+)|discord\.gg/|"
+        rf"discord(?:app)?\.com/(?:invite|api/webhooks)/|signal\.group/#|hooks\.slack\.com/)"
+        rf"[\w+-]{{6,}}{_REST}",
+        words=("://", "www.", "/"),
+    ),
+    detector(
+        "URL",
+        r"\b(?:https?://|www\.)[^\s<>\"]*?/(?:[A-Za-z\d!]{16,}|[\w-]{22,})(?!\.)\b[^\s<>\"')\]]*",
+        words=("://", "www."),
+        confirmed=lambda url: any(
+            map(_is_random, re.findall(r"(?<=/)(?:[A-Za-z\d!]{16,}|[\w-]{22,})(?![\w.-])", url))
+        ),
+    ),
+)
+
+DETECTORS = (*_KEYS[:1], *_URLS, *_KEYS[1:], *_PASSWORDS, *_CODES)
