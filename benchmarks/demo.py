@@ -84,7 +84,7 @@ def main() -> None:
         home.models.mkdir(mode=0o700)
         for model in arguments.models.iterdir():
             if model.name != "floats":
-                os.symlink(model.resolve(), home.models / model.name)
+                (home.models / model.name).symlink_to(model.resolve())
         tour.take(
             home,
             tour.Guide(watch.stage, lambda job, resume: train(job, resume=resume)),

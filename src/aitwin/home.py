@@ -33,6 +33,12 @@ class Settings:
     traits: tuple[str, ...] = DEFAULT_TRAITS
     base: str = DEFAULT_BASE
     """Name of the base model on the shelf (see models)."""
+    allow: tuple[str, ...] = field(default=(), repr=False)
+    """Never redacted: a phone number, an address, "@company.example"."""
+    names: tuple[str, ...] = field(default=(), repr=False)
+    """People whose names are redacted too."""
+    regions: tuple[str, ...] = ()
+    """Countries ("DE") whose phone numbers are redacted without a word that announces them."""
 
 
 @dataclass(frozen=True)
@@ -136,13 +142,16 @@ class Home:
             raise TwinError(f"{self.settings_file} is no valid TOML{place}; mend it") from None
         owner = _table(document, "owner")
         style = _table(document, "style")
+        redact = _table(document, "redact")
         problems = [
-            *_no_tables(document, ("owner", "style")),
-            *_unknown(document, "", {"owner", "style"}),
+            *_no_tables(document, ("owner", "style", "redact")),
+            *_unknown(document, "", {"owner", "style", "redact"}),
             *_unknown(owner, "owner.", {"name", "addresses", "chat_names"}),
             *_unknown(style, "style.", {"traits", "base"}),
+            *_unknown(redact, "redact.", {"allow", "names", "regions"}),
             *_wrong_strings(owner, "owner", ("name",), ("addresses", "chat_names")),
             *_wrong_strings(style, "style", ("base",), ("traits",)),
+            *_wrong_strings(redact, "redact", (), ("allow", "names", "regions")),
         ]
         if not str(owner.get("name", "")).strip():
             problems.append("owner.name is missing")
@@ -155,6 +164,9 @@ class Home:
             chat_names=tuple(owner.get("chat_names", ())),
             traits=tuple(style.get("traits", DEFAULT_TRAITS)),
             base=style.get("base", DEFAULT_BASE),
+            allow=tuple(redact.get("allow", ())),
+            names=tuple(redact.get("names", ())),
+            regions=tuple(region.upper() for region in redact.get("regions", ())),
         )
 
     def write_settings(self, settings: Settings) -> None:
@@ -171,6 +183,9 @@ class Home:
             ("owner", "chat_names", list(settings.chat_names)),
             ("style", "traits", list(settings.traits)),
             ("style", "base", settings.base),
+            ("redact", "allow", list(settings.allow)),
+            ("redact", "names", list(settings.names)),
+            ("redact", "regions", list(settings.regions)),
         ):
             if table not in document:
                 document[table] = tomlkit.table()

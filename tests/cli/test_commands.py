@@ -17,7 +17,9 @@ HEAVY = {
     *("torch", "transformers", "peft", "xllamacpp", "hibari", "numpy", "fastapi", "uvicorn"),
     *("matplotlib", "sqlite3", "selectolax", "gguf", "soundfile", "huggingface_hub", "openai"),
 }
-WITHOUT_JSON = {"init", "purge", "demo", "serve", "models pull"}
+WITHOUT_JSON = {
+    *("init", "purge", "demo", "serve", "models pull", "corpus report", "dataset report"),
+}
 """Commands whose only result is what they change."""
 TESTS = Path(__file__).parent.parent
 
@@ -96,7 +98,7 @@ def test_help_imports_no_model_library():
         ("twin models pull ", {"smollm2-135m-instruct", "qwen2.5-7b-instruct"}),
         ("twin models pull smol", {"smollm2-135m-instruct"}),
         ("twin da", {"dataset"}),
-        ("twin corpus ", {"add", "show"}),
+        ("twin corpus ", {"add", "report", "show"}),
     ],
 )
 def test_the_shell_completes(typed, offered, home):

@@ -12,6 +12,7 @@ from aitwin.cli.console import Json, fail, print_json, progress, say, table
 
 if TYPE_CHECKING:
     from aitwin.corpus.messages import Owner
+    from aitwin.corpus.redact import Rules
     from aitwin.corpus.store import Imported, Store
     from aitwin.home import Settings
 
@@ -28,6 +29,13 @@ def owner_of(settings: "Settings") -> "Owner":
     from aitwin.corpus.messages import Owner
 
     return Owner(settings.name, frozenset(settings.addresses), frozenset(settings.chat_names))
+
+
+def rules_of(settings: "Settings") -> "Rules":
+    """What the owner wants redacted, and what kept."""
+    from aitwin.corpus.redact import Rules
+
+    return Rules(frozenset(settings.allow), frozenset(settings.names), frozenset(settings.regions))
 
 
 @dataclass

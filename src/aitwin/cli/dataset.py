@@ -33,7 +33,7 @@ def build(
 ) -> None:
     """Turn the corpus into instruction pairs: own words only, no near-duplicates, diverse."""
     from aitwin.cli.console import err
-    from aitwin.cli.corpus import owner_of
+    from aitwin.cli.corpus import owner_of, rules_of
     from aitwin.cli.rooms import persona
     from aitwin.corpus import pipeline
     from aitwin.corpus.curate import Choice
@@ -49,6 +49,7 @@ def build(
             persona(settings),
             home.datasets / name,
             Choice(size, seed, allow_small),
+            rules_of(settings),
         )
     if json:
         print_json(dataset.manifest)
@@ -61,7 +62,7 @@ def build(
     say("next: twin train")
 
 
-@app.command(epilog="Example: twin dataset show --examples 3; twin dataset show 3f9a")
+@app.command(epilog="Example: twin dataset show --examples 3")
 def show(
     ids: Annotated[
         list[str] | None, typer.Argument(help="Print these pairs: ids, or beginnings of ids.")

@@ -15,6 +15,7 @@ from aitwin.corpus.funnel import Funnel
 from aitwin.corpus.marks import Mark, Marks
 from aitwin.corpus.messages import Message, Owner, Thread, threads
 from aitwin.corpus.pairs import Pair
+from aitwin.corpus.redact import Rules
 from aitwin.corpus.report import Losses, Skipped
 from aitwin.corpus.sources import Found
 from aitwin.corpus.store import Imported, Store
@@ -107,12 +108,13 @@ def _metered(
     return passed
 
 
-def select(
+def select(  # noqa: PLR0913 (the last four are the wishes of the owner, each with a default)
     messages: Iterable[Message],
     owner: Owner,
     choice: Choice = Choice(),  # noqa: B008 - frozen
     funnel: Funnel | None = None,
     marks: Marks = Marks(),  # noqa: B008 - frozen
+    rules: Rules = Rules(),  # noqa: B008 - frozen
 ) -> Selection:
     """From messages to the chosen pairs.
 
@@ -155,11 +157,9 @@ def select(
     taken = {pair.id for pair in chosen}
     reasons |= {pair.id: "not among the chosen" for pair in fit if pair.id not in taken}
     funnel.add("usable pairs", "pairs", len(fit), {"not among the chosen": len(fit) - len(chosen)})
-    redacted = [redact.redact_pair(pair) for pair in chosen]
-    redactions = sum((counts for _, counts in redacted), Counter[str]())
-    return Selection(
-        [pair for pair, _ in redacted], funnel, redactions, copies, found, reasons, lost
-    )
+    # Together: a secret that one pair gives away is one in all of them.
+    redacted, redactions = redact.redact_pairs(chosen, rules)
+    return Selection(redacted, funnel, redactions, copies, found, reasons, lost)
 
 
 def _repeated(
@@ -190,12 +190,13 @@ def _examples(grouped: list[Thread], dropped: Losses) -> dict[str, list[Message]
     return examples
 
 
-def build(
+def build(  # noqa: PLR0913 (the last two are the wishes of the owner, each with a default)
     store: Store,
     owner: Owner,
     persona: Persona,
     target: Path,
     choice: Choice = Choice(),  # noqa: B008 - frozen
+    rules: Rules = Rules(),  # noqa: B008 - frozen
 ) -> Dataset:
     """From the store to the dataset at `target`, with its page and its list of all pairs."""
     imports = store.import_log()
@@ -207,7 +208,7 @@ def build(
     read, known = sum(i.read for i in imports), sum(i.known for i in imports)
     funnel.add("read", "messages", read, {"read before": known})
     marks = hand.load(store.path.parent)
-    selection = select(store.messages(owner), owner, choice, funnel, marks)
+    selection = select(store.messages(owner), owner, choice, funnel, marks, rules)
     settings = {
         **asdict(choice),
         "near_duplicate": dedupe.THRESHOLD,

@@ -133,13 +133,13 @@ class Store:
                 "UPDATE imports SET read = ?, new = ?, skipped = ? WHERE n = ?",
                 (read, new, _skipped_json(skipped), cursor.lastrowid),
             )
-            db.execute("DELETE FROM passed_over WHERE path = ?", (str(source),))
+            db.execute("DELETE FROM passed_over WHERE path = ?", (_text(source),))
         return Imported(source, format, read, new, Counter(skipped.counts), dict(skipped.places))
 
     def pass_over(self, source: Path, reason: str) -> None:
         """Remember a file that was given, or met in a folder, and could not be imported."""
         with self._connected() as db, _transaction(db):
-            db.execute("INSERT OR REPLACE INTO passed_over VALUES (?, ?)", (str(source), reason))
+            db.execute("INSERT OR REPLACE INTO passed_over VALUES (?, ?)", (_text(source), reason))
 
     def passed_over(self) -> dict[Path, str]:
         """The files that could not be imported, with the reason of each."""
