@@ -39,6 +39,16 @@ def test_train_and_write_before_the_model_is_pulled(owner, home, mailbox, random
     owner("train", "--rank", "64").refused("rank")
 
 
+def test_a_stopped_run_is_not_thrown_away_unasked(owner, home):
+    """A run of hours is resumed or restarted by name, never lost to a forgotten flag."""
+    waiting = home / "adapters" / ".main.run" / "state.pt"
+    waiting.parent.mkdir(parents=True)
+    waiting.touch()
+    owner("train").refused("--resume", "--restart")
+    assert waiting.exists()
+    owner("train", "--restart").refused("twin dataset build")
+
+
 def test_a_model_with_a_flipped_byte_does_not_write(trained, home, smollm2):
     weights = home / "models" / "smollm2-135m-instruct" / "model.gguf"
     weights.unlink()

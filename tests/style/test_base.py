@@ -97,3 +97,14 @@ def test_an_interrupted_conversion_leaves_nothing(
         bases.prepare("small", smollm2, "1" * 64, tmp_path / "floats")
     assert list((tmp_path / "floats").iterdir()) == []
     shutil.rmtree(tmp_path / "floats")
+
+
+def test_a_base_that_cannot_be_trained_here_is_refused_at_once(
+    smollm2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R1: 135 million parameters on a machine of 512 MiB; nothing is dequantised first."""
+    assert bases.count_parameters(smollm2) == 134_515_008
+    monkeypatch.setattr(bases.os, "sysconf", {"SC_PHYS_PAGES": 1 << 17, "SC_PAGE_SIZE": 4096}.get)
+    with pytest.raises(TwinError, match=r"0\.1 billion parameters.*twin init --base NAME"):
+        bases.prepare("small", smollm2, "0" * 64, tmp_path / "floats")
+    assert not (tmp_path / "floats").exists()

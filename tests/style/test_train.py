@@ -262,10 +262,10 @@ def test_steps_that_teach_nothing(
         train(job)
     stop = Event()
     stop.set()
-    with pytest.raises(TwinError, match=r"after 0 of 3 steps .*`twin train --resume`"):
+    with pytest.raises(TwinError, match="stopped before the first step"):
         train(job, stop=stop)
     assert contents(job.target) == earlier
-    assert job.can_resume
+    assert not job.stopped
 
 
 def fewer(read: Any) -> Any:
@@ -313,11 +313,12 @@ def test_examples_that_do_not_fit_are_counted(job: Job, tmp_path: Path) -> None:
 
 
 def test_a_time_limit_plans_fewer_steps() -> None:
-    """After the warm-up of two steps: what fits, and at least one step more."""
+    """After the warm-up: what fits at the pace so far, evaluations counted; none when it is over."""
     run = training._Run(total=100, step=2, seconds=10.0, history=[{"step": 0, "seconds": 4.0}])
-    assert training._fit(run, 2.0, 60.0) == 2 + (60 - 10 - training.EVALUATIONS * 4) // 2
-    assert training._fit(run, 2.0, 6000.0) == 100
-    assert training._fit(run, 2.0, 1.0) == 3
+    pace = (10 - 4) / 2
+    assert training._fit(run, 60.0) == 2 + (60 - 10 - training.EVALUATIONS * 4) // pace
+    assert training._fit(run, 6000.0) == 100
+    assert training._fit(run, 1.0) == 2
 
 
 @pytest.mark.parametrize("total", [1, 2, 3, 10, 100, 600])

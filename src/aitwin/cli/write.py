@@ -50,14 +50,18 @@ def train(  # noqa: PLR0913 (one flag per thing to choose)
         float | None, typer.Option(help="Fit the run into this time, with fewer steps if need be.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew although a stopped run waits.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train an adapter in your style. Ctrl-C keeps the best so far; --resume goes on."""
     from aitwin.cli.rooms import open_base
     from aitwin.corpus import dataset as datasets
+    from aitwin.errors import TwinError
     from aitwin.home import Home
     from aitwin.style.recipe import Recipe
-    from aitwin.style.train import Job
+    from aitwin.style.train import Job, waits
 
     chosen = {
         "rank": rank,
@@ -68,6 +72,11 @@ def train(  # noqa: PLR0913 (one flag per thing to choose)
     }
     recipe = Recipe(**{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
     home = Home.from_environment()
+    if waits(home.adapters / name) and not resume and not restart:
+        raise TwinError(
+            f"a stopped run waits for the adapter {name!r}: go on with `twin train --resume`, or "
+            "throw it away and begin anew with `twin train --restart`"
+        )
     data = datasets.load(home.datasets / dataset)
     wanted = base or home.settings().base
     say(f"preparing {wanted}")

@@ -164,7 +164,8 @@ def _train(demo: Home, dataset: Dataset, base: Base, guide: Guide, minutes: floa
     except TwinError:
         pass
     else:
-        if earlier.is_result_of(job.fingerprint):
+        same_time = earlier.manifest["metrics"]["minutes"] == minutes
+        if same_time and earlier.is_result_of(job.fingerprint):
             return earlier
     return guide.train(job, job.can_resume)
 

@@ -4,6 +4,7 @@ Does not fetch anything: the file is on the shelf already (see models).
 """
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from aitwin.errors import TwinError
 GGUF_MAGIC = b"GGUF"
 ARCHITECTURES = ("llama", "qwen2")
 """Architectures whose adapters we can export and have compared with llama.cpp, number by number."""
+
+USABLE = 0.75
+"""Share of the memory that the weights may take: activations and the system want the rest."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Base:
 def prepare(name: str, gguf: Path, digest: str, cache: Path) -> Base:
     """Dequantise `gguf`, whose SHA-256 is `digest`, into `cache`, unless that was done before.
 
-    Raises TwinError for a file that is not a GGUF model of a supported architecture.
+    Raises TwinError for a file that is not a GGUF model of a supported architecture, and for one
+    that is too large to be trained here.
     """
     architecture = read_architecture(gguf)
     if architecture not in ARCHITECTURES:
@@ -40,6 +45,7 @@ def prepare(name: str, gguf: Path, digest: str, cache: Path) -> Base:
             f"{' and '.join(ARCHITECTURES)}: choose another base in twin.toml"
         )
     directory = cache / digest[:16]
+    _require_memory(gguf)
     if not (directory / artifact.MANIFEST).exists():
         with artifact.building(directory) as scratch:
             _dequantise(gguf, scratch)
@@ -70,6 +76,31 @@ def read_architecture(gguf: Path) -> str:
     if field is None:
         raise TwinError(f"{gguf} does not say its architecture; it is no language model")
     return str(field.contents())
+
+
+def count_parameters(gguf: Path) -> int:
+    """How many numbers the model consists of."""
+    from gguf import GGUFReader
+
+    return sum(int(tensor.n_elements) for tensor in GGUFReader(gguf).tensors)
+
+
+def _require_memory(gguf: Path) -> None:
+    """Refuse before minutes of work what cannot end well: the weights alone fill the memory."""
+    import torch
+
+    parameters = count_parameters(gguf)
+    if torch.cuda.is_available():
+        there, needed = torch.cuda.get_device_properties(0).total_memory, parameters * 2
+    else:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        needed = parameters * 4
+    if needed > there * USABLE:
+        raise TwinError(
+            f"{gguf} has {parameters / 1e9:.1f} billion parameters: training it takes more than "
+            f"{needed / 1e9:.0f} GB, and there are {there / 1e9:.0f}. Choose a smaller base "
+            "(`twin models list`, `twin init --base NAME`); training in 4 bits comes later"
+        )
 
 
 def _dequantise(gguf: Path, target: Path) -> None:

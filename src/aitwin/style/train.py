@@ -28,9 +28,11 @@ from aitwin.style.trainer_torch import Loss, TorchTrainer, batches
 
 VALIDATION_EXAMPLES = 24
 """Enough for a curve: on a CPU every further example costs a quarter of a second per evaluation."""
-TEST_EXAMPLES = 48
+TEST_EXAMPLES = 32
 EVALUATIONS = 3
 """Evaluations spread over a run, besides the one before it."""
+WARM_STEPS = 2
+"""After these the pace is known."""
 CHECKPOINT_SECONDS = 20.0
 TOKENIZER_CONTEXT = 256
 """Nothing is generated while the dataset is read: the smallest context will do."""
@@ -87,12 +89,17 @@ class Job:
     target: Path
     """The directory that becomes the adapter."""
     minutes: float | None = None
-    """Fit the run into this time: after a measured warm-up, plan fewer steps if need be."""
+    """Fit the steps into this time: after a measured warm-up, plan fewer if need be."""
 
     @property
     def workplace(self) -> Path:
         """Where the unfinished run lives."""
-        return self.target.parent / f".{self.target.name}.run"
+        return _workplace(self.target)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether an unfinished run waits, of this job or of another to the same target."""
+        return waits(self.target)
 
     @property
     def can_resume(self) -> bool:
@@ -101,7 +108,7 @@ class Job:
             before = json.loads((self.workplace / RUN).read_text())
         except (OSError, ValueError):
             return False
-        return (self.workplace / STATE).exists() and before == self.fingerprint
+        return self.stopped and before == self.fingerprint
 
     @property
     def fingerprint(self) -> dict[str, Any]:
@@ -111,6 +118,15 @@ class Job:
             "base": {"name": self.base.name, "sha256": self.base.digest},
             "recipe": json.loads(json.dumps(self.recipe.as_dict())),
         }
+
+
+def _workplace(target: Path) -> Path:
+    return target.parent / f".{target.name}.run"
+
+
+def waits(target: Path) -> bool:
+    """Whether a stopped run to `target` can be resumed, by a job like it."""
+    return (_workplace(target) / STATE).exists()
 
 
 def train(
@@ -183,12 +199,11 @@ def _steps(  # noqa: PLR0913 (the loop is the place where everything meets)
     saved = time.monotonic()
     started = saved - run.seconds
     if not run.history:
-        _validate(trainer, data.validation, run, None)
+        _validate(trainer, data.validation, run, None, stop)
     per_epoch = len(batches(data.training, job.recipe, 0))
     while run.step < run.total and not stop.is_set():
         epoch, position = divmod(run.step, per_epoch)
         group = batches(data.training, job.recipe, epoch)[position]
-        before = time.monotonic()
         loss = trainer.step(group, job.recipe.learning_rate_at(run.step, run.total))
         if not loss.mean < float("inf"):  # also true for NaN
             raise TwinError(
@@ -199,8 +214,8 @@ def _steps(  # noqa: PLR0913 (the loop is the place where everything meets)
         run.tokens += sum(len(one) for batch in group for one in batch)
         now = time.monotonic()
         run.seconds = now - started
-        if job.minutes is not None and run.step == 2:
-            run.total = _fit(run, now - before, job.minutes * 60)
+        if job.minutes is not None and run.step >= WARM_STEPS:
+            run.total = _fit(run, job.minutes * 60)
         if run.step in _evaluation_steps(run.total):
             _validate(trainer, data.validation, run, loss.mean)
         if now - saved > CHECKPOINT_SECONDS or run.step in _evaluation_steps(run.total):
@@ -217,10 +232,12 @@ def _evaluation_steps(total: int) -> set[int]:
     return {max(1, round(total * part / EVALUATIONS)) for part in range(1, EVALUATIONS + 1)}
 
 
-def _fit(run: _Run, step_seconds: float, budget: float) -> int:
-    """Steps that fit into `budget` seconds, going by the last step, which had warm caches."""
-    left = budget - run.seconds - EVALUATIONS * run.history[0]["seconds"]
-    return min(run.total, run.step + max(1, int(left / step_seconds)))
+def _fit(run: _Run, budget: float) -> int:
+    """Steps that fit into `budget` seconds at the pace so far; looked at anew after every step."""
+    evaluated = [entry["seconds"] for entry in run.history]
+    pace = (run.seconds - sum(evaluated)) / run.step
+    to_evaluate = (EVALUATIONS + 1 - len(evaluated)) * evaluated[0]
+    return min(run.total, run.step + max(0, int((budget - run.seconds - to_evaluate) / pace)))
 
 
 def _progress(run: _Run, loss: float) -> Progress:
@@ -236,10 +253,20 @@ def _progress(run: _Run, loss: float) -> Progress:
 
 
 def _validate(
-    trainer: TorchTrainer, validation: Sequence[Encoded], run: _Run, training_loss: float | None
+    trainer: TorchTrainer,
+    validation: Sequence[Encoded],
+    run: _Run,
+    training_loss: float | None,
+    stop: Event | None = None,
 ) -> None:
+    """Add the validation loss to the history; a `stop` that is given is heeded between batches."""
     started = time.monotonic()
-    loss = sum(trainer.evaluate(validation), Loss(0.0, 0)).mean
+    total = Loss(0.0, 0)
+    for batch in trainer.evaluate(validation):
+        total += batch
+        if stop is not None and stop.is_set():
+            raise TwinError("stopped before the first step: nothing was trained, nothing is lost")
+    loss = total.mean
     entry = {"step": run.step, "validation": loss, "seconds": time.monotonic() - started}
     if training_loss is not None:
         entry["training"] = training_loss
@@ -261,7 +288,7 @@ def _require_resumable(job: Job) -> None:
         before = json.loads((job.workplace / RUN).read_text())
     except (OSError, ValueError):
         before = None
-    if before is None or not (job.workplace / STATE).exists():
+    if before is None or not job.stopped:
         raise TwinError(f"nothing to resume for {job.target}; run `twin train` without --resume")
     changed = [key for key, value in job.fingerprint.items() if before.get(key) != value]
     if changed:
@@ -323,6 +350,7 @@ def _finish(
                 **job.fingerprint,
                 "files": {name: artifact.sha256(scratch / name) for name in files},
                 "metrics": {
+                    "minutes": job.minutes,
                     "steps": run.step,
                     "planned_steps": run.total,
                     "best_step": run.best_step,
