@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from errno import ENOSPC
+from pathlib import Path
 
 import pytest
 
@@ -86,6 +87,51 @@ def test_a_killed_build_leaves_the_earlier_one(tmp_path):
     done = subprocess.run([sys.executable, "-c", script, os.fspath(target)])
     assert done.returncode == -signal.SIGKILL
     assert artifact.read_manifest(target, kind="thing", remedy="") == {"n": 1}
+
+
+KILLED_AMID_THE_SWAP = """
+import os, signal, sys
+from pathlib import Path
+from aitwin import artifact
+rename = Path.rename
+def first_alone(self, target):
+    rename(self, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+Path.rename = first_alone
+with artifact.building(Path(sys.argv[1])) as scratch:
+    artifact.write_manifest(scratch, {"n": 2})
+"""
+
+
+@pytest.mark.parametrize("use", ["read", "build"])
+def test_a_build_killed_between_its_two_renames_gives_the_earlier_one_back(tmp_path, use):
+    target = tmp_path / "thing"
+    build(target, 1)
+    done = subprocess.run([sys.executable, "-c", KILLED_AMID_THE_SWAP, os.fspath(target)])
+    assert done.returncode == -signal.SIGKILL
+    assert not target.exists()
+    if use == "build":
+        with pytest.raises(KeyboardInterrupt):
+            build(target, None)
+    assert artifact.read_manifest(target, kind="thing", remedy="") == {"n": 1}
+
+
+def test_who_reads_amid_the_swap_does_not_break_the_build(tmp_path, monkeypatch):
+    target = tmp_path / "thing"
+    build(target, 1)
+    rename, seen = Path.rename, []
+
+    def read_between(self, other):
+        moved = rename(self, other)
+        if self == target and not seen:
+            seen.append(artifact.read_manifest(target, kind="thing", remedy=""))
+        return moved
+
+    monkeypatch.setattr(Path, "rename", read_between)
+    build(target, 2)
+    assert seen == [{"n": 1}]
+    assert artifact.read_manifest(target, kind="thing", remedy="") == {"n": 2}
+    assert entries(tmp_path) == ["thing"]
 
 
 def test_an_artifact_without_manifest_is_a_bug(tmp_path):

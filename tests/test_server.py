@@ -83,12 +83,43 @@ def test_a_draft_comes_whole(client):
     assert done.choices[0].message.content
 
 
+@pytest.mark.parametrize(("limit", "reason"), [(5, "length"), (200, "stop")])
+def test_a_draft_that_was_cut_off_says_so(client, limit, reason):
+    asked = [{"role": "user", "content": "Reply with the one word: yes."}]
+    asked = {"model": "base", "messages": asked if limit > 5 else LONG, "temperature": 0}
+    whole = client.chat.completions.create(**asked, max_tokens=limit)
+    assert whole.choices[0].finish_reason == reason
+    *_, last = client.chat.completions.create(**asked, max_tokens=limit, stream=True)
+    assert last.choices[0].finish_reason == reason
+
+
+def test_a_message_in_parts_is_the_message(client):
+    """As OpenAI's newer clients send it."""
+    asked = {"model": "twin", "max_tokens": 8, "temperature": 0}
+    text = {"type": "text", "text": "Say no"}
+    parts = [{"role": "user", "content": [text, {"type": "text", "text": "to Ana."}]}]
+    whole = [{"role": "user", "content": "Say no\nto Ana."}]
+    assert (
+        client.chat.completions.create(**asked, messages=parts).choices[0].message
+        == client.chat.completions.create(**asked, messages=whole).choices[0].message
+    )
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"n": 1}, {"stop": None}, {"stop": []}, {"tools": []}, {"response_format": {"type": "text"}}],
+)
+def test_what_asks_for_nothing_is_no_error(http, extra):
+    body = {"messages": SAY_NO, "max_tokens": 1, **extra}
+    assert http.post("/v1/chat/completions", json=body).status_code == 200
+
+
 def test_a_draft_streams_and_is_the_same_text(client):
     asked = {"model": "twin", "messages": SAY_NO, "max_tokens": 12, "temperature": 0}
     chunks = list(client.chat.completions.create(**asked, stream=True))
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
     assert len(chunks) > 3
-    assert chunks[-1].choices[0].finish_reason == "stop"
+    assert chunks[-1].choices[0].finish_reason
     whole = client.chat.completions.create(**asked)
     assert text.strip() == whole.choices[0].message.content
 
@@ -148,6 +179,8 @@ def test_health_wants_no_token_and_everything_else_does(address):
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
             answer = httpx.request(method, address + path, headers=headers, json={"a": CANARY})
             assert answer.status_code == 401, (method, path, headers)
+    for page in ("/openapi.json", "/docs", "/redoc"):
+        assert httpx.get(address + page).status_code == 404
     with (
         openai.OpenAI(base_url=f"{address}/v1", api_key="x", max_retries=0) as stranger,
         pytest.raises(openai.AuthenticationError),
@@ -170,6 +203,21 @@ def test_a_page_that_rebinds_its_name_is_refused(address, host):
         ("chat/completions", {"messages": SAY_NO, "temperature": 9}, "temperature"),
         ("chat/completions", {"messages": [{"role": "assistant", "content": CANARY}]}, "messages"),
         ("chat/completions", {"messages": SAY_NO, "context": CANARY * 20_000}, "context"),
+        ("chat/completions", {"messages": SAY_NO, "stop": [CANARY]}, "stop"),
+        ("chat/completions", {"messages": SAY_NO, "n": 2}, "n"),
+        ("chat/completions", {"messages": SAY_NO, "tools": [{"type": CANARY}]}, "tools"),
+        ("chat/completions", {"messages": SAY_NO, "logprobs": True}, "logprobs"),
+        ("chat/completions", {"messages": SAY_NO, "response_format": {"type": CANARY}}, "format"),
+        (
+            "chat/completions",
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "text": CANARY}]}]},
+            "content",
+        ),
+        (
+            "chat/completions",
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": 7}, CANARY]}]},
+            "content",
+        ),
         ("audio/speech", {"input": ""}, "input"),
         ("audio/speech", {"input": CANARY, "speed": 40}, "speed"),
         ("audio/speech", {"input": CANARY, "response_format": CANARY}, "response_format"),

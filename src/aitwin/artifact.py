@@ -59,6 +59,7 @@ def building(target: Path) -> Iterator[Path]:
     An interrupted or failed block leaves whatever was at `target` before untouched.
     """
     make_private_dir(target.parent)
+    restore(target)
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         yield scratch
@@ -66,14 +67,31 @@ def building(target: Path) -> Iterator[Path]:
             raise RuntimeError(f"{target.name}: an artifact needs a {MANIFEST}")
         for path in scratch.rglob("*"):
             path.chmod(0o700 if path.is_dir() else 0o600)
-        replaced = target.parent / f".{target.name}.replaced"
+        replaced = _replaced(target)
         shutil.rmtree(replaced, ignore_errors=True)
         if target.exists():
             target.rename(replaced)
-        scratch.rename(target)
+        try:
+            scratch.rename(target)
+        except OSError:
+            # Somebody who read at this moment has put the old one back.
+            if not target.exists():
+                raise
+            target.rename(replaced)
+            scratch.rename(target)
         shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _replaced(target: Path) -> Path:
+    return target.parent / f".{target.name}.replaced"
+
+
+def restore(target: Path) -> None:
+    """Put back what a build had set aside when it was killed before its own took the place."""
+    if not target.exists() and _replaced(target).exists():
+        _replaced(target).rename(target)
 
 
 def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
@@ -89,6 +107,7 @@ def read_manifest(directory: Path, *, kind: str, remedy: str) -> dict[str, Any]:
     """
     path = directory / MANIFEST
     try:
+        restore(directory)
         manifest = json.loads(path.read_text())
     except FileNotFoundError:
         raise TwinError(f"no complete {kind} at {directory}; {remedy}") from None

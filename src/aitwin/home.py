@@ -18,6 +18,8 @@ from aitwin import artifact
 from aitwin.errors import TwinError
 
 SETTINGS = "twin.toml"
+MARKER = ".aitwin"
+"""This file says that a directory is a twin's home; twin.toml says so, too."""
 DEFAULT_BASE = "qwen2.5-7b-instruct"
 DEFAULT_TRAITS = ("concise", "direct")
 PARTS = ("corpus", "datasets", "adapters", "voices", "models", "logs", "run", "secrets", "demo")
@@ -95,24 +97,45 @@ class Home:
     def token(self) -> str:
         """The server's token, made on first use."""
         if not self.token_file.exists():
+            self.open()
             artifact.write_private(self.token_file, secrets.token_urlsafe(32))
         return self.token_file.read_text().strip()
 
-    def open(self) -> "Home":
-        """Make the directory, for its owner alone.
+    @property
+    def marker(self) -> Path:
+        """The proof that this is a twin's home."""
+        return self.root / MARKER
 
-        Raises TwinError when that is impossible, or when it holds other things than a twin: a
-        TWIN_HOME that is set to a shared folder by mistake keeps its permissions.
+    @property
+    def is_marked(self) -> bool:
+        """Whether the directory is known to be a twin's home: nothing else may be deleted in."""
+        return self.marker.is_file() or self.settings_file.exists()
+
+    def require_own(self) -> None:
+        """Raise TwinError when the directory holds things and is no twin's home.
+
+        Names such as models/ and logs/ prove nothing: any project may have them.
+        """
+        if not self.is_marked and (count := len(_inside(self.root))):
+            raise TwinError(
+                f"{self.root} is no twin's home (it holds {count} things, and neither {MARKER} "
+                f"nor {SETTINGS}); set TWIN_HOME to a directory of its own"
+            )
+
+    def open(self) -> "Home":
+        """Make the directory, for its owner alone, and mark it as a twin's home.
+
+        An absent or empty directory becomes one, and one in which there is nothing but pulled
+        models and a demo. Raises TwinError when that is impossible, or the directory is somebody
+        else's: a TWIN_HOME that is set to a shared folder by mistake keeps its permissions.
         """
         try:
+            if not _holds_models_or_demo(self.root):
+                self.require_own()
             artifact.make_private_dir(self.root)
-            inside = {path.name for path in self.root.iterdir() if not path.name.startswith(".")}
-            if inside and not inside & {*PARTS, SETTINGS}:
-                raise TwinError(
-                    f"{self.root} holds {len(inside)} things that are no twin's; "
-                    "set TWIN_HOME to a directory of its own"
-                )
             self.root.chmod(0o700)
+            if not self.marker.exists():
+                artifact.write_private(self.marker, "The home of an AI Twin; see twin --help.\n")
         except OSError as error:
             raise TwinError(
                 f"the twin's directory {self.root} cannot be used ({error.strerror}); "
@@ -207,6 +230,32 @@ def stay_offline() -> None:
         os.environ[name] = "1"
     # Its warning about forks would land in the middle of a progress bar.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _inside(directory: Path) -> list[Path]:
+    """What is in a directory, less what the Finder leaves in every folder that it shows."""
+    if not directory.exists():
+        return []
+    return [path for path in directory.iterdir() if path.name != ".DS_Store"]
+
+
+def _holds_models_or_demo(root: Path) -> bool:
+    """Whether nothing is in there but what a pull and `twin demo` make: models and a home."""
+    return all(
+        (path.name == "models" and all(map(_is_model, _inside(path))))
+        or (path.name == "demo" and Home(path).is_marked)
+        for path in _inside(root)
+    )
+
+
+def _is_model(path: Path) -> bool:
+    # "floats" are dequantised bases; hidden are an unfinished download and known digests.
+    hidden = path.name.startswith(".")
+    return (
+        hidden
+        or any((path / name).exists() for name in ("manifest.json", "model.gguf"))
+        or (path.name == "floats" and all(map(_is_model, _inside(path))))
+    )
 
 
 def _table(document: dict[str, Any], name: str) -> dict[str, Any]:

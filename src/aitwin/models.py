@@ -4,6 +4,7 @@ A pull is the only moment at which AI Twin uses the network, and it happens on e
 Does not load models.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from errno import ENOSPC
 from http import HTTPStatus
@@ -31,6 +33,8 @@ LARGE = GIB
 """A model above this size is one of the owner's own, not the demo's."""
 WEIGHTS = "model.gguf"
 HUB = "https://huggingface.co"
+DIGESTS = ".digests.json"
+_OURS = (artifact.MANIFEST, WEIGHTS)
 TIMEOUT = 30.0  # seconds without a byte
 
 
@@ -74,12 +78,20 @@ CATALOGUE = (
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     ),
     Model(
+        name="qwen2.5-1.5b-instruct",
+        purpose="base for the owner's own twin, trained on 16 to 32 GB of memory",
+        source=Hub("Qwen/Qwen2.5-1.5B-Instruct-GGUF", "main", "qwen2.5-1.5b-instruct-q8_0.gguf"),
+        bytes=1_894_532_128,
+        licence="Apache-2.0",
+        sha256="d7efb072e7724d25048a4fda0a3e10b04bdef5d06b1403a1c93bd9f1240a63c8",
+    ),
+    Model(
         name="qwen2.5-7b-instruct",
-        purpose="base for the owner's own twin",
+        purpose="base for the owner's own twin, trained on more than 40 GB, or 24 GB of CUDA",
         source=Hub("bartowski/Qwen2.5-7B-Instruct-GGUF", "main", "Qwen2.5-7B-Instruct-Q4_K_M.gguf"),
         bytes=4_683_074_240,
         licence="Apache-2.0",
-        sha256=None,
+        sha256="65b8fcd92af6b4fefa935c625d1ac27ea29dcb6ee14589c55a8f115ceaaa1423",
     ),
 )
 
@@ -102,8 +114,9 @@ class Shelf:
             path = Path(name).expanduser()
             if not path.is_file():
                 raise TwinError(f"the base {path} is missing; set another with `twin init --base`")
-            return path, artifact.sha256(path)
+            return path, self._digest(path)
         model = find(name)
+        artifact.restore(self.directory / name)
         state = self.state(model, thorough=model.bytes <= LARGE)
         weights = self.directory / name / WEIGHTS
         remedy = f"run `twin models pull {name}`"
@@ -113,6 +126,24 @@ class Shelf:
             raise TwinError(f"the model {name} ({size(model.bytes)}) is not here yet; {remedy}")
         manifest = artifact.read_manifest(self.directory / name, kind="model", remedy=remedy)
         return weights, manifest["sha256"]
+
+    def _digest(self, path: Path) -> str:
+        """SHA-256 of a file that lies elsewhere, read again only when its size or time changed."""
+        known_file = self.directory / DIGESTS
+        place, status = str(path.resolve()), path.stat()
+        seal = [status.st_size, status.st_mtime_ns]
+        try:
+            known = json.loads(known_file.read_text())
+        except (OSError, ValueError):
+            known = {}  # it is made anew
+        match known.get(place) if isinstance(known, dict) else None:
+            case [size, time, str(digest)] if [size, time] == seal:
+                return digest
+        digest = artifact.sha256(path)
+        others = known if isinstance(known, dict) else {}
+        with suppress(OSError):  # without it the next draft begins later, and that is all
+            artifact.write_private(known_file, json.dumps({**others, place: [*seal, digest]}))
+        return digest
 
     def state(self, model: Model, *, thorough: bool = False) -> State:
         """Whether a model is usable; `thorough` reads and digests the whole file."""
@@ -149,9 +180,14 @@ class Shelf:
         as it was.
         """
         model = find(name)
+        artifact.restore(self.directory / name)
         if self.state(model, thorough=True) == "ready":
             say(f"{name} is here already ({size(model.bytes)}, verified)")
             return self.directory / name / WEIGHTS
+        place = self.directory / name
+        inside = {path.name for path in place.iterdir()} if place.is_dir() else set()
+        if inside and inside.isdisjoint(_OURS):
+            raise TwinError(f"{place} holds something else than {name}; move it away")
         self._require_space(model)
         say(f"downloading {name}: {size(model.bytes)}, licence {model.licence}")
         with artifact.building(self.directory / name) as scratch:
@@ -204,6 +240,22 @@ def find(name: str) -> Model:
             return model
     names = ", ".join(model.name for model in CATALOGUE)
     raise TwinError(f"no model is called {name!r}; there are {names}, or the path of a .gguf file")
+
+
+def choose(base: str) -> str:
+    """The base as settings keep it: a name of the catalogue, or a GGUF file's absolute path.
+
+    Raises TwinError when it is neither.
+    """
+    if not base.endswith(".gguf"):
+        return find(base).name
+    path = Path(base).expanduser().absolute()
+    if not path.is_file():
+        raise TwinError(f"there is no file {path}; give the path of a GGUF model")
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise TwinError(f"{path} is no GGUF model; give the path of one")
+    return str(path)
 
 
 def size(count: int) -> str:

@@ -10,8 +10,16 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterator,
+    Sequence,
+)
+from contextlib import aclosing, asynccontextmanager, closing, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import uuid4
 
@@ -26,7 +34,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from aitwin import __version__
 from aitwin.errors import TwinError
 from aitwin.prompt import ChatMessage, Task, conversation
-from aitwin.style.engine import Sampling
+from aitwin.style.engine import Engine, Sampling
 from aitwin.twin import Twin
 
 if TYPE_CHECKING:
@@ -46,11 +54,27 @@ class Turn(BaseModel):
     role: Literal["system", "developer", "user", "assistant"]
     content: str = Field(max_length=LONGEST, repr=False)
 
+    @field_validator("content", mode="before")
+    @classmethod
+    def _parts_as_text(cls, content: Any) -> Any:
+        """OpenAI's other form: a list of {"type": "text", "text": …}."""
+        if not isinstance(content, list):
+            return content
+        texts = []
+        for part in content:
+            match part:
+                case {"type": "text", "text": str(text)}:
+                    texts.append(text)
+                case _:
+                    raise ValueError("every part must be text; pictures and sound are not read")
+        return "\n".join(texts)
+
 
 class ChatRequest(BaseModel):
     """A writing task in OpenAI's shape; `context` and `reference` are ours.
 
-    What else OpenAI's clients may send is ignored.
+    What would change the answer's shape or end, and is not done here, is refused; of what else
+    OpenAI's clients may send, nothing is read.
     """
 
     messages: list[Turn] = Field(min_length=1, max_length=200, repr=False)
@@ -65,6 +89,18 @@ class ChatRequest(BaseModel):
     """The mail or chat to answer."""
     reference: str = Field(default="", max_length=LONGEST, repr=False)
     """Text whose style the draft shall follow."""
+    n: int | None = Field(default=None, ge=1, le=1)
+    stop: Any = Field(default=None, repr=False)
+    tools: Any = Field(default=None, repr=False)
+    functions: Any = Field(default=None, repr=False)
+    logprobs: Any = Field(default=None, repr=False)
+    response_format: Any = Field(default=None, repr=False)
+
+    @field_validator("stop", "tools", "functions", "logprobs", "response_format")
+    @classmethod
+    def _not_done_here(cls, value: Any) -> None:
+        if value and value != {"type": "text"}:
+            raise ValueError("not supported; leave it out")
 
     @field_validator("messages")
     @classmethod
@@ -115,7 +151,11 @@ def create(twin: Twin, token: str, *, on_close: Callable[[], None] = lambda: Non
         await to_thread.run_sync(on_close)
 
     app = FastAPI(
-        title="AI Twin", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="AI Twin",
+        version=__version__,
+        lifespan=lifespan,
+        # Would answer without the token, as the pages would that are made of it.
+        openapi_url=None,
     )
     # A page on the internet that resolves its own name to 127.0.0.1 still sends that name.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"])
@@ -189,10 +229,15 @@ def _writing(twin: Twin) -> APIRouter:
         """Write in the owner's style (W1, W2)."""
         if wanted.model not in (TWIN, BASE):
             raise HTTPException(404, f"no such model; there are {TWIN!r} and {BASE!r}")
+        engine = _Counted(twin.writer.engine)
+        writer = replace(twin.writer, engine=engine)
+        sampling = wanted.sampling
         ready = _from_thread(
-            twin.writer.answer(wanted.prompt, wanted.sampling, adapted=wanted.model == TWIN), turn
+            writer.answer(wanted.prompt, sampling, adapted=wanted.model == TWIN), turn
         )
-        frame = _Frame(wanted.model)
+        frame = _Frame(
+            wanted.model, lambda: "length" if engine.pieces >= sampling.max_tokens else "stop"
+        )
         if wanted.stream:
             # The first piece is fetched before the answer begins: so an error has its status.
             first = await anext(ready, "")
@@ -231,10 +276,33 @@ def _speaking(twin: Twin) -> APIRouter:
     return router
 
 
+class _Counted:
+    """The engine of one request, and how many pieces it gave.
+
+    A piece is a token, but for those that are a part of a character (some emoji): of a text cut
+    off after such ones the limit is not noticed.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.pieces = 0
+
+    def stream(
+        self, messages: Sequence[ChatMessage], sampling: Sampling, *, adapted: bool = True
+    ) -> Generator[str]:
+        """See Engine."""
+        with closing(self._engine.stream(messages, sampling, adapted=adapted)) as pieces:
+            for piece in pieces:
+                self.pieces += 1
+                yield piece
+
+
 class _Frame:
     """The envelope that OpenAI's clients expect around text."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, finish: Callable[[], Literal["stop", "length"]]) -> None:
+        self._finish = finish
+        """Why the text ended: to be asked when it has."""
         self._common = {
             "id": f"chatcmpl-{uuid4().hex}",
             "model": model,
@@ -245,7 +313,7 @@ class _Frame:
         choice = {
             "index": 0,
             "message": {"role": "assistant", "content": text},
-            "finish_reason": "stop",
+            "finish_reason": self._finish(),
         }
         return {**self._common, "object": "chat.completion", "choices": [choice]}
 
@@ -260,7 +328,7 @@ class _Frame:
                 # The status is sent already: the error has to travel in the stream.
                 yield f"data: {json.dumps({'error': {'message': str(error)}})}\n\n"
                 return
-        yield self._event({}, "stop")
+        yield self._event({}, self._finish())
         yield "data: [DONE]\n\n"
 
     def _event(self, delta: dict[str, str], finish: str | None = None) -> str:

@@ -95,10 +95,10 @@ def test_help_imports_no_model_library():
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("twin models pull ", {"smollm2-135m-instruct", "qwen2.5-7b-instruct"}),
+        ("twin models pull qw", {"qwen2.5-1.5b-instruct", "qwen2.5-7b-instruct"}),
         ("twin models pull smol", {"smollm2-135m-instruct"}),
         ("twin da", {"dataset"}),
-        ("twin corpus ", {"add", "report", "show"}),
+        ("twin corpus ", {"add", "remove", "report", "show"}),
     ],
 )
 def test_the_shell_completes(typed, offered, home):

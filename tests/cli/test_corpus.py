@@ -51,6 +51,23 @@ def test_a_folder_of_letters_is_one_row(mbox, owner, tmp_path):
     assert len(rows) == 1
     assert "letters/ (5 files)" in rows[0]
     assert "left out 1 files in folders" in result.err
+    assert str(folder / "photo.jpg") in result.err
+
+
+def test_files_that_were_left_out_are_named(owner, mailbox, tmp_path):
+    """C1: five of each kind in the terminal, all of them for programs."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for n in range(7):
+        (folder / f"photo{n}.jpg").write_bytes(b"\xff\xd8\0")
+    (folder / "odd\udcff.mbox").touch()
+    result = owner("corpus", "add", folder, mailbox)
+    assert result.code == 0
+    assert sum(f"photo{n}.jpg" in result.err for n in range(7)) == 5
+    assert "photo4.jpg and 2 more" in result.err
+    left_out = owner("corpus", "add", folder, mailbox, "--json").json["not_read"]
+    assert sorted(len(files) for files in left_out.values()) == [1, 7]
+    assert str(folder / "photo6.jpg") in left_out["a binary file, no mailbox or chat"]
 
 
 def test_a_long_mailbox_moves_the_bar(mbox, owner, mailbox, home):
@@ -129,6 +146,39 @@ def test_an_ambiguous_chat_asks_and_dates_mends_it(owner, tmp_path):
     assert result.code == 0
     summary = owner("corpus", "show", "--json").json["summary"]
     assert summary["first"].startswith("2020-02-01")
+
+
+def test_other_dates_replace_a_chat_that_was_read_wrongly(owner, tmp_path):
+    """C2: and only then; an export that lost its oldest messages takes nothing away."""
+    chat = tmp_path / "chat.txt"
+    lines = "[01/02/2020, 18:24:25] Ana: dry?\n[02/02/2020, 18:25:02] Thota: No.\n"
+    chat.write_text(lines)
+    assert owner("corpus", "add", chat, "--dates", "mdy").code == 0
+    assert owner("corpus", "add", chat, "--dates", "dmy").code == 0
+    shown = owner("corpus", "show", "--json").json
+    assert shown["summary"]["chat_messages"] == 2
+    assert shown["summary"]["first"].startswith("2020-02-01")
+    assert len(shown["files"]) == 1
+    chat.write_text(lines.partition("\n")[2] + "[03/02/2020, 18:24:25] Ana: dry?\n")
+    assert owner("corpus", "add", chat, "--dates", "dmy").code == 0
+    assert owner("corpus", "show", "--json").json["summary"]["chat_messages"] == 3
+
+
+def test_what_was_added_can_be_removed_again(owner, mbox, mailbox, tmp_path):
+    """C2: by the path, also when the file is gone, or by the folder."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for n in range(2):
+        (folder / f"{n}.mbox").write_text(mbox(2, start=100 + 10 * n))
+    assert owner("corpus", "add", mailbox, folder).code == 0
+    mailbox.unlink()
+    result = owner("corpus", "remove", mailbox, "--json")
+    assert result.json == {"removed": {str(mailbox.resolve()): 60}}
+    owner("corpus", "remove", mailbox).refused("nothing was imported from", mailbox.name)
+    result = owner("corpus", "remove", folder)
+    assert result.code == 0
+    assert "removed 8 messages of 2 files" in result.err
+    assert owner("corpus", "show", "--json").json["summary"]["mails"] == 0
 
 
 def test_an_owner_who_wrote_nothing_is_told_what_to_do(twin, mailbox):

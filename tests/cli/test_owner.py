@@ -13,7 +13,7 @@ def test_init_writes_who_the_owner_is_and_adds_a_forgotten_address(owner, home):
     assert result.code == 0
     text = settings.read_text()
     assert text.startswith("# mine\n")
-    assert 'addresses = ["thota@x.example", "Second@x.example"]' in text
+    assert 'addresses = ["thota@x.example", "second@x.example"]' in text
     assert 'traits = ["dry humour"]' in text
     assert 'chat_names = ["Thota"]' in text
     assert result.out == ""
@@ -26,6 +26,42 @@ def test_init_asks_nobody_who_is_not_there_and_knows_its_bases(twin, home):
     assert twin("init", "--name", "A", "--address", "no-at-sign").code == 2
     twin("init", "--name", "A", "--base", "gpt-9").refused("gpt-9", "smollm2-135m-instruct")
     assert not (home / "twin.toml").exists()
+
+
+@pytest.mark.parametrize(
+    "flag", [("--name", "  "), ("--chat-name", " "), ("--trait", ""), ("--address", " "),
+    ("--address", "Ana <ana>"), ("--address", "a b@x.example"), ("--address", "a@b@c"),
+    ("--address", "ana@x.example, bell")],
+)  # fmt: skip
+def test_init_refuses_what_no_command_could_use(twin, home, flag):
+    assert twin("init", "--name", "A", *flag).code == 2
+    assert not home.exists()
+
+
+def test_init_takes_the_address_out_of_a_mail_header(twin, home):
+    header = '"Bell, Ana" <Ana@Bell.example>'
+    twin("init", "--name", " Ana ", "--address", header, "--address", "ana@bell.example, b@x.y")
+    text = (home / "twin.toml").read_text()
+    assert 'name = "Ana"' in text
+    assert 'addresses = ["ana@bell.example", "b@x.y"]' in text
+
+
+def test_init_keeps_what_it_does_not_ask_for(owner, home):
+    settings = home / "twin.toml"
+    settings.write_text(settings.read_text().replace("names = []", 'names = ["Tom"]'))
+    assert owner("init", "--trait", "dry").code == 0
+    assert 'names = ["Tom"]' in settings.read_text()
+
+
+def test_init_wants_a_base_that_is_there_and_remembers_where(twin, home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    twin("init", "--name", "A", "--base", "./nope.gguf").refused(str(tmp_path / "nope.gguf"))
+    (tmp_path / "nope.gguf").write_text("<html>")
+    twin("init", "--name", "A", "--base", "./nope.gguf").refused("no GGUF model")
+    assert not home.exists()
+    (tmp_path / "nope.gguf").write_bytes(b"GGUF")
+    assert twin("init", "--name", "A", "--base", "./nope.gguf").code == 0
+    assert f'base = "{tmp_path / "nope.gguf"}"' in (home / "twin.toml").read_text()
 
 
 def test_init_asks_where_there_is_somebody(twin, home, monkeypatch):
@@ -107,3 +143,28 @@ def test_purge_deletes_what_was_named_and_lists_the_rest(owner, home, mailbox):
     assert "twin.toml" in result.out
     assert owner("purge", "all", "--yes").code == 0
     assert list(home.iterdir()) == []
+
+
+def test_purge_and_init_leave_a_folder_that_is_no_twins(twin, home):
+    """Whoever sets TWIN_HOME to a project loses nothing of it, nor who may read it."""
+    files = [home / "models" / "net.onnx", home / "logs" / "today", home / "src" / "main.c"]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_text("x")
+    home.chmod(0o755)
+    twin("purge", "all", "--yes").refused(str(home), "no twin's home", "TWIN_HOME")
+    twin("purge", "models", "--yes").refused(str(home))
+    twin("init", "--name", "A").refused(str(home))
+    twin("serve", "--port", "0").refused("twin init")
+    found = twin("doctor", "--json").json
+    assert not [one for one in found if "chmod" in one["remedy"]]
+    assert all(file.read_text() == "x" for file in files)
+    assert stat.S_IMODE(home.stat().st_mode) == 0o755
+    assert not (home / "secrets").exists()
+
+
+def test_purge_keeps_the_mark_beside_what_is_not_its_own(owner, home):
+    (home / "notes.txt").write_text("x")
+    assert owner("purge", "all", "--yes").code == 0
+    assert {path.name for path in home.iterdir()} == {".aitwin", "notes.txt"}
+    assert owner("init", "--name", "A").code == 0

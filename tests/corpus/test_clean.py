@@ -343,3 +343,38 @@ def test_unwrap_changes_line_breaks_alone(text):
 def test_unwrap_leaves_poems_and_addresses_alone():
     poem = "Short lines\nof my own\nstay as they are"
     assert clean.unwrap(poem) == poem
+    address = "Thota Quillfern\n12 Harbour Street, second floor, at the back\nLeiden\n+31 6 1234"
+    assert clean.unwrap(address) == address
+    aligned = "The list, one for each line, as the wholesaler has sent it to us today:\n"
+    aligned += "- buckets\n- pumps\n  pump heads\n\nThota"
+    assert clean.unwrap(aligned) == aligned
+
+
+def test_unwrap_is_not_misled_by_one_line_that_sticks_out():
+    """C4: the widest line used to set the margin, and all other breaks stayed."""
+    first = "The boat has been leaking since the storm of last week, so I need the\n"
+    second = "large pump and somebody who knows how to mend it before the weekend is\n"
+    third = "over.\n\n"
+    wide = "See /srv/boats/quillfern/repairs/2024/february/after-the-storm/report-17.txt\n"
+    long = (
+        "https://boats.example/repairs/2024/february/after-the-storm/what-was-broken-and-why.html\n"
+    )
+    for odd in (wide, long):
+        text = first + second + third + odd
+        assert clean.unwrap(text) == (first + second).replace("\n", " ") + third + odd
+
+
+def test_unwrap_follows_a_sentence_into_a_paragraph_with_another_margin():
+    wide = "The large pump has to be on the pontoon by nine, or else the tide will have\nturned. "
+    narrow = "So tell the people at the yard that I am on the way\nto them with the small one"
+    text = f"{wide}\n\nPlease: {narrow}."
+    assert clean.unwrap(text) == text.replace("have\n", "have ").replace("way\nto", "way to")
+
+
+def test_a_sentence_of_two_letters_is_no_list_item():
+    answer = (
+        "No.  The large pump is with the boat builder, who needs it until the weekend\nis over."
+    )
+    assert clean.unwrap(answer) == answer.replace("\n", " ")
+    items = answer.replace("No.  ", "a. ")
+    assert clean.unwrap(items) == items

@@ -67,6 +67,18 @@ def test_a_first_mail_is_asked_for_and_a_follow_up_too():
     assert two.incoming == "The boat leaks. Who has a pump?"
 
 
+def test_what_others_wrote_below_a_from_line_is_not_learnt():
+    """C4; counted where nothing else is left."""
+    patch = f"From: {ANA.name} <{ANA.address}>\n\nFix the leak.\n"
+    (first, second), dropped = made(
+        mail("a", SELF, patch + "\n---\nI tried it: it holds.", recipients=(ANA,)),
+        mail("b", SELF, "It holds.\n\nTo: ana@y.example", 1, recipients=(ANA,)),
+        mail("c", SELF, patch, 2, recipients=(ANA,)),
+    )
+    assert [first.reply, second.reply] == ["I tried it: it holds.", "It holds."]
+    assert dropped == {"only passes on what somebody else wrote": 1}
+
+
 def test_what_gives_no_pair_is_counted_with_its_reason():
     found, dropped = made(
         mail("a", SELF, "Busy.", subject="Re: Boat"),

@@ -1,7 +1,9 @@
 import json
 import re
+import zipfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from errno import EIO
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from aitwin.corpus import curate, dataset, messages, pairs, pipeline
 from aitwin.corpus.curate import Choice
 from aitwin.corpus.messages import Message, Owner, Person, threads
 from aitwin.corpus.report import Skipped
+from aitwin.corpus.sources import Found
 from aitwin.corpus.store import Store
 from aitwin.errors import TwinError
 from aitwin.prompt import Persona
@@ -70,8 +73,9 @@ def test_a_real_mailbox_gives_a_full_dataset_with_a_funnel_that_adds_up(baechle,
     own = {pairs._hash(m.id) for m in store.messages(owner) if owner.wrote(m)}
     rows = [row for name in dataset.SPLITS for row in built.split(name)]
     assert {row.id for row in rows} <= own
-    # A Message-ID is nobody's address.
-    replies = [re.sub(r"In-Reply-To: <[^>]*>", "", row.reply) for row in rows]
+    # A Message-ID is nobody's address, nor is the list in a link to its archive.
+    public = r"In-Reply-To: <[^>]*>|http://www\.opensubscriber\.com/message/\S+"
+    replies = [re.sub(public, "", row.reply) for row in rows]
     assert not any(re.search(r"[\w.]+@[\w-]+\.\w+", reply) for reply in replies)
 
 
@@ -131,6 +135,46 @@ def test_a_bad_file_is_reported_and_the_others_are_imported(tmp_path):
     assert isinstance(refused, TwinError)
     again = dict(pipeline.add(store, [folder / "when.txt"], "dmy"))
     assert [result.new for result in again.values()] == [2]
+
+
+def test_a_file_that_a_reader_refuses_does_not_stop_the_others(tmp_path):
+    """C1: found odd while looking for files, not while reading."""
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    chat = "[18/07/2020, 18:24:25] Ana: dry?\n[18/07/2020, 18:25:02] Thota: No.\n"
+    with zipfile.ZipFile(folder / "a-two.zip", "w") as archive:
+        archive.writestr("one.txt", chat)
+        archive.writestr("two.txt", chat)
+    with zipfile.ZipFile(folder / "b-outside.zip", "w") as archive:
+        archive.writestr("../one.txt", chat)
+    (folder / "chat.txt").write_text(chat)
+    store = Store(tmp_path / "corpus")
+    results = {found.path.name: result for found, result in pipeline.add(store, [folder])}
+    assert "holds 2 chats" in str(results["a-two.zip"])
+    assert "points outside" in str(results["b-outside.zip"])
+    assert all(isinstance(results[name], TwinError) for name in ("a-two.zip", "b-outside.zip"))
+    assert results["chat.txt"].new == 2
+    assert "holds 2 chats" in store.passed_over()[folder / "a-two.zip"]
+
+
+def test_a_file_that_fails_while_it_is_read_does_not_stop_the_others(tmp_path, monkeypatch):
+    """C1: a bad sector, a stick that was pulled."""
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(f"[18/07/2020, 18:24:25] {name}: dry?\n" * 2)
+    real = Found.read
+
+    def read(self, *args):
+        yield from real(self, *args)
+        if self.path.name == "a.txt":
+            raise OSError(EIO, "Input/output error")
+
+    monkeypatch.setattr(Found, "read", read)
+    store = Store(tmp_path / "corpus")
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    [(_, failed), (_, imported)] = pipeline.add(store, paths)
+    assert "a.txt cannot be read (Input/output error)" in str(failed)
+    assert imported.new == 2
+    assert len(list(store.messages())) == 2
 
 
 def test_importing_takes_no_more_memory_for_more_messages(tmp_path):

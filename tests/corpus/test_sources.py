@@ -66,5 +66,18 @@ def test_two_readers_for_one_file_are_an_error_that_names_both(tmp_path, monkeyp
     file.write_bytes(MBOX)
     twice = {"mail": sources.SOURCES["mail"], "post": sources.SOURCES["mail"]}
     monkeypatch.setattr(sources, "SOURCES", twice)
-    with pytest.raises(TwinError, match="like mail and like post"):
-        sources.find([file])
+    [found] = sources.find([file])
+    assert "like mail and like post" in str(found.refusal())
+
+
+def test_a_link_to_nothing_is_left_out_or_refused_by_name(tmp_path):
+    """C1: one odd file in a folder must not stop the others."""
+    (tmp_path / "all.mbox").write_bytes(MBOX)
+    (tmp_path / "gone.mbox").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "round.mbox").symlink_to(tmp_path / "round.mbox")
+    found = reasons(tmp_path)
+    assert found["all.mbox"] == "mail"
+    assert found["gone.mbox"] == "a link to nothing"
+    assert "cannot be read" in found["round.mbox"]
+    [named] = sources.find([tmp_path / "gone.mbox"])
+    assert "gone.mbox was not imported: a link to nothing" in str(named.refusal())

@@ -66,6 +66,24 @@ def test_adding_again_imports_only_what_is_new(store):
     assert first.skipped == {"undecodable": 2}
 
 
+def with_text(text):
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    return Message("cut", "mail", Person("", "ana@y.example"), moment, text)
+
+
+@pytest.mark.parametrize("cut", ["", "The bo", "The boat\n", "The boat \ufffd"])
+def test_a_message_that_was_cut_off_gives_way_to_the_whole_one(store, cut):
+    """C2: a broken download must not shadow the whole export for ever."""
+    add(store, [with_text(cut)])
+    imported = add(store, [with_text("The boat leaks."), mail(1)], Path("/mail/whole.mbox"))
+    assert (imported.new, imported.known) == (2, 0)
+    assert [message.text for message in store.messages()] == ["The boat leaks.", "text"]
+    assert add(store, [with_text(cut)]).new == 0
+    assert add(store, [with_text("The boat leaks.")]).new == 0
+    assert add(store, [with_text("The dog sleeps, and nobody else.")]).new == 0
+    assert [message.text for message in store.messages()] == ["The boat leaks.", "text"]
+
+
 def test_it_is_private(store):
     add(store, [mail(1)])
     with sqlite3.connect(store.path) as reader:

@@ -313,7 +313,7 @@ def test_examples_that_do_not_fit_are_counted(job: Job, tmp_path: Path) -> None:
 
 
 def test_a_time_limit_plans_fewer_steps() -> None:
-    """After the warm-up: what fits at the pace so far, evaluations counted; none when it is over."""
+    """After the warm-up: what fits at the pace so far, evaluations counted; none when it is up."""
     run = training._Run(total=100, step=2, seconds=10.0, history=[{"step": 0, "seconds": 4.0}])
     pace = (10 - 4) / 2
     assert training._fit(run, 60.0) == 2 + (60 - 10 - training.EVALUATIONS * 4) // pace

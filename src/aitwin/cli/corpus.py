@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Your mail and chats: add, show, look through.", no_args_is_help=True)
 
+NAMES_SHOWN = 5
+"""Files that were left out, by name, for each reason."""
 FILES_SHOWN = 3
 """Files of a folder that have a row of their own; more of them share one."""
 
@@ -44,7 +46,7 @@ class _Outcome:
 
     imported: "list[Imported]" = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    not_read: Counter[str] = field(default_factory=Counter)
+    not_read: dict[str, list[Path]] = field(default_factory=dict)
     """Files in folders that are no mail and no chat, by reason."""
 
 
@@ -59,7 +61,7 @@ def add(
     """Import mail (.mbox, .eml, .emlx, Apple bundles) and WhatsApp chats (.txt, .zip).
 
     Adding a grown export again imports only what is new. A file that cannot be read is reported,
-    the others go on, and the exit code is 1.
+    the others go on, and the exit code is 1. Adding a chat again with other --dates replaces it.
     """
     from aitwin.corpus.store import Store
     from aitwin.errors import TwinError
@@ -70,8 +72,8 @@ def add(
         print_json(vars(outcome))
     elif outcome.imported:
         _show_imports(outcome.imported)
-    for reason, count in outcome.not_read.most_common():
-        say(f"left out {count} files in folders: {reason}")
+    for reason, files in sorted(outcome.not_read.items(), key=lambda item: -len(item[1])):
+        say(f"left out {len(files)} files in folders: {reason}: {_names(files)}")
     for error in outcome.errors:
         fail(error)
     if outcome.errors:
@@ -80,6 +82,13 @@ def add(
         raise TwinError("there was nothing to read; give a mailbox or a WhatsApp export")
     if not json:
         say("next: twin corpus show, then twin dataset build")
+
+
+def _names(files: list[Path]) -> str:
+    """The first of the files by name, and how many more there are."""
+    names = [str(path).encode(errors="backslashreplace").decode() for path in files[:NAMES_SHOWN]]
+    more = len(files) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def _import(store: "Store", paths: list[Path], dates: Dates | None) -> _Outcome:
@@ -99,7 +108,7 @@ def _import(store: "Store", paths: list[Path], dates: Dates | None) -> _Outcome:
             if isinstance(result, TwinError):
                 outcome.errors.append(str(result))
             elif result is None:
-                outcome.not_read[found.reason] += 1
+                outcome.not_read.setdefault(found.reason, []).append(found.path)
             else:
                 outcome.imported.append(result)
         bar.update(task, description="read", completed=bar.tasks[task].total)
@@ -178,6 +187,28 @@ def show(json: Json = False) -> None:
         say(f"these look like yours too: {addresses}; add them with `twin init --address …`")
     if names and not owner.chat_names & set(names):
         say(f"none of your chat names speaks in the chats; there are {', '.join(list(names)[:8])}")
+
+
+@app.command(epilog="Example: twin corpus remove 'WhatsApp Chat - Ana.zip'")
+def remove(
+    path: Annotated[Path, typer.Argument(help="A file that was added, or a folder of them.")],
+    json: Json = False,
+) -> None:
+    """Forget what came from a file or folder. The file itself stays as it is.
+
+    A message that another file holds too comes back when that file is added again. Datasets and
+    adapters that were made before keep what they learnt; build and train them again.
+    """
+    from aitwin.corpus import pipeline
+    from aitwin.corpus.store import Store
+    from aitwin.home import Home
+
+    removed = pipeline.remove(Store(Home.from_environment().open().corpus), path)
+    if json:
+        print_json({"removed": {str(file): count for file, count in removed.items()}})
+        return
+    say(f"removed {sum(removed.values()):,} messages of {len(removed):,} files from the corpus")
+    say("next: twin dataset build, so that the dataset forgets them too")
 
 
 @app.command(epilog="Example: twin corpus report --open")

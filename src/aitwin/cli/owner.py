@@ -1,5 +1,6 @@
 """twin init, doctor, purge: the owner's directory."""
 
+import re
 import sys
 from typing import Annotated
 
@@ -36,27 +37,43 @@ def init(
 
     place = home.Home.from_environment()
     before = place.settings() if place.settings_file.exists() else None
+    if name and not name.strip():
+        raise typer.BadParameter("a name has letters", param_hint="--name")
     asks = sys.stdin.isatty() and not name
     if not name and not asks and before is None:
         raise typer.BadParameter("give --name (there is nobody here to ask)", param_hint="--name")
     defaults = before or home.Settings(name="")
     settings = home.Settings(
-        name=name or (typer.prompt("Your name", defaults.name or None) if asks else defaults.name),
-        addresses=_added(address, "Your mail addresses", defaults.addresses, asks),
+        name=name.strip() or (_asked_name(defaults.name) if asks else defaults.name),
+        addresses=_addresses(_added(address, "Your mail addresses", defaults.addresses, asks)),
         chat_names=_added(chat_name, "Your names in chat exports", defaults.chat_names, asks),
         traits=_given(trait, "How you write", defaults.traits, asks),
-        base=base or defaults.base,
+        base=models.choose(base) if base else defaults.base,
+        allow=defaults.allow,
+        names=defaults.names,
+        regions=defaults.regions,
     )
-    wrong = [one for one in settings.addresses if "@" not in one]
-    if wrong:
-        raise typer.BadParameter("an address has an @ in it", param_hint="--address")
-    if not settings.base.endswith(".gguf"):
-        models.find(settings.base)
     place.write_settings(settings)
     say(f"wrote {place.settings_file}")
     if not settings.addresses and not settings.chat_names:
         say("no address and no chat name yet: nothing can be recognised as yours before there is")
     say("next: twin corpus add PATH-TO-YOUR-MAIL …")
+
+
+def _asked_name(default: str) -> str:
+    while not (name := str(typer.prompt("Your name", default or None)).strip()):
+        pass
+    return name
+
+
+def _addresses(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The addresses alone, as they are compared: "Ana Bell <Ana@Bell.example>" has one."""
+    from email.utils import getaddresses
+
+    found = [address.lower() for text in texts for _, address in getaddresses([text])]
+    if not all(re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", address) for address in found):
+        raise typer.BadParameter("an address looks like ana@bell.example", param_hint="--address")
+    return tuple(dict.fromkeys(found))
 
 
 def _added(
@@ -71,6 +88,8 @@ def _given(
     flags: list[str] | None, question: str, default: tuple[str, ...], asks: bool
 ) -> tuple[str, ...]:
     if flags:
+        if not all(flag.strip() for flag in flags):
+            raise typer.BadParameter("an address, a chat name, a trait has letters")
         return tuple(flag.strip() for flag in flags)
     if not asks:
         return default
@@ -106,9 +125,10 @@ def purge(
     """Delete personal data for good, and list what remains."""
     import shutil
 
-    from aitwin.home import PARTS, SETTINGS, Home
+    from aitwin.home import MARKER, PARTS, SETTINGS, Home
 
     place = Home.from_environment()
+    place.require_own()
     unknown = set(parts) - {*PARTS, "settings", "all"}
     if unknown:
         raise typer.BadParameter(
@@ -127,5 +147,8 @@ def purge(
             path.unlink()
     say(f"deleted: {', '.join(path.name for path in doomed) or 'nothing, there was nothing'}")
     remaining = sorted(place.root.iterdir()) if place.root.exists() else []
+    if [path.name for path in remaining] == [MARKER]:
+        # An empty directory needs no proof. Beside other things it stays, or `init` would refuse.
+        remaining.pop().unlink()
     if remaining:
         table("What remains", ("path",), [(path,) for path in remaining])

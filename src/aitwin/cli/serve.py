@@ -32,9 +32,8 @@ def serve(
     place = Home.from_environment()
     # Before the model is loaded: whoever forgot that it runs already is told at once.
     with server.listen(port) as listening:
-        token = place.token()
         twin, close = open_twin(place, adapter)
-        app = server.create(twin, token, on_close=close)
+        app = server.create(twin, place.token(), on_close=close)
         address, bound = listening.getsockname()
         say(f"the twin listens on http://{address}:{bound}/v1 (this machine only); Ctrl-C stops it")
         say(f"its token is in {place.token_file}")

@@ -9,6 +9,8 @@ are not in `own_words`, since they are not the sender's, but `exchanges` gives b
 
 import itertools
 import re
+import sys
+from collections import Counter
 from collections.abc import Iterable
 
 from aitwin.corpus import machine, phrases, quotes
@@ -36,8 +38,10 @@ _SENTENCE = re.compile(r"[^\W\d_]{2,}[.!?…][\"')]*(?:\s|$)")
 _POSTSCRIPT = re.compile(r"^\s*P\.?\s?P?\.?S\b[.:\s]", re.IGNORECASE)
 _WRAP_COLUMNS = (55, 80)
 """Where mail programs break lines for the writer; a longer line was left alone by them."""
-_NOT_PROSE = re.compile(r"\s|[-*•>|+#]|\(?\w{1,2}[.)]\s")
+_NOT_PROSE = re.compile(r"\s|[-*•>|+#]|\(?(?:\d{1,2}|[^\W\d_]|[ivx]{2})[.)]\s")
 """Begins a line that stands for itself: indented, a list item, a quote, a table."""
+_GOES_ON = re.compile(r"[\w,)'\"-]\n[a-z(]")
+"""The break between two lines of one sentence."""
 _SIGNATURE_LINES = 12
 """Lines below a bare `--` that may still be a signature; more is text that a `--` divides."""
 
@@ -55,21 +59,47 @@ def unwrap(text: str) -> str:
     """Undo the line breaks that a mail program put in, keep those that the writer did.
 
     A program breaks a line only where the next word would not have fitted: any other break is
-    the writer's. Changes nothing but such breaks.
+    the writer's, unless a sentence goes on over it. Changes nothing but such breaks.
     """
     lines = text.split("\n")
-    widest = max((len(line) for line in lines if not _NOT_PROSE.match(line)), default=0)
-    if not _WRAP_COLUMNS[0] <= widest <= _WRAP_COLUMNS[1]:
-        return text
+    margin = _margin(lines)
     whole = lines[:1]
     for before, line in itertools.pairwise(lines):
-        word = line.partition(" ")[0]
-        full = before and line and len(before) + 1 + len(word) > widest
-        if full and not _NOT_PROSE.match(before) and not _NOT_PROSE.match(line):
+        full = _with_next_word(before, line) > margin
+        # Paragraphs edited later have margins of their own: there a sentence that goes on tells.
+        goes_on = len(before) >= _WRAP_COLUMNS[0] and _GOES_ON.search(f"{before}\n{line}")
+        # A line far beyond the margin was never broken: what ends it is the writer's.
+        broken = margin < sys.maxsize and len(before) <= _WRAP_COLUMNS[1] and (full or goes_on)
+        if broken and _are_prose(before, line):
             whole[-1] += f" {line}"
         else:
             whole.append(line)
     return "\n".join(whole)
+
+
+def _margin(lines: list[str]) -> int:
+    """The column at which most breaks between lines of prose are explained by the next word.
+
+    One line that sticks out (a path, a sentence that was edited later) moves the widest line of a
+    mail, but not this. Beyond all lines where no break is explained.
+    """
+    explained: Counter[int] = Counter()
+    for before, line in itertools.pairwise(lines):
+        if _are_prose(before, line):
+            last = min(_with_next_word(before, line) - 1, _WRAP_COLUMNS[1])
+            explained.update(range(max(len(before), _WRAP_COLUMNS[0]), last + 1))
+    if not explained:
+        return sys.maxsize
+    most = max(explained.values())
+    return min(margin for margin, breaks in explained.items() if breaks == most)
+
+
+def _are_prose(before: str, line: str) -> bool:
+    return bool(before and line) and not _NOT_PROSE.match(before) and not _NOT_PROSE.match(line)
+
+
+def _with_next_word(before: str, line: str) -> int:
+    return len(before) + 1 + len(line.partition(" ")[0])
 
 
 def quoted(text: str) -> str:

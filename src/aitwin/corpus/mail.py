@@ -24,6 +24,8 @@ Kind = Literal["mbox", "eml", "emlx"]
 
 MESSAGE_LIMIT = 32 << 20
 """Bytes of one message that are parsed: text comes before attachments."""
+CUT_OFF = "cut off at the end of the file"
+"""Remark on a message that is kept: the rest of it is not there."""
 _SNIFFED = 1 << 16
 _BOM = b"\xef\xbb\xbf"
 _COUNT_LINE = re.compile(rb"[ \t]*(\d{1,12})[ \t]*\r?\n")
@@ -59,6 +61,8 @@ class Entry:
     envelope: str = field(repr=False)
     """The `From ` line of an mbox without its first word; Apple's date of receipt; or empty."""
     headers: Headers = field(repr=False)
+    cut: bool = False
+    """Whether its file ends before the length that Apple or the mailbox gives it."""
 
 
 def recognises(path: Path) -> bool:
@@ -83,7 +87,11 @@ def read(
     with _opened(file) as (buffer, kind):
         for entry in _entries(buffer, kind):
             where = f"{file.name}@{entry.offset}" if kind == "mbox" else file.name
-            message = _message(entry, _raw(buffer, entry), where, skipped)
+            raw = _raw(buffer, entry)
+            message = _message(entry, raw, where, skipped)
+            at_end = entry.offset + entry.length >= len(buffer)
+            if message is not None and at_end and _is_cut(entry, raw):
+                skipped.add(CUT_OFF, where)
             passed(entry.offset + entry.length)
             if message is not None:
                 yield message
@@ -198,14 +206,15 @@ def _entries(buffer: mbox.Buffer, kind: Kind) -> Iterator[Entry]:
     start = len(_BOM) if lead.startswith(_BOM) else 0
     start += _first_text(lead[start:])
     end = len(buffer)
-    received = None
+    received, whole = None, 0
     if kind == "emlx" and (count := _COUNT_LINE.match(lead, start)):
         start = count.end()
-        end = min(end, start + int(count[1]))
+        end, whole = min(end, start + int(count[1])), start + int(count[1])
         received = _PLIST_DATE.search(buffer[end : end + _SNIFFED])
     # Apple's property list says when the mail came, as the separator line of an mbox does.
     envelope = datetime.fromtimestamp(int(received[1]), UTC).isoformat() if received else ""
-    yield Entry(start, end - start, envelope, Headers(mbox.header_block(buffer, start)))
+    head = Headers(mbox.header_block(buffer, start))
+    yield Entry(start, end - start, envelope, head, cut=whole > end)
 
 
 def _mbox_entry(buffer: mbox.Buffer, start: int, end: int) -> Entry:
@@ -261,6 +270,23 @@ def _message(entry: Entry, raw: bytes, where: str, skipped: Skipped) -> Message 
         conversation=head.raw("x-gm-thrid"),
         automatic=body.automatic or _automatic(head, sender),
     )
+
+
+def _is_cut(entry: Entry, raw: bytes) -> bool:
+    """Whether the last message of a file visibly ends in its middle."""
+    if entry.cut:
+        return True
+    if len(raw) > MESSAGE_LIMIT:
+        return False
+    _, content = headers.split(raw)
+    given = entry.headers.raw("content-length")
+    if re.fullmatch(r"\d{1,12}", given):
+        # Counted with two bytes for each line break by some writers.
+        there = len(content) + (0 if b"\r\n" in content else content.count(b"\n"))
+        there += content.count(b"\nFrom ")  # escaped when they were counted
+        if int(given) > there:
+            return True
+    return mime.is_cut(entry.headers, content)
 
 
 def _unwanted(head: Headers) -> str:

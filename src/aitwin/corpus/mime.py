@@ -63,6 +63,21 @@ def body(head: Headers, content: bytes) -> Body:
     return result
 
 
+def is_cut(head: Headers, content: bytes) -> bool:
+    """Whether the content ends before its last boundary, or within a group of base64."""
+    top = _part(head, content, "text/plain")
+    boundary = top.parameters.get("boundary", "").encode("utf-8", "replace").rstrip()
+    if top.kind.startswith("multipart/"):
+        mark = b"--" + boundary
+        found = list(_delimiters(content, mark)) if boundary else []
+        return 0 < len(found) < PART_LIMIT and not any(last for _, _, last in found)
+    if head.raw("content-transfer-encoding").strip(" ;\"'").lower() != "base64":
+        return False
+    lines = [line.strip() for line in content.split(b"\n")]
+    plain = not all(map(_BASE64_LINE.match, lines))
+    return not plain and len(b"".join(lines)) % 4 != 0
+
+
 def _joined(texts: Iterator[str]) -> str:
     return "\n".join(text for text in texts if text.strip())
 

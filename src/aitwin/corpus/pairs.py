@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from aitwin.corpus import clean, messages
+from aitwin.corpus import clean, messages, relayed
 from aitwin.corpus.messages import Channel, Message, Owner, Person, Thread
 from aitwin.corpus.report import lose
 from aitwin.prompt import Task
@@ -86,9 +86,12 @@ def _mail_pair(mail: Message, thread: Thread, owner: Owner) -> Pair | str:
         return f"automatic: {mail.automatic}"
     if messages.has_forward_subject(mail):
         return "forwarded mail"
-    reply = clean.unwrap(clean.own_words(mail.text).strip())
-    if not reply:
+    own = clean.own_words(mail.text).strip()
+    if not own:
         return "no words of the owner's own"
+    reply = clean.unwrap(relayed.without(own, mail.text, owner).strip())
+    if not reply:
+        return "only passes on what somebody else wrote"
     parent = messages.parent(mail, thread.messages, owner)
     asked = _asked(mail, parent, owner)
     if isinstance(asked, str):

@@ -76,21 +76,60 @@ def add(
     before, total = 0, sum(found.bytes for found in every)
     for found in every:
         if not found.format:
-            store.pass_over(found.path.resolve(), found.reason)
-            yield found, found.refusal() if found.named else None
+            store.pass_over(sources.place(found.path), found.error or found.reason)
+            yield found, found.refusal() if found.named or found.error else None
             continue
         on_progress(Reading(found.path, before, total))
-        skipped = Skipped()
+        skipped, source = Skipped(), sources.place(found.path)
         try:
             passed = _metered(found.path, before, total, on_progress)
+            instead = date_order is not None and _dated_otherwise(store, found, date_order)
             messages = found.read(skipped, date_order, passed)
             before += found.bytes
-            imported = store.add(found.path.resolve(), found.format, messages, skipped)
+            imported = store.add(source, found.format, messages, skipped, instead=instead)
+        except OSError as problem:
+            error = TwinError(f"{found.path} cannot be read ({problem.strerror}); check the disk")
+            store.pass_over(source, str(error))
+            yield found, error
         except TwinError as error:
-            store.pass_over(found.path.resolve(), str(error))
+            store.pass_over(source, str(error))
             yield found, error
         else:
             yield found, imported
+
+
+def _dated_otherwise(store: Store, found: Found, date_order: DateOrder) -> bool:
+    """Whether the store has this very chat with day, month and year in another order.
+
+    Not only because messages differ: an export that has grown at one end and shrunk at the other
+    replaces nothing.
+    """
+    if found.format != "whatsapp":
+        return False
+    stored = list(store.from_source(sources.place(found.path)))
+    ids = {message.id for message in stored}
+    mixed = {_without_order(message): message.sent_at.date() for message in stored}
+    return any(
+        message.id not in ids
+        and mixed.get(_without_order(message), message.sent_at.date()) != message.sent_at.date()
+        for message in found.read(Skipped(), date_order)
+    )
+
+
+def _without_order(message: Message) -> tuple[object, ...]:
+    """A message as it is, whichever numbers of its date are day, month and year."""
+    moment = message.sent_at
+    numbers = sorted((moment.day, moment.month, moment.year % 100))
+    return (*numbers, moment.time(), message.sender.name, message.text)
+
+
+def remove(store: Store, path: Path) -> dict[Path, int]:
+    """Forget what came from a file, or from all files in a folder: file -> messages.
+
+    The path need not exist any more. Raises TwinError when nothing came from there.
+    """
+    place = sources.place(path)
+    return {file: store.remove(file) for file in store.sources(place) or [place]}
 
 
 def _metered(

@@ -4,6 +4,7 @@ A file's content decides, never its name, and exactly one reader must claim it. 
 over in silence: every file that is not read is listed with a reason.
 """
 
+import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -47,13 +48,18 @@ class Found:
     """Why it is not read; empty when it is."""
     named: bool = True
     """Whether the owner named this very file: then not reading it is an error, not a remark."""
+    error: str = ""
+    """What is wrong with a file that a reader knows and cannot take: an error in a folder too."""
 
     @property
     def bytes(self) -> int:
         """What there is to read: nothing where nobody reads it."""
         # Apple's bundle is a directory; what is in it is as long as the file called mbox.
         file = self.path / "mbox" if self.path.is_dir() else self.path
-        return file.stat().st_size if self.format else 0
+        try:
+            return file.stat().st_size if self.format else 0
+        except OSError:  # gone since it was found; reading it will say so
+            return 0
 
     def read(
         self,
@@ -69,9 +75,10 @@ class Found:
         return SOURCES[self.format].read(self.path, skipped)
 
     def refusal(self) -> TwinError:
-        """What to tell the owner who named a file that cannot be read."""
+        """What to tell the owner about a file that should have been read and cannot be."""
         return TwinError(
-            f"{self.path} was not imported: {self.reason}; "
+            self.error
+            or f"{self.path} was not imported: {self.reason}; "
             "give a mailbox (.mbox, .eml, .emlx) or a WhatsApp export (.txt, .zip)"
         )
 
@@ -79,18 +86,26 @@ class Found:
 def find(paths: Iterable[Path]) -> list[Found]:
     """Every file under `paths` with its reader, or with the reason why it has none.
 
-    Raises TwinError when a path does not exist, or when two readers claim one file.
+    Raises TwinError when a path does not exist: that is a slip of the owner's, to mend at once.
     """
     found: dict[Path, Found] = {}
     for path in paths:
-        if not path.exists():
+        if not os.path.lexists(path):
             raise TwinError(f"{path} does not exist; check the spelling of the path")
         if not path.is_dir():
-            found[path.resolve()] = detect(path)
+            found[place(path)] = detect(path)
             continue
         for file in _walk(path):
-            found.setdefault(file.resolve(), detect(file, inside=path))
+            found.setdefault(place(file), detect(file, inside=path))
     return list(found.values())
+
+
+def place(path: Path) -> Path:
+    """Where a file really is: one name for it, however it was given."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a link that leads to itself, a folder that is locked
+        return path.absolute()
 
 
 def detect(path: Path, inside: Path | None = None) -> Found:
@@ -106,12 +121,19 @@ def detect(path: Path, inside: Path | None = None) -> Found:
             return Found(path, format=claims[0], named=named)
         if not claims:
             return Found(path, reason=_what(path), named=named)
+    except TwinError as error:
+        return Found(path, reason="damaged or refused", named=named, error=str(error))
     except PermissionError:
         return Found(path, reason="no permission to read it", named=named)
-    raise TwinError(
+    except FileNotFoundError:
+        return Found(path, reason="a link to nothing", named=named)
+    except OSError as error:
+        return Found(path, reason=f"cannot be read ({error.strerror})", named=named)
+    both = (
         f"{path} looks like {' and like '.join(claims)}; "
         "please report this, and leave the file out for now"
     )
+    return Found(path, reason="two readers claim it", named=named, error=both)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

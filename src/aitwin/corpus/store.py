@@ -114,11 +114,23 @@ class Store:
                 raise TwinError(f"{self.path} was made by another version of twin; update twin")
 
     def add(
-        self, source: Path, format: str, messages: Iterable[Message], skipped: Skipped
+        self,
+        source: Path,
+        format: str,
+        messages: Iterable[Message],
+        skipped: Skipped,
+        *,
+        instead: bool = False,
     ) -> Imported:
-        """Import a file, wholly or not at all; messages that are there already stay as they are."""
+        """Import a file, wholly or not at all; messages that are there already stay as they are.
+
+        Only one whose stored text is the beginning of the new one was cut off, and is replaced.
+        With `instead` all that came from this file before goes first.
+        """
         read = 0
         with self._connected() as db, _transaction(db):
+            if instead:
+                _forget(db, source)
             cursor = db.execute(
                 "INSERT INTO imports (path, format, at, read, new, skipped) VALUES (?,?,?,0,0,'')",
                 (_text(source), format, datetime.now(UTC).isoformat(timespec="seconds")),
@@ -154,16 +166,27 @@ class Store:
         """
         with self._connected() as db:
             with _transaction(db):
-                query = (
-                    "DELETE FROM messages WHERE import IN (SELECT n FROM imports WHERE path = ?)"
-                )
-                removed = db.execute(query, (_text(source),)).rowcount
-                if not db.execute("DELETE FROM imports WHERE path = ?", (_text(source),)).rowcount:
+                removed = _forget(db, source)
+                if removed is None:
                     raise TwinError(
                         f"nothing was imported from {source}; `twin corpus show` lists the files"
                     )
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return removed
+
+    def sources(self, place: Path) -> list[Path]:
+        """The files that were imported and are `place`, or lie in that folder."""
+        place = Path(_text(place))
+        files = dict.fromkeys(one.source for one in self.import_log())
+        return [file for file in files if place == file or place in file.parents]
+
+    def from_source(self, source: Path) -> Iterator[Message]:
+        """The messages that came from one file."""
+        query = f"""SELECT {_COLUMNS} FROM messages
+            WHERE import IN (SELECT n FROM imports WHERE path = ?) ORDER BY n"""  # noqa: S608
+        with self._connected() as db:
+            for row in db.execute(query, (_text(source),)):
+                yield _message(row)
 
     def import_log(self) -> list[Imported]:
         """Every import, oldest first."""
@@ -260,7 +283,17 @@ _COLUMNS = (
     "channel, id, name, address, sent_at, subject, bare_subject, recipients, refs, conversation, "
     "automatic, text"
 )
-_INSERT = f"INSERT OR IGNORE INTO messages (import, {_COLUMNS}) VALUES (?{', ?' * 12})"  # noqa: S608
+_CHANGED = ", ".join(
+    f"{column} = excluded.{column}" for column in ("import", *_COLUMNS.split(", "))
+)
+# A character cut in two, and the break at the end of what is left, are no part of the beginning.
+_BEGINNING = "rtrim(messages.text, ' ' || char(9, 10, 13, 65533))"
+_INSERT = f"""
+INSERT INTO messages (import, {_COLUMNS}) VALUES (?{", ?" * 12})
+ON CONFLICT (channel, id) DO UPDATE SET {_CHANGED}
+WHERE length(excluded.text) > length(messages.text)
+    AND substr(excluded.text, 1, length({_BEGINNING})) = {_BEGINNING}
+"""  # noqa: S608 - constants
 
 
 def _row(message: Message, number: int | None) -> tuple[Any, ...]:
@@ -316,6 +349,14 @@ def _message(row: tuple[str, ...]) -> Message:
         conversation=talk,
         automatic=automatic,
     )
+
+
+def _forget(db: sqlite3.Connection, source: Path) -> int | None:
+    """Delete what came from a file; how many messages, or None if it was never imported."""
+    query = "DELETE FROM messages WHERE import IN (SELECT n FROM imports WHERE path = ?)"
+    removed = db.execute(query, (_text(source),)).rowcount
+    known = db.execute("DELETE FROM imports WHERE path = ?", (_text(source),)).rowcount
+    return removed if known else None
 
 
 @contextmanager

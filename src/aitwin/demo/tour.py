@@ -88,6 +88,8 @@ class Guide:
     """Trains with a progress bar; the flag asks to resume."""
 
 
+OWN_BASE = "qwen2.5-1.5b-instruct"
+"""What to advise for the owner's own: the largest base in the catalogue that 16 GB can train."""
 STAGES = (
     "base model",
     "mail and chats",
@@ -140,7 +142,7 @@ def take(home: Home, guide: Guide, *, minutes: float) -> Tour:
         page = demo.root / "report.html"
         report.write(page, imported, dataset, adapter, answers)
         stage.note(str(page))
-    return Tour(demo.root, page, answers[0].speech, homes.DEFAULT_BASE)
+    return Tour(demo.root, page, answers[0].speech, OWN_BASE)
 
 
 def _import(demo: Home) -> list[Imported]:

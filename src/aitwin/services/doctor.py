@@ -74,6 +74,12 @@ def _modes(home: Home) -> Finding:
     """Nothing in the owner's directory may be readable by others (P1)."""
     if not home.root.exists():
         return Finding("private files", "ok", f"{home.root} does not exist yet")
+    try:
+        home.require_own()
+    except TwinError as error:
+        # Of a shared folder it must not say: chmod -R.
+        remedy = "twin init, when it is yours; else set TWIN_HOME to another directory"
+        return Finding("private files", "warn", str(error), remedy)
     open_to_others = [path for path in (home.root, *home.root.rglob("*")) if _open(path)]
     if open_to_others:
         return Finding(
