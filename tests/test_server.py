@@ -9,7 +9,7 @@ import threading
 import wave
 from contextlib import contextmanager
 
-import httpx
+import httpx2 as httpx
 import openai
 import pytest
 import uvicorn
