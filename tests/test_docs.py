@@ -28,7 +28,7 @@ from typer.testing import CliRunner
 from aitwin import artifact, models
 from aitwin.cli import app
 from aitwin.cli.serve import PORT
-from aitwin.corpus import curate, dedupe, pairs, pipeline
+from aitwin.corpus import curate, dedupe, imports, pairs, pipeline
 from aitwin.corpus.messages import Owner
 from aitwin.corpus.store import Store
 from aitwin.demo import SAMPLE_OWNER, THOTA, tour
@@ -381,7 +381,7 @@ def test_no_block_hides_from_these_tests() -> None:
 
 def test_figures_of_the_sample_owner_are_those_of_a_run(tmp_path: Path) -> None:
     store = Store(tmp_path / "corpus")
-    imported = [result for _, result in pipeline.add(store, [THOTA])]
+    imported = [result for _, result in imports.add(store, [THOTA])]
     owner = Owner(
         SAMPLE_OWNER.name, frozenset(SAMPLE_OWNER.addresses), frozenset(SAMPLE_OWNER.chat_names)
     )

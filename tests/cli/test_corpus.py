@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aitwin.artifact import MANIFEST
-from aitwin.corpus import pipeline
+from aitwin.corpus import imports
 from aitwin.corpus.store import Store
 
 CANARY = "zuccanary"  # stands in every mail (see conftest)
@@ -76,7 +76,7 @@ def test_a_long_mailbox_moves_the_bar(mbox, owner, mailbox, home):
     second.write_text(mbox(30, start=100))
     seen = []
     store = Store(home / "corpus")
-    for _ in pipeline.add(store, [mailbox, second], on_progress=seen.append):
+    for _ in imports.add(store, [mailbox, second], on_progress=seen.append):
         pass
     total = mailbox.stat().st_size + second.stat().st_size
     assert {reading.total for reading in seen} == {total}

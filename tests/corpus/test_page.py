@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from aitwin.corpus import dataset, page, pipeline
+from aitwin.corpus import dataset, imports, page, pipeline
 from aitwin.corpus.curate import Choice
 from aitwin.corpus.messages import Message, Owner, Person
 from aitwin.corpus.report import Skipped
@@ -39,7 +39,7 @@ def sample(tmp_path_factory):
     """(store, dataset, page) of the sample owner."""
     home = tmp_path_factory.mktemp("sample")
     store = Store(home / "corpus")
-    for _, result in pipeline.add(store, [THOTA]):
+    for _, result in imports.add(store, [THOTA]):
         assert not isinstance(result, TwinError)
     built = pipeline.build(store, SAMPLE, Persona("Thota"), home / "main")
     return store, built, parsed(built.path / page.FILE)
@@ -55,7 +55,7 @@ def baechle(shared, tmp_path_factory):
     owner = Owner("Ralf Baechle", frozenset(address.findall(s)[-1].lower() for s in senders))
     home = tmp_path_factory.mktemp("baechle")
     store = Store(home / "corpus")
-    list(pipeline.add(store, [folder]))
+    list(imports.add(store, [folder]))
     built = pipeline.build(store, owner, Persona("Ralf"), home / "main")
     return store, built, parsed(built.path / page.FILE)
 
@@ -166,10 +166,10 @@ def test_files_that_were_not_imported_are_named_until_they_are(tmp_path):
     notes.write_text("leeks\n")
     when.write_text("[01/02/2020, 18:24:25] Ana: dry?\n[01/02/2020, 18:25:02] Thota: No.\n")
     store = Store(tmp_path / "corpus")
-    list(pipeline.add(store, [tmp_path / "in"]))
+    list(imports.add(store, [tmp_path / "in"]))
     shown = LexborHTMLParser(page.of_corpus(store, ME))
     assert {code.text() for code in shown.css(".places code")} == {str(notes), str(when)}
-    list(pipeline.add(store, [when], "dmy"))
+    list(imports.add(store, [when], "dmy"))
     assert list(store.passed_over()) == [notes]
 
 

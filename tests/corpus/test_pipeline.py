@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aitwin.corpus import curate, dataset, messages, pairs, pipeline
+from aitwin.corpus import curate, dataset, imports, messages, pairs, pipeline
 from aitwin.corpus.curate import Choice
 from aitwin.corpus.messages import Message, Owner, Person, threads
 from aitwin.corpus.report import Skipped
@@ -33,7 +33,7 @@ def baechle(shared, tmp_path_factory):
     senders = [record["frm"] for record in truth.values() if record["owner"]]
     owner = Owner("Ralf Baechle", frozenset(address.findall(s)[-1].lower() for s in senders))
     store = Store(tmp_path_factory.mktemp("baechle") / "corpus")
-    [(_, imported)] = pipeline.add(store, [folder / "all.mbox"])
+    [(_, imported)] = imports.add(store, [folder / "all.mbox"])
     assert imported.new == len(truth)
     return store, owner, truth
 
@@ -126,14 +126,14 @@ def test_a_bad_file_is_reported_and_the_others_are_imported(tmp_path):
     )
     (folder / "notes.txt").write_text("leeks\n")
     store = Store(tmp_path / "corpus")
-    results = {found.path.name: result for found, result in pipeline.add(store, [folder])}
+    results = {found.path.name: result for found, result in imports.add(store, [folder])}
     assert results["chat.txt"].new == 2
     assert isinstance(results["when.txt"], TwinError)
     assert "--dates" in str(results["when.txt"])
     assert results["notes.txt"] is None
-    [(_, refused)] = pipeline.add(store, [folder / "notes.txt"])
+    [(_, refused)] = imports.add(store, [folder / "notes.txt"])
     assert isinstance(refused, TwinError)
-    again = dict(pipeline.add(store, [folder / "when.txt"], "dmy"))
+    again = dict(imports.add(store, [folder / "when.txt"], "dmy"))
     assert [result.new for result in again.values()] == [2]
 
 
@@ -149,7 +149,7 @@ def test_a_file_that_a_reader_refuses_does_not_stop_the_others(tmp_path):
         archive.writestr("../one.txt", chat)
     (folder / "chat.txt").write_text(chat)
     store = Store(tmp_path / "corpus")
-    results = {found.path.name: result for found, result in pipeline.add(store, [folder])}
+    results = {found.path.name: result for found, result in imports.add(store, [folder])}
     assert "holds 2 chats" in str(results["a-two.zip"])
     assert "points outside" in str(results["b-outside.zip"])
     assert all(isinstance(results[name], TwinError) for name in ("a-two.zip", "b-outside.zip"))
@@ -171,7 +171,7 @@ def test_a_file_that_fails_while_it_is_read_does_not_stop_the_others(tmp_path, m
     monkeypatch.setattr(Found, "read", read)
     store = Store(tmp_path / "corpus")
     paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
-    [(_, failed), (_, imported)] = pipeline.add(store, paths)
+    [(_, failed), (_, imported)] = imports.add(store, paths)
     assert "a.txt cannot be read (Input/output error)" in str(failed)
     assert imported.new == 2
     assert len(list(store.messages())) == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aitwin.corpus import clean, curate, dedupe, pairs, pipeline
+from aitwin.corpus import clean, curate, dedupe, imports, pairs
 from aitwin.corpus.messages import Message, Owner, threads
 from aitwin.corpus.pairs import Pair
 from aitwin.corpus.store import Imported, Store
@@ -26,9 +26,9 @@ EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
 
 
 @pytest.fixture(scope="module")
-def imports(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[Imported]]:
+def imported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[Imported]]:
     store = Store(tmp_path_factory.mktemp("corpus"))
-    results = [result for _, result in pipeline.add(store, sorted(THOTA.iterdir()))]
+    results = [result for _, result in imports.add(store, sorted(THOTA.iterdir()))]
     assert all(isinstance(result, Imported) for result in results)
     return store, results
 
@@ -48,26 +48,26 @@ def _own(store: Store) -> list[Message]:
     return [message for message in store.messages() if OWNER.wrote(message)]
 
 
-def test_mail_in_two_forms_and_chats_in_two_locales(imports):
+def test_mail_in_two_forms_and_chats_in_two_locales(imported):
     """C1: mbox, eml, an iOS chat of en_GB and an Android chat of en_US."""
-    formats = Counter((one.source.suffix, one.format) for one in imports[1])
+    formats = Counter((one.source.suffix, one.format) for one in imported[1])
     assert formats[(".mbox", "mail")] == 2
     assert formats[(".eml", "mail")] > 50
     assert formats[(".txt", "whatsapp")] == 2
 
 
-def test_at_least_320_distinct_exchanges(imports):
+def test_at_least_320_distinct_exchanges(imported):
     """C6: distinct after near-duplicates at 0.85 are gone; and enough for a full set (C3)."""
-    distinct = _pairs(imports[0])
+    distinct = _pairs(imported[0])
     assert len(distinct) >= 500
     assert Counter(pair.channel for pair in distinct)["chat"] >= 200
     openings = Counter(pair.reply.split("\n")[0][:60] for pair in distinct if len(pair.reply) > 60)
     assert openings.most_common(1)[0][1] <= 8  # a salutation may recur, an opening may not
 
 
-def test_no_sentence_of_his_is_a_template(imports):
+def test_no_sentence_of_his_is_a_template(imported):
     sentences: Counter[str] = Counter()
-    for pair in _pairs(imports[0]):
+    for pair in _pairs(imported[0]):
         sentences.update(
             sentence.strip().lower()
             for sentence in set(re.split(r"[.!?\n]+", pair.reply))
@@ -77,9 +77,9 @@ def test_no_sentence_of_his_is_a_template(imports):
     assert not repeated
 
 
-def test_his_voice_is_constant(imports):
+def test_his_voice_is_constant(imported):
     """Concise, direct, no fluff: in every reply, not on average."""
-    replies = [pair.reply for pair in _pairs(imports[0])]
+    replies = [pair.reply for pair in _pairs(imported[0])]
     assert not [reply for reply in replies if "!" in reply.replace("!=", "")]
     assert not [reply for reply in replies if EMOJI.search(reply)]
     fluff = [reply for reply in replies if FLUFF.search(reply)]
@@ -89,26 +89,26 @@ def test_his_voice_is_constant(imports):
     assert lengths[-1] >= 120
 
 
-def test_the_usual_dirt_is_there_and_is_cleaned(imports):
-    store = imports[0]
+def test_the_usual_dirt_is_there_and_is_cleaned(imported):
+    store = imported[0]
     mails = [message for message in _own(store) if message.channel == "mail"]
     assert sum(">" in mail.text for mail in mails) > 100
     assert sum("Quillfern" in mail.text and "\n--" in mail.text for mail in mails) > 30
     cleaned = [clean.own_words(mail.text) for mail in mails]
     assert not [text for text in cleaned if re.search(r"^(?:--|> |On .* wrote:$)", text, re.M)]
     assert not [text for text in cleaned if "Sent from my" in text]
-    skipped = sum((one.skipped for one in imports[1]), Counter())
+    skipped = sum((one.skipped for one in imported[1]), Counter())
     assert skipped["drafts"] == 1
     assert skipped["spam"] == 1
     assert any(message.automatic == "media" for message in store.messages())
 
 
-def test_no_real_person_can_be_reached(imports):
+def test_no_real_person_can_be_reached(imported):
     """Addresses end in .example, mobile numbers are those reserved for drama."""
-    texts = [message.text for message in imports[0].messages()]
+    texts = [message.text for message in imported[0].messages()]
     addresses = [
         person.address
-        for message in imports[0].messages()
+        for message in imported[0].messages()
         for person in (message.sender, *message.recipients)
         if person.address
     ]

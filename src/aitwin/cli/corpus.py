@@ -93,8 +93,8 @@ def _names(files: list[Path]) -> str:
 
 def _import(store: "Store", paths: list[Path], dates: Dates | None) -> _Outcome:
     """Import with a bar over the bytes of all files."""
-    from aitwin.corpus import pipeline
-    from aitwin.corpus.pipeline import Reading
+    from aitwin.corpus import imports
+    from aitwin.corpus.imports import Reading
     from aitwin.errors import TwinError
 
     outcome = _Outcome()
@@ -104,7 +104,7 @@ def _import(store: "Store", paths: list[Path], dates: Dates | None) -> _Outcome:
         def show(now: Reading) -> None:
             bar.update(task, description=now.path.name, completed=now.done, total=now.total)
 
-        for found, result in pipeline.add(store, paths, dates, show):
+        for found, result in imports.add(store, paths, dates, show):
             if isinstance(result, TwinError):
                 outcome.errors.append(str(result))
             elif result is None:
@@ -199,11 +199,11 @@ def remove(
     A message that another file holds too comes back when that file is added again. Datasets and
     adapters that were made before keep what they learnt; build and train them again.
     """
-    from aitwin.corpus import pipeline
+    from aitwin.corpus import imports
     from aitwin.corpus.store import Store
     from aitwin.home import Home
 
-    removed = pipeline.remove(Store(Home.from_environment().open().corpus), path)
+    removed = imports.remove(Store(Home.from_environment().open().corpus), path)
     if json:
         print_json({"removed": {str(file): count for file, count in removed.items()}})
         return

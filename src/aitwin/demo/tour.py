@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from aitwin import home as homes
-from aitwin.corpus import pipeline
+from aitwin.corpus import imports, pipeline
 from aitwin.corpus.dataset import Dataset
 from aitwin.corpus.messages import Owner
 from aitwin.corpus.store import Imported, Store
@@ -148,7 +148,7 @@ def take(home: Home, guide: Guide, *, minutes: float) -> Tour:
 def _import(demo: Home) -> list[Imported]:
     store = Store(demo.corpus)
     if not store.import_log():
-        for _, result in pipeline.add(store, sorted(THOTA.iterdir())):
+        for _, result in imports.add(store, sorted(THOTA.iterdir())):
             if isinstance(result, TwinError):
                 raise result
     return store.import_log()
