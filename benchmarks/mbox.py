@@ -23,7 +23,7 @@ DEFAULT = Path(__file__).parents[2] / "shared" / "corpora" / "baechle-mips" / "a
 
 
 def ours_index(path: Path) -> int:
-    return sum(1 for _ in mail.index(path))
+    return sum(1 for _ in mail.index(path, Skipped()))
 
 
 def ours_read(path: Path) -> int:

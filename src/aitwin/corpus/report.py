@@ -22,6 +22,13 @@ class Skipped:
         if len(places) < PLACES_KEPT:
             places.append(where)
 
+    def take(self, other: "Skipped") -> None:
+        """Add what another part of the work passed over."""
+        for reason, count in other.counts.items():
+            self.counts[reason] += count
+            places = self.places.setdefault(reason, [])
+            places += other.places.get(reason, [])[: PLACES_KEPT - len(places)]
+
     @property
     def total(self) -> int:
         """How many things were passed over, for any reason."""
