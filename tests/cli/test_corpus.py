@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aitwin.artifact import MANIFEST
-from aitwin.corpus import imports
+from aitwin.corpus import imports, listing
 from aitwin.corpus.store import Store
 
 CANARY = "zuccanary"  # stands in every mail (see conftest)
@@ -70,8 +70,9 @@ def test_files_that_were_left_out_are_named(owner, mailbox, tmp_path):
     assert str(folder / "photo6.jpg") in left_out["a binary file, no mailbox or chat"]
 
 
-def test_a_long_mailbox_moves_the_bar(mbox, owner, mailbox, home):
+def test_a_long_mailbox_moves_the_bar(mbox, owner, mailbox, home, monkeypatch):
     """Bytes of all files: rising, never beyond the total, and many steps within one file."""
+    monkeypatch.setattr(listing, "PART", 200)
     second = mailbox.with_name("second.mbox")
     second.write_text(mbox(30, start=100))
     seen = []

@@ -7,6 +7,7 @@ where it stopped, and of an export that has grown only what is new is looked at.
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,32 +47,31 @@ def import_mail(
     Raises TwinError when the file cannot be read or is no mail.
     """
     size = mailfile.size(path)
-    before = kept.progress(source)
-    if before is not None and before.print and before.print == _print(path, before.scanned):
-        start, number, read, skipped = _go_on(kept, source, before, size)
+    done = kept.progress(source)
+    if done is not None and done.print and done.print == _print(path, done.scanned):
+        done = _going_on(kept, source, done, size)
     else:
-        start, number, read, skipped = 0, kept.begin(source, "mail"), 0, Skipped()
-    if start >= size:
-        kept.list_part(number, [], Progress(number, read, skipped, size, size, _print(path, size)))
-    for part in _parts(path, start, size):
-        read += len(part.rows)
-        skipped.take(part.skipped)
-        done = Progress(number, read, skipped, size, part.end, _print(path, part.end))
-        kept.list_part(number, part.rows, done)
+        done = Progress(0, 0, Skipped(), size, 0, "")
+    if done.scanned >= size:
+        return kept.imported(kept.list_part(source, [], replace(done, size=size)))
+    for part in _parts(path, done.scanned, size):
+        done.skipped.take(part.skipped)
+        read, print = done.read + len(part.rows), _print(path, part.end)
+        done = Progress(done.number, read, done.skipped, size, part.end, print)
+        done = replace(done, number=kept.list_part(source, part.rows, done))
         passed(part.end)
-    return kept.imported(number)
+    return kept.imported(done.number)
 
 
-def _go_on(kept: Store, source: Path, before: Progress, size: int) -> tuple[int, int, int, Skipped]:
-    """Where in the file, in which import, and after how many messages to go on."""
-    if not before.finished:
-        return before.scanned, before.number, before.read, before.skipped
-    start, read = before.scanned, before.read
-    if size > before.scanned:
+def _going_on(kept: Store, source: Path, done: Progress, size: int) -> Progress:
+    """The same import where it was cut short; else a new one behind what is listed already."""
+    if not done.finished:
+        return done
+    start, read = done.scanned, done.read
+    if size > start and (last := kept.last_listed(source)) is not None:
         # What was the last message then may have been cut off in its middle.
-        last = kept.last_listed(source)
-        start, read = (start, read) if last is None else (last, read - 1)
-    return start, kept.begin(source, "mail", read), read, Skipped()
+        start, read = last, read - 1
+    return replace(done, number=0, read=read, skipped=Skipped(), scanned=start)
 
 
 def _parts(path: Path, start: int, size: int) -> Iterator[_Part]:

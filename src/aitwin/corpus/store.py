@@ -119,7 +119,7 @@ class Progress:
     """How far a mail file has been listed, so that a later import can go on."""
 
     number: int
-    """Of the import in the log."""
+    """Of the import in the log; 0 when it is to be opened."""
     read: int
     """Messages listed so far."""
     skipped: Skipped
@@ -205,28 +205,23 @@ class Store:
 
         Only one whose stored text is the beginning of the new one was cut off, and is replaced.
         With `instead` all that came from this file before goes first. For what is whole from the
-        start; mail files are listed first (see begin).
+        start; mail files are listed first (see list_part).
         """
         read = 0
         with self._connected() as db, _transaction(db):
             if instead:
                 _forget(db, source)
-            cursor = db.execute(
-                "INSERT INTO imports (path, format, at, read, new, skipped) VALUES (?,?,?,0,0,'')",
-                (_text(source), format, datetime.now(UTC).isoformat(timespec="seconds")),
-            )
+            number = _new_import(db, source, format)
             before = db.total_changes
             stream = iter(messages)
-            number = cursor.lastrowid
             while batch := [(number, *_row(message)) for message in islice(stream, BATCH)]:
                 read += len(batch)
                 db.executemany(_INSERT, batch)
             new = db.total_changes - before
             db.execute(
                 "UPDATE imports SET read = ?, new = ?, skipped = ? WHERE n = ?",
-                (read, new, _skipped_json(skipped), cursor.lastrowid),
+                (read, new, _skipped_json(skipped), number),
             )
-            db.execute("DELETE FROM passed_over WHERE path = ?", (_text(source),))
         return Imported(source, format, read, new, Counter(skipped.counts), dict(skipped.places))
 
     def progress(self, source: Path) -> Progress | None:
@@ -239,44 +234,26 @@ class Store:
             return None
         return Progress(row[0], row[1], Skipped(*_skipped(row[2])), *row[3:])
 
-    def begin(self, source: Path, format: str, read: int = 0) -> int:
-        """Open an import of a mail file whose messages will be listed; its number in the log.
+    def list_part(self, source: Path, rows: Sequence[Row], done: Progress) -> int:
+        """Keep the mails of one part of a file (see listed_row), and how far that is.
 
-        `read` messages of it were listed by an earlier import already.
-        """
-        query = """INSERT INTO imports (path, format, at, read, new, skipped, size)
-            VALUES (?, ?, ?, ?, 0, '{}', 1)"""
-        moment = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._connected() as db, _transaction(db):
-            number = db.execute(query, (_text(source), format, moment, read)).lastrowid
-            db.execute("DELETE FROM passed_over WHERE path = ?", (_text(source),))
-        assert number is not None  # noqa: S101 - for the type checker: it was inserted
-        return number
-
-    def list_part(self, number: int, rows: Sequence[Row], done: Progress) -> None:
-        """Keep the messages of one part of a file (see listed_row), and how far that is.
-
+        Goes on with the import that `done` names, or (0) opens one; returns its number in the log.
         A mail that is whole already stays as it is, unless it was the last of its file, which may
         have been cut off, and this copy is longer.
         """
+        state = (done.read, _skipped_json(done.skipped), done.size, done.scanned, done.print)
         with self._connected() as db, _transaction(db):
+            number = done.number or _new_import(db, source, "mail")
             newest = "SELECT coalesce(max(n), 0) FROM messages"
             before = db.execute(newest).fetchone()[0]
             db.executemany(_LIST, ((number, *row) for row in rows))
             new = db.execute(newest).fetchone()[0] - before
             db.execute(
-                """UPDATE imports SET read = ?, new = new + ?, skipped = ?, size = ?, scanned = ?,
+                """UPDATE imports SET new = new + ?, read = ?, skipped = ?, size = ?, scanned = ?,
                     print = ? WHERE n = ?""",
-                (
-                    done.read,
-                    new,
-                    _skipped_json(done.skipped),
-                    done.size,
-                    done.scanned,
-                    done.print,
-                    number,
-                ),
+                (new, *state, number),
             )
+        return number
 
     def imported(self, number: int) -> Imported:
         """What an import came to."""
@@ -593,6 +570,16 @@ def _message(row: Row) -> Message:
     )
 
 
+def _new_import(db: sqlite3.Connection, source: Path, format: str) -> int:
+    """Open an entry of the log; its number. The file is then none that was passed over."""
+    db.execute("DELETE FROM passed_over WHERE path = ?", (_text(source),))
+    cursor = db.execute(
+        "INSERT INTO imports (path, format, at, read, new, skipped) VALUES (?, ?, ?, 0, 0, '{}')",
+        (_text(source), format, datetime.now(UTC).isoformat(timespec="seconds")),
+    )
+    return int(cursor.lastrowid or 0)
+
+
 def _forget(db: sqlite3.Connection, source: Path) -> int | None:
     """Delete what came from a file; how many messages, or None if it was never imported."""
     query = "DELETE FROM messages WHERE import IN (SELECT n FROM imports WHERE path = ?)"
@@ -710,7 +697,7 @@ def _explained(error: Exception, path: Path) -> str:
     if full or ("I/O" in text and shutil.disk_usage(path.parent).free < FULL):
         return (
             f"no space left on the disk of {path.parent}; free some and run the command again "
-            "(of a file that was being imported nothing was kept, earlier imports are intact)"
+            "(what was imported before is intact)"
         )
     if "locked" in text or "busy" in text:
         return f"{path} is in use by another twin command; wait for it to end and try again"
