@@ -23,6 +23,8 @@ NAMES_SHOWN = 5
 """Files that were left out, by name, for each reason."""
 FILES_SHOWN = 3
 """Files of a folder that have a row of their own; more of them share one."""
+INTERRUPTED = 130
+"""Exit code of what Ctrl-C stopped, as in any shell."""
 SUGGESTED = 5
 """Addresses that are asked about at a time."""
 
@@ -74,8 +76,12 @@ def add(
 
     home = Home.from_environment().open()
     store = Store(home.corpus)
-    outcome = _import(store, paths, dates)
-    read = _read_what_matters(home, store) if outcome.imported else ""
+    try:
+        outcome = _import(store, paths, dates)
+        read = _read_what_matters(home, store) if outcome.imported else ""
+    except KeyboardInterrupt:
+        say("stopped; what is done is kept: run the same command again to go on")
+        raise typer.Exit(INTERRUPTED) from None
     if json:
         print_json(vars(outcome))
     elif outcome.imported:
@@ -126,7 +132,7 @@ def _offer_addresses(home: "Home", store: "Store") -> None:
         return
     which = ", ".join(f"{address} ({count:,} mails)" for address, count in suggested)
     say(f"these look like yours too: {which}")
-    if not (sys.stdin.isatty() and err.is_terminal):
+    if not _somebody_is_there():
         say("add them with `twin init --address …`, each that is yours")
     elif typer.confirm("Add all of them?", default=False, err=True):
         more = tuple(address for address, _ in suggested)
@@ -134,6 +140,10 @@ def _offer_addresses(home: "Home", store: "Store") -> None:
         say(_read_what_matters(home, store))
     else:
         say("add those that are yours with `twin init --address …`")
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty() and err.is_terminal
 
 
 def _names(files: list[Path]) -> str:
@@ -228,11 +238,16 @@ def show(json: Json = False) -> None:
     span = f"{summary.first:%Y-%m-%d} to {summary.last:%Y-%m-%d}" if summary.first else "-"
     table(
         "Corpus",
-        ("", "messages#", "yours#"),
+        ("", "messages#", "yours#", "read whole#"),
         [
-            ("mail", summary.mails, summary.own_mails),
-            ("chat", summary.chat_messages, summary.own_chat_messages),
-            (span, summary.mails + summary.chat_messages, summary.own),
+            ("mail", summary.mails, summary.own_mails, summary.whole_mails),
+            ("chat", summary.chat_messages, summary.own_chat_messages, summary.chat_messages),
+            (
+                span,
+                summary.mails + summary.chat_messages,
+                summary.own,
+                summary.whole_mails + summary.chat_messages,
+            ),
         ],
     )
     if any(not one.finished for one in log):

@@ -159,6 +159,8 @@ class Summary:
     own_chat_messages: int
     first: datetime | None
     last: datetime | None
+    whole_mails: int = 0
+    """Mails that were read; the others are listed by their headers."""
 
     @property
     def own(self) -> int:
@@ -371,16 +373,19 @@ class Store:
         own = {"mail": 0, "chat": 0}
         all_ = {"mail": 0, "chat": 0}
         with self._connected() as db:
-            query = "SELECT channel, address, name, count(*) FROM messages GROUP BY 1, 2, 3"
-            for channel, address, name, count in db.execute(query):
+            query = """SELECT channel, address, name, count(*), sum(whole) FROM messages
+                GROUP BY 1, 2, 3"""
+            whole = 0
+            for channel, address, name, count, read in db.execute(query):
                 all_[channel] += count
+                whole += read if channel == "mail" else 0
                 known = (
                     address in owner.addresses if channel == "mail" else name in owner.chat_names
                 )
                 own[channel] += count if known else 0
             span = db.execute("SELECT min(sent_at), max(sent_at) FROM messages").fetchone()
         first, last = (datetime.fromisoformat(moment) if moment else None for moment in span)
-        return Summary(all_["mail"], all_["chat"], own["mail"], own["chat"], first, last)
+        return Summary(all_["mail"], all_["chat"], own["mail"], own["chat"], first, last, whole)
 
     def months(self, owner: Owner) -> dict[str, tuple[int, int]]:
         """Messages of each month ("2024-05"), and how many of them are the owner's."""
