@@ -81,50 +81,48 @@ class Headers:
 
     def __init__(self, block: bytes) -> None:
         self._block = b"\n" + block
-        self._small = self._block.lower()
-        self._fields: list[tuple[str, str]] | None = None
-        self._first: dict[str, str] = {}
+        self._small = b""
+        self._fields: dict[str, list[str]] | None = None
 
     def taken_apart(self) -> "Headers":
         """Itself, with every field found: from some ten lookups on, that is the quicker way."""
         self._apart()
         return self
 
-    def _apart(self) -> list[tuple[str, str]]:
+    def _apart(self) -> dict[str, list[str]]:
+        """The fields by their names in lower case, in their order."""
         if self._fields is None:
+            self._fields = {}
             # One character a byte: what is not ASCII is decoded when it is asked for.
-            fields = _FIELD.findall(self._block.decode("latin-1"))[:_FIELDS_KEPT]
-            self._first = {name.lower(): value for name, value in reversed(fields)}
-            self._fields = fields
+            for name, value in _FIELD.findall(self._block.decode("latin-1"))[:_FIELDS_KEPT]:
+                self._fields.setdefault(name.lower(), []).append(value)
         return self._fields
 
     def __len__(self) -> int:
         """How many different fields there are."""
-        self._apart()
-        return len(self._first)
+        return len(self._apart())
 
     def __contains__(self, name: str) -> bool:
         """Whether there is a field called `name`."""
-        if self._fields is not None:
-            return name in self._first
-        return self._sought(name) is not None
+        return self._first(name) is not None
 
     def raw(self, name: str) -> str:
         """The first field called `name` (lower case), unfolded but not decoded; empty if none."""
-        value = self._first.get(name) if self._fields is not None else self._sought(name)
+        value = self._first(name)
         return _unfolded(value) if value else ""
 
     def all(self, name: str) -> Iterator[str]:
         """Every field called `name`, unfolded but not decoded."""
-        if self._fields is None:
-            first = self._sought(name)
-            if first is None:
-                return
+        first = self._first(name)
+        if first is not None:
             yield _unfolded(first)  # for most callers that is all
-            others = [value for other, value in self._apart() if other.lower() == name][1:]
-        else:
-            others = [value for other, value in self._fields if other.lower() == name]
-        yield from map(_unfolded, others)
+            yield from map(_unfolded, self._apart().get(name, [])[1:])
+
+    def _first(self, name: str) -> str | None:
+        if self._fields is None:
+            return self._sought(name)
+        values = self._fields.get(name)
+        return values[0] if values else None
 
     def text(self, name: str) -> str:
         """The first field called `name`, with RFC 2047 words decoded, on one line."""
@@ -132,13 +130,14 @@ class Headers:
 
     def _sought(self, name: str) -> str | None:
         """The first field called `name` as it stands, found without taking the block apart."""
-        start = "\n" + name
-        found = self._small.find(start.encode())
+        self._small = self._small or self._block.lower()
+        start = b"\n" + name.encode()
+        found = self._small.find(start)
         while found >= 0:
             value = _VALUE.match(self._block, found + len(start))
             if value is not None:
                 return value[1].decode("latin-1")
-            found = self._small.find(start.encode(), found + 1)
+            found = self._small.find(start, found + 1)
         return None
 
 
