@@ -4,7 +4,9 @@ What matters are the owner's own mails and those that they answer; the rest of a
 listed only (see listing). Each batch is kept as it is done, so work that was cut short goes on.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +19,8 @@ from aitwin.errors import TwinError
 
 BATCH = 4 << 20
 """Bytes of mail that are read at a time: what is kept at once when the work is cut short."""
+MOST = 500
+"""Mails that are read at a time, however short."""
 ALONE = 16 << 20
 """Bytes under which other processes would take longer to start than they save."""
 
@@ -40,16 +44,12 @@ def remark(gone: Mapping[Path, int]) -> str:
     )
 
 
-class _Batch(NamedTuple):
-    path: Path
-    places: Sequence[Place]
-
-
 class _Whole(NamedTuple):
-    path: Path
+    """What came of a batch."""
+
     rows: list[tuple[int, Row]]
-    gone: int
-    skipped: Skipped
+    gone: Counter[Path]
+    skipped: dict[Path, Skipped]
 
 
 def what_matters(
@@ -59,50 +59,51 @@ def what_matters(
 
     `on_progress` is told how many bytes are done, and of how many.
     """
-    gone: dict[Path, int] = {}
+    gone: Counter[Path] = Counter()
     read = done = 0
     for pick in (kept.unread_own, kept.unread_parents):
-        places = pick(owner)
-        total = done + sum(place.length for place in places)
+        batches = list(_batches(pick(owner)))
+        sizes = [sum(place.length for place in batch) for batch in batches]
+        total = done + sum(sizes)
         on_progress(done, total)
-        sizes = (sum(place.length for place in batch.places) for batch in _batches(places))
-        alone = total - done < ALONE
-        for whole, size in zip(
-            cores.in_order(_read, _batches(places), alone=alone), sizes, strict=True
-        ):
-            kept.fill(whole.rows, {whole.path: whole.skipped} if whole.skipped.total else {})
+        wholes = cores.in_order(_read, batches, alone=total - done < ALONE)
+        for whole, size in zip(wholes, sizes, strict=True):
+            kept.fill(whole.rows, whole.skipped)
             read += len(whole.rows)
-            if whole.gone:
-                gone[whole.path] = gone.get(whole.path, 0) + whole.gone
+            gone += whole.gone
             done += size
             on_progress(done, total)
-    return Read(read, gone)
+    return Read(read, dict(gone))
 
 
-def _batches(places: Iterable[Place]) -> Iterator[_Batch]:
-    """Places of one file each, in their order, up to BATCH bytes."""
+def _batches(places: Iterable[Place]) -> Iterator[list[Place]]:
+    """Places in their order, in lists of up to BATCH bytes and MOST mails."""
     batch: list[Place] = []
     size = 0
     for place in places:
-        if batch and (place.path != batch[0].path or size >= BATCH):
-            yield _Batch(batch[0].path, batch)
+        if batch and (size >= BATCH or len(batch) >= MOST):
+            yield batch
             batch, size = [], 0
         batch.append(place)
         size += place.length
     if batch:
-        yield _Batch(batch[0].path, batch)
+        yield batch
 
 
-def _read(batch: _Batch) -> _Whole:
-    skipped = Skipped()
+def _read(batch: list[Place]) -> _Whole:
     rows: list[tuple[int, Row]] = []
-    spans = [(place.offset, place.length) for place in batch.places]
-    try:
-        for place, message in zip(
-            batch.places, mail.fetch(batch.path, spans, skipped), strict=True
-        ):
-            if message is not None and message.id == place.id:
-                rows.append((place.number, store.whole_row(message)))
-    except TwinError:  # the file is gone, or is no mail any more: what was read of it counts
-        pass
-    return _Whole(batch.path, rows, len(batch.places) - len(rows), skipped)
+    gone: Counter[Path] = Counter()
+    passed_over: dict[Path, Skipped] = {}
+    for path, group in itertools.groupby(batch, key=lambda place: place.path):
+        skipped, places, before = Skipped(), list(group), len(rows)
+        spans = [(place.offset, place.length) for place in places]
+        try:
+            for place, message in zip(places, mail.fetch(path, spans, skipped), strict=True):
+                if message is not None and message.id == place.id:
+                    rows.append((place.number, store.whole_row(message)))
+        except (TwinError, OSError):
+            pass  # the file is gone, or is no mail any more: what was read of it counts
+        gone[path] = len(places) - (len(rows) - before)
+        if skipped.total:
+            passed_over[path] = skipped
+    return _Whole(rows, +gone, passed_over)
