@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from aitwin import artifact
-from aitwin.corpus import curate, dataset, dedupe, page, pairs, reading, redact
+from aitwin.corpus import curate, dataset, dedupe, page, pairing, pairs, reading, redact
 from aitwin.corpus import marks as hand
 from aitwin.corpus.curate import Choice
 from aitwin.corpus.dataset import REMEDY, Dataset
@@ -71,7 +71,7 @@ def select(  # noqa: PLR0913 (the last four are the wishes of the owner, each wi
         )
 
     dropped = Losses()
-    found = [pair for thread in grouped for pair in pairs.from_thread(thread, owner, dropped)]
+    found = list(pairing.from_threads(grouped, owner, dropped))
     # One pair may hold several messages of a chat: all but one of them are counted as joined.
     funnel.add("your messages", "messages", own, dropped)
     lost = _examples(grouped, dropped)
