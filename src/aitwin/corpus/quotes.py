@@ -36,6 +36,7 @@ _ANY_HEADER = re.compile(r"^[A-Z][A-Za-z-]{1,30}:(?:\s|$)")
 _OPEN_ANGLE = re.compile(r"^[^>]*<[^<>]*$")
 _CLOSED_ANGLE = re.compile(r"^>[^<>]{0,40}[:：]\s*$")
 _LINE_LIMIT = 400
+_MAY_INTRODUCE = re.compile(r"[:：]|--|__|==|\*\*")
 _RULE = re.compile(r"^\s*[>\s]*(?:[-_=*~]\s?){8,}\s*$")
 _DATE = re.compile(
     r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
@@ -57,7 +58,13 @@ _QUOTING = re.compile(
     r"|Thus spoke|According to)\b.{1,200}:\s*$",
     re.IGNORECASE,
 )
-_ENDS_COLON = re.compile(r"[:：]\s*$")
+_INLINE = re.compile(
+    rf"^\s*(?P<line>\S.{{10,250}}?<[^<>@\s]+@[^<>\s]+>,?\s?(?:{phrases.WROTE})\s?[:：])\s", re.IGNORECASE
+)
+"""An attribution with the quote behind it on the same line, as Yahoo's phone program writes it."""
+_DIRECTIONS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_COLONS = (":", "：")
+_INVISIBLE_END = " \t\r\f\v\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _SENTENCE_END = re.compile(r"[.!?…:;][\"')\]]*\s*$")
 _YOU = re.compile(r"\b(?:you|vous|du|Sie|tú|usted|tu|você|u|je)\b")
 
@@ -80,14 +87,13 @@ def unquoted(line: str) -> str:
 
 def introduces(line: str) -> bool:
     """Whether the line would introduce a quote below it: "Bob <bob@example.com> wrote:"."""
-    return _ENDS_COLON.search(line[:_LINE_LIMIT]) is not None and _is_introduction(
-        line[:_LINE_LIMIT], quote_follows=True
-    )
+    line = line[:_LINE_LIMIT].rstrip()
+    return line.endswith(_COLONS) and _is_introduction(line, quote_follows=True)
 
 
 def _mark_quotes(lines: list[str], found: list[Mark]) -> None:
     for number, line in enumerate(lines):
-        if found[number] is Mark.OWN and _QUOTE.match(line):
+        if ">" in line[:5] and found[number] is Mark.OWN and _QUOTE.match(line):
             # "Bob <bob@example.com" / ">:" is one address, cut in two.
             cut = number > 0 and _OPEN_ANGLE.search(lines[number - 1]) and _CLOSED_ANGLE.match(line)
             found[number] = Mark.OWN if cut else Mark.QUOTE
@@ -135,6 +141,8 @@ def _mark_rest_foreign(lines: list[str], found: list[Mark], start: int) -> int:
 
 def _with_rules_above(lines: list[str], found: list[Mark], number: int) -> int:
     above = number - 1
+    if above >= 0 and found[above] is Mark.OWN and phrases.BARE_ORIGINAL.match(lines[above]):
+        return above
     while above >= 0 and found[above] is Mark.BLANK:
         above -= 1
     return (
@@ -145,6 +153,8 @@ def _with_rules_above(lines: list[str], found: list[Mark], number: int) -> int:
 def _introduction_end(lines: list[str], found: list[Mark], number: int) -> int:
     """Where the divider or header block that begins at `number` ends; `number` if there is none."""
     line = lines[number][:_LINE_LIMIT]
+    if not _MAY_INTRODUCE.search(line):
+        return number
     if phrases.ORIGINAL.match(line) or phrases.FORWARDED.match(line):
         after = next_written(found, number + 1)
         block = _header_block_end(lines, after, needed=2) if after < len(lines) else after
@@ -191,9 +201,13 @@ def _complete(labels: set[str], needed: int) -> bool:
 
 
 def _mark_attributions(lines: list[str], found: list[Mark]) -> None:
+    ends = [line.rstrip(_INVISIBLE_END).endswith((":", "：", "--")) for line in lines]
     number = 0
     while number < len(lines):
-        size = _attribution_size(lines, found, number) if found[number] is Mark.OWN else 0
+        likely = found[number] is Mark.OWN and any(ends[number : number + 3])
+        size = _attribution_size(lines, found, number) if likely else 0
+        if found[number] is Mark.OWN and not size:
+            size = _begins_quoting(lines[number][:_LINE_LIMIT])
         if not size:
             number += 1
             continue
@@ -226,10 +240,14 @@ def _attribution_size(lines: list[str], found: list[Mark], number: int) -> int:
         joined = " ".join(line.strip() for line in lines[number:end])
         if len(joined) > _LINE_LIMIT:
             return 0
-        if not (_ENDS_COLON.search(joined) or _ZOHO.match(joined)):
+        joined = _DIRECTIONS.sub("", joined).rstrip()
+        if not (joined.endswith(_COLONS) or _ZOHO.match(joined)):
             continue
         after = next_written(found, end)
-        quote_follows = after < len(found) and found[after] is Mark.QUOTE
+        quote_follows = after < len(found) and (
+            found[after] is Mark.QUOTE
+            or (after == end and bool(_prefix(lines[after])) and bool(_ENDS_WROTE.search(joined)))
+        )
         if size == 1 and _is_introduction(
             joined, quote_follows=quote_follows, ends=after == len(found)
         ):
@@ -245,7 +263,7 @@ def _attribution_size(lines: list[str], found: list[Mark], number: int) -> int:
             size > 1
             and quote_follows
             and _ADDRESS.search(joined)
-            and _names_only(lines[number:end])
+            and (_names_only(lines[number:end]) or _is_wrapped(lines, found, number, joined))
         ):
             return size
         return 0
@@ -260,6 +278,25 @@ def _begins_dated(line: str) -> bool:
         and date.start() < 42
         and not re.search(r"[.!?]\s", line[: date.start()][:-4])
     )
+
+
+def _begins_quoting(line: str) -> int:
+    """1 if the line is an attribution with the quote right behind it, else 0."""
+    if "@" not in line:
+        return 0
+    inline = _INLINE.match(line)
+    if inline is None or not _begins_dated(inline["line"]) or not _TIME.search(inline["line"]):
+        return 0
+    return 1
+
+
+def _is_wrapped(lines: list[str], found: list[Mark], number: int, joined: str) -> bool:
+    """A paragraph with an address in brackets, a date and a time, whatever its language."""
+    alone = number == 0 or found[number - 1] is not Mark.OWN
+    begins = "<" in lines[number] or _DATE.search(lines[number]) is not None
+    bracketed = re.search(r"<[^<>\s]+@[^<>\s]+>", joined) is not None
+    dated = _DATE.search(joined) is not None and _TIME.search(joined) is not None
+    return alone and begins and bracketed and dated
 
 
 def _names_only(lines: list[str]) -> bool:
@@ -288,12 +325,17 @@ def _is_introduction(line: str, *, quote_follows: bool, ends: bool = False) -> b
 
 def _mark_prefixes(lines: list[str], found: list[Mark]) -> None:
     """`Ralf> text`, `| text`: a mark only where it repeats, or an introduction stands above."""
+    if not any(mark is Mark.OWN and _prefix(line) for line, mark in zip(lines, found, strict=True)):
+        return
     previous = ""
     introduced = False
     for number, line in enumerate(lines):
         if found[number] is not Mark.OWN:
-            introduced = found[number] is Mark.INTRODUCTION or (
-                introduced and found[number] is Mark.BLANK
+            introduced = (
+                found[number] is Mark.INTRODUCTION
+                or (introduced and found[number] is Mark.BLANK)
+                # Supercite marks its attribution as well: `>>>>> "GP" == Gareth writes:`
+                or (line.startswith(">>>") and introduces(line))
             )
             previous = previous if found[number] is Mark.BLANK else ""
             continue
@@ -306,6 +348,8 @@ def _mark_prefixes(lines: list[str], found: list[Mark]) -> None:
 
 
 def _prefix(line: str) -> str:
+    if ">" not in line and "|" not in line:
+        return ""
     initials = _INITIALS.match(line)
     if initials:
         return initials[1]
@@ -318,6 +362,8 @@ def _mark_wrapped(lines: list[str], found: list[Mark]) -> None:
 
     Only where a long quoted line stops in mid-sentence and another quoted line follows at once.
     """
+    if Mark.QUOTE not in found:
+        return
     for number in range(1, len(lines) - 1):
         if not (found[number] is Mark.OWN and found[number - 1] is found[number + 1] is Mark.QUOTE):
             continue
