@@ -7,6 +7,9 @@ import re
 
 RUN = 3
 """Machine-like lines in a row before any is taken for machine text."""
+_PATCH_BEGINS = ("diff -", "Index: ", "=====", "--- ", "*** ", "RCS file: ", "@@ -")
+_MAY_BE_MACHINE = re.compile(r"[\d;{}\\<>=$#%:/*\[\])_]|^[ \t]|[r-]-[x-]|rwx")
+"""What every machine-like line has; most lines of people do not."""
 _HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _DIFF_START = re.compile(
     r"^(?:diff -|diff --git |Index: \S|={20,}\s*$|--- \S+.*$|\*\*\* \S+.*$|RCS file: )"
@@ -58,7 +61,11 @@ def mask(lines: list[str], is_own: list[bool]) -> list[bool]:
     found = [False] * len(lines)
     _patches(lines, is_own, found)
     for number, line in enumerate(lines):
-        if is_own[number] and (_DIFFSTAT.match(line) or _TRAILER.match(line)):
+        if not is_own[number] or not line:
+            continue
+        if (("|" in line or line[:1] in " 0123456789") and _DIFFSTAT.match(line)) or (
+            ":" in line and _TRAILER.match(line)
+        ):
             found[number] = True
     _runs(lines, is_own, found)
     for number in range(len(lines) - 1):
@@ -70,7 +77,8 @@ def mask(lines: list[str], is_own: list[bool]) -> list[bool]:
 def _patches(lines: list[str], is_own: list[bool], found: list[bool]) -> None:
     number = 0
     while number < len(lines):
-        end = _patch_end(lines, number) if is_own[number] else number
+        begins = is_own[number] and lines[number].startswith(_PATCH_BEGINS)
+        end = _patch_end(lines, number) if begins else number
         for inside in range(number, end):
             found[inside] = True
         number = max(end, number + 1)
@@ -126,6 +134,8 @@ def _runs(lines: list[str], is_own: list[bool], found: list[bool]) -> None:
         inside = number < len(lines) and is_own[number] and not found[number]
         if inside and not lines[number].strip():
             continue
+        if inside and not _MAY_BE_MACHINE.search(lines[number]):
+            inside = False
         if inside and looks_machine(lines[number]):
             run += [*between, number] if run else [number]
             between = []

@@ -128,6 +128,13 @@ LIST_FOOTER = re.compile(
     r"|To stop receiving|Post to\s+:\s|Liste de diffusion|FAQ:? +https?://\S+$|Please read the FAQ at)",
     re.IGNORECASE,
 )
+FOOTER_HINTS = (
+    "unsubscribe", "this group", "this message", "this e", "reply to this", "for more options", "more majordomo", "majordomo",
+    "yahoo! groups", "list archive", "mailing list", "mailman", "désinscrire", "abzumelden", "cancelar", "annullare", "to stop",
+    "post to", "liste de diffusion", "faq", "virus", "avg", "environment", "umwelt", "ausgedruckt", "environnement",
+    "medio ambiente", "meio ambiente", "ambiente", "milieu", "you're receiving", "you are receiving",
+)  # fmt: skip
+"""Every line that LIST_FOOTER matches holds one of these in lower case: a test that costs little."""
 DISCLAIMER = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
