@@ -18,7 +18,8 @@ from aitwin.corpus import machine, phrases, quotes
 from aitwin.corpus.quotes import Mark
 
 _OUTSIDE = (Mark.QUOTE, Mark.INTRODUCTION, Mark.FOREIGN)
-_INVISIBLE = re.compile("[\u200b\u200c\u2060\ufeff\u00ad\x00]")
+# Not U+200C, which Persian spells with.
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\x00]")
 _PGP_SIGNED = re.compile(
     r"^-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\n(?:[A-Za-z-]+:[^\n]*\n)*\n?(.*?)"
     r"(?:^-----BEGIN PGP SIGNATURE-----.*?(?:^-----END PGP SIGNATURE-----[ \t]*$|\Z)|\Z)",
@@ -229,8 +230,12 @@ def _mark_footers(lines: list[str], marks: list[Mark], start: int, end: int) -> 
             marks[number] = Mark.FOOTER
     end = _cut(lines, marks, start, end, _list_footer(lines, start, end))
     end = _cut(lines, marks, start, end, _signature(lines, start, end))
-    end = _cut(lines, marks, start, end, _disclaimer(lines, start, end))
-    end = _cut(lines, marks, start, end, _sent_from(lines, start, end))
+    legal = _disclaimer(lines, start, end)
+    # A mail is not a disclaimer alone: then somebody speaks of confidential things.
+    if legal > start or Mark.OWN in marks[:start]:
+        end = _cut(lines, marks, start, end, legal)
+    for _ in range(3):  # "Sent from my phone" above "Get Outlook for Android"
+        end = _cut(lines, marks, start, end, _sent_from(lines, start, end))
     _cut(lines, marks, start, end, _contact_block(lines, start, end))
 
 

@@ -225,9 +225,11 @@ def _is_cited(node: LexborNode, css_class: str, style: str, lines: _Lines) -> bo
     if css_class or _BORDER_LEFT.search(style) or lines.depth or lines.cites:
         return True
     above = next((line for line in reversed(lines.done) if line.strip()), "")
-    begin = " ".join(node.text(separator="\n")[:400].split("\n", 3)[:3])
-    own = "".join(lines.current) or above
-    lines.cites = quotes.introduces(own) or _INTRODUCED.match(begin) is not None
+    within = _INTRODUCED.match(node.text()[:400])
+    lines.cites = any(
+        quotes.introduces(line, dated=True)
+        for line in ("".join(lines.current) or above, within[0] if within else "")
+    )
     return lines.cites
 
 

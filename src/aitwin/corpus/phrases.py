@@ -88,7 +88,7 @@ WROTE = (
     r"(?:wrote|writes?|said|says|a écrit|écrit|a ecrit|a wrote|schrieb|schrieben|geschrieben|escribió|escribio|escriu|va escriure|ha scritto"
     r"|scrisse|scrive|escreveu|schreef|geschreven|skrev|skreiv|skrifaði|napisał\(a\)|napisała|napisał|napisal\(a\)|napisal|napísal\(a\)|napísal|pisze"
     r"|napsal\(a\)|napsala|napsal|написал\(а\)|написала|написал|написали|пишет|пише|написав|написа|kirjoitti|kirjutas"
-    r"|写道|寫道|写了|作成|작성함|작성|님이 씀|のメッセージ|のメール|írta|yazdı|şunları yazdı|şunu yazdı|a scris|έγραψε|כתב/ה|כתבה|כתב|كتب"
+    r"|写道|寫道|写了|作成|작성함|작성|님이 씀|のメッセージ|のメール|írta|yazdı|şunları yazdı|şunu yazdı|a scris|έγραψε|כתב/ה|כתבה|כתב|كتب|نوشت"
     r"|đã viết|viết|menulis|เขียนว่า|je napisao|je napisala|napisao|rašė|rakstīja|ha escrit|schreibt|skriver)"
 )
 """The verb of an attribution line. What a line with it means is for clean to say."""

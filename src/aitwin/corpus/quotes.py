@@ -41,7 +41,7 @@ _RULE = re.compile(r"^\s*[>\s]*(?:[-_=*~]\s?){8,}\s*$")
 _DATE = re.compile(
     r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
     r"|\b\d{1,2}(?:\.|er|st|nd|rd|th|º|-)?\s*(?:de |of )?-?"
-    r"[^\W\d_]{3,}\.?,?-?\s*(?:de |del )?(?:19|20)?\d\d\b"
+    r"[^\W\d_]{3,}\.?,?-?\s*(?:de |del )?(?:\d\d)?\d\d\b"
     r"|\b[^\W\d_]{3,}\.?\s+\d{1,2}(?:st|nd|rd|th)?,?\s+(?:at\s+)?(?:19|20)\d\d\b"
     r"|\d{4}\s?[年년]|\b\d{1,2}월"
 )
@@ -85,9 +85,14 @@ def unquoted(line: str) -> str:
     return re.sub(r"^\s{0,6}(?:[A-Za-z][\w.-]{0,11}(?:>|\|)|[|:%]?\s?>|\|)\s?", "", line, count=1)
 
 
-def introduces(line: str) -> bool:
-    """Whether the line would introduce a quote below it: "Bob <bob@example.com> wrote:"."""
+def introduces(line: str, *, dated: bool = False) -> bool:
+    """Whether the line would introduce a quote below it: "Bob <bob@example.com> wrote:".
+
+    With `dated` it must tell the day too, as hardly a sentence of a person's own does.
+    """
     line = line[:_LINE_LIMIT].rstrip()
+    if dated and not _DATE.search(line):
+        return False
     return line.endswith(_COLONS) and _is_introduction(line, quote_follows=True)
 
 
@@ -97,6 +102,25 @@ def _mark_quotes(lines: list[str], found: list[Mark]) -> None:
             # "Bob <bob@example.com" / ">:" is one address, cut in two.
             cut = number > 0 and _OPEN_ANGLE.search(lines[number - 1]) and _CLOSED_ANGLE.match(line)
             found[number] = Mark.OWN if cut else Mark.QUOTE
+
+
+    _mark_broken(lines, found)
+
+
+def _mark_broken(lines: list[str], found: list[Mark]) -> None:
+    """Take back a `>` that begins a line of the writer's: "if x > 3 and y" / "> 4 then".
+
+    Only the one mark of a mail, in the middle of a paragraph and of a sentence.
+    """
+    if found.count(Mark.QUOTE) != 1:
+        return
+    number = found.index(Mark.QUOTE)
+    if not number or found[number - 1] is not Mark.OWN:
+        return
+    above = lines[number - 1].rstrip()
+    goes_on = not unquoted(lines[number])[:1].isupper()
+    if goes_on and not _SENTENCE_END.search(above) and not above.endswith(_COLONS):
+        found[number] = Mark.OWN
 
 
 def next_written(found: list[Mark], number: int) -> int:
@@ -161,7 +185,10 @@ def _introduction_end(lines: list[str], found: list[Mark], number: int) -> int:
         return max(block, number + 1) if block > after else number + 1
     if ":" not in line and "：" not in line:
         return number
-    return _header_block_end(lines, number, needed=3)
+    end = _header_block_end(lines, number, needed=3)
+    # Without a divider above, only an address or a date tells it from "To: do", "From: me".
+    evident = any(_ADDRESS.search(line) or _DATE.search(line) for line in lines[number:end])
+    return end if evident or (number and _RULE.match(lines[number - 1])) else number
 
 
 def _header_block_end(lines: list[str], start: int, *, needed: int) -> int:
