@@ -50,6 +50,9 @@ _VALEDICTION = re.compile(r"^\s*[^\W\d_][^@:/\d]{0,39}[,!.]?\s*$")
 """A short line of words: "Kind regards,", "Ana Ruiz"."""
 PLACE = "[…]"
 """Stands in what was answered line by line where an answer stood."""
+_CONTACT_LINES = 30
+_DISCLAIMER_LENGTH = 5000
+"""Characters; the longest legal paragraphs seen have 2,000."""
 _SIGNATURE_LINES = 12
 """Lines below a bare `--` that may still be a signature; more is text that a `--` divides."""
 
@@ -323,7 +326,7 @@ def _disclaimer(lines: list[str], start: int, end: int) -> int:
         text = " ".join(lines[first:last])
         if len(text) <= 80 and result == end and not _RULE.match(lines[first]):
             break
-        hits = sum(1 for pattern in phrases.DISCLAIMER if pattern.search(text))
+        hits = _legal_phrases(text) if len(text) <= _DISCLAIMER_LENGTH else 0
         legal = hits >= 3 and len(text) > 80
         if (
             legal
@@ -334,6 +337,16 @@ def _disclaimer(lines: list[str], start: int, end: int) -> int:
         else:
             break
     return result
+
+
+def _legal_phrases(text: str) -> int:
+    """How many of the phrases the text has; counts no further where it cannot come to two."""
+    hits = 0
+    for left, pattern in zip(range(len(phrases.DISCLAIMER), 0, -1), phrases.DISCLAIMER, strict=True):
+        if hits + left < 2:
+            break
+        hits += pattern.search(text) is not None
+    return hits
 
 
 def _paragraphs(lines: list[str], start: int, end: int) -> list[tuple[int, int]]:
@@ -366,11 +379,9 @@ def _sent_from(lines: list[str], start: int, end: int) -> int:
 def _is_device_line(lines: list[str], number: int, start: int, end: int) -> bool:
     """Whether "Sent from my phone" is a paragraph of its own among others, and names a device."""
     line = lines[number].strip()
-    if not line or len(line) > 60:
+    if not line or len(line) > 60 or (number > start and lines[number - 1].strip()):
         return False
-    above = number == start or not lines[number - 1].strip()
-    below = number + 1 >= end or not lines[number + 1].strip()
-    if not (above and below and phrases.SENT_FROM.match(line)):
+    if (number + 1 < end and lines[number + 1].strip()) or not phrases.SENT_FROM.match(line):
         return False
     return phrases.DEVICE.search(line) is not None and _names_a_device(line)
 
@@ -395,14 +406,16 @@ def _contact_block(lines: list[str], start: int, end: int) -> int:
         return end
     first, last = blocks[-1]
     block = lines[first:last]
+    if len(block) > _CONTACT_LINES:
+        return end
     contacts = sum(1 for line in block if _CONTACT.search(line))
     short = all(len(line.strip()) <= 70 for line in block)
+    if not short or contacts < 2 or contacts * 2 < len(block):
+        return end
     sentences = sum(
         len(_SENTENCE.findall(re.sub(r"\S+@\S+|\S+\.\w+/?\S*", "", line))) for line in block
     )
-    if short and contacts >= 2 and sentences == 0 and contacts * 2 >= len(block):
-        return first + _signed_off(block, lines[blocks[-2][1] - 1])
-    return end
+    return end if sentences else first + _signed_off(block, lines[blocks[-2][1] - 1])
 
 
 def _signed_off(block: list[str], above: str) -> int:

@@ -36,7 +36,6 @@ _ANY_HEADER = re.compile(r"^[A-Z][A-Za-z-]{1,30}:(?:\s|$)")
 _OPEN_ANGLE = re.compile(r"^[^>]*<[^<>]*$")
 _CLOSED_ANGLE = re.compile(r"^>[^<>]{0,40}[:：]\s*$")
 _LINE_LIMIT = 400
-_MAY_INTRODUCE = re.compile(r"[:：]|--|__|==|\*\*")
 _RULE = re.compile(r"^\s*[>\s]*(?:[-_=*~]\s?){8,}\s*$")
 _DATE = re.compile(
     r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
@@ -134,10 +133,9 @@ def _mark_forwards(lines: list[str], found: list[Mark]) -> None:
     """Header blocks and dividers, and the unmarked mail below them."""
     number = 0
     while number < len(lines):
-        if found[number] is not Mark.OWN:
-            number += 1
-            continue
-        end = _introduction_end(lines, found, number)
+        end = number
+        if found[number] is Mark.OWN and _may_introduce(lines[number]):
+            end = _introduction_end(lines, found, number)
         if end == number:
             number += 1
             continue
@@ -174,11 +172,14 @@ def _with_rules_above(lines: list[str], found: list[Mark], number: int) -> int:
     )
 
 
+def _may_introduce(line: str) -> bool:
+    """Whether the line has what every header line or divider has: most lines do not."""
+    return ":" in line or "--" in line or "__" in line or "==" in line or "：" in line or "**" in line
+
+
 def _introduction_end(lines: list[str], found: list[Mark], number: int) -> int:
     """Where the divider or header block that begins at `number` ends; `number` if there is none."""
     line = lines[number][:_LINE_LIMIT]
-    if not _MAY_INTRODUCE.search(line):
-        return number
     if phrases.ORIGINAL.match(line) or phrases.FORWARDED.match(line):
         after = next_written(found, number + 1)
         block = _header_block_end(lines, after, needed=2) if after < len(lines) else after
@@ -228,22 +229,30 @@ def _complete(labels: set[str], needed: int) -> bool:
 
 
 def _mark_attributions(lines: list[str], found: list[Mark]) -> None:
-    ends = [line.rstrip(_INVISIBLE_END).endswith((":", "：", "--")) for line in lines]
-    number = 0
-    while number < len(lines):
-        likely = found[number] is Mark.OWN and any(ends[number : number + 3])
-        size = _attribution_size(lines, found, number) if likely else 0
-        if found[number] is Mark.OWN and not size:
-            size = _begins_quoting(lines[number][:_LINE_LIMIT])
+    done = 0
+    for number in _likely_attributions(lines):
+        if number < done or found[number] is not Mark.OWN:
+            continue
+        size = _attribution_size(lines, found, number) or _begins_quoting(lines[number])
         if not size:
-            number += 1
             continue
         found[number : number + size] = [Mark.INTRODUCTION] * size
         after = next_written(found, number + size)
         if _unmarked_quote_follows(lines, found, number, after):
             _mark_rest_foreign(lines, found, after)
             return
-        number += size
+        done = number + size
+
+
+def _likely_attributions(lines: list[str]) -> list[int]:
+    """The lines where an attribution may begin: up to two above one that ends in a colon."""
+    likely: set[int] = set()
+    for number, line in enumerate(lines):
+        if line.rstrip(_INVISIBLE_END).endswith((*_COLONS, "--")):
+            likely.update(range(max(0, number - 2), number + 1))
+        elif "@" in line and _INLINE.match(line[:_LINE_LIMIT]):
+            likely.add(number)
+    return sorted(likely)
 
 
 def _unmarked_quote_follows(lines: list[str], found: list[Mark], start: int, after: int) -> bool:
@@ -309,9 +318,7 @@ def _begins_dated(line: str) -> bool:
 
 def _begins_quoting(line: str) -> int:
     """1 if the line is an attribution with the quote right behind it, else 0."""
-    if "@" not in line:
-        return 0
-    inline = _INLINE.match(line)
+    inline = _INLINE.match(line[:_LINE_LIMIT])
     if inline is None or not _begins_dated(inline["line"]) or not _TIME.search(inline["line"]):
         return 0
     return 1
