@@ -45,7 +45,9 @@ _NOT_PROSE = re.compile(r"\s|[-*•>|+#]|\(?(?:\d{1,2}|[^\W\d_]|[ivx]{2})[.)]\s"
 """Begins a line that stands for itself: indented, a list item, a quote, a table."""
 _GOES_ON = re.compile(r"[\w,)'\"-]\n[a-z(]")
 """The break between two lines of one sentence."""
-_NETWORK = re.compile(r"\b(?:on|via|from|over) .{2,30}(?:\bnetwork|T-Mobile|AT&T|Verizon\b.*)\.?$", re.I)
+_NETWORK = re.compile(
+    r"\b(?:on|via|from|over) .{2,30}(?:\bnetwork|T-Mobile|AT&T|Verizon\b.*)\.?$", re.IGNORECASE
+)
 _VALEDICTION = re.compile(r"^\s*[^\W\d_][^@:/\d]{0,39}[,!.]?\s*$")
 """A short line of words: "Kind regards,", "Ana Ruiz"."""
 PLACE = "[…]"
@@ -116,8 +118,7 @@ def _with_next_word(before: str, line: str) -> int:
 def quoted(text: str) -> str:
     """What this mail quotes, without the quote marks: the own words of whom it answers."""
     for _ in range(3):  # a quote may begin with the header block that it was sent under
-        lines, marks = _marked(text)
-        lines = _quoted_lines(lines, marks)
+        lines = _quoted_lines(*_marked(text))
         first = next((line for line in lines if line.strip()), "")
         if quotes.introduces(first):
             lines.remove(first)
@@ -342,8 +343,8 @@ def _disclaimer(lines: list[str], start: int, end: int) -> int:
 def _legal_phrases(text: str) -> int:
     """How many of the phrases the text has; counts no further where it cannot come to two."""
     hits = 0
-    for left, pattern in zip(range(len(phrases.DISCLAIMER), 0, -1), phrases.DISCLAIMER, strict=True):
-        if hits + left < 2:
+    for asked, pattern in enumerate(phrases.DISCLAIMER):
+        if hits + len(phrases.DISCLAIMER) - asked < 2:
             break
         hits += pattern.search(text) is not None
     return hits

@@ -12,6 +12,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from aitwin.corpus import phrases, quotes
 
+_BEGINNING = 60
+"""Nodes that are looked at for the words that an element begins with."""
 NODE_LIMIT = 400_000
 """Nodes that are walked; a mail of people has some thousands."""
 _HIDDEN = frozenset({"style", "script", "head", "title", "template", "noscript", "object", "svg"})
@@ -41,7 +43,9 @@ _BORDER_TOP = re.compile(
     r"border-top\s*:\s*solid|border-top\s*:[^;]*\bsolid|border-top-style\s*:\s*solid"
 )
 _BORDER_LEFT = re.compile(r"border(?:-left(?:-style|-width|-color)?)?\s*:", re.IGNORECASE)
-_INTRODUCED = re.compile(rf"\s*\S.{{5,300}}?\b(?:{phrases.WROTE})\s?[:：]", re.IGNORECASE | re.DOTALL)
+_INTRODUCED = re.compile(
+    rf"\s*\S.{{5,300}}?\b(?:{phrases.WROTE})\s?[:：]", re.IGNORECASE | re.DOTALL
+)
 _INDENT = re.compile(r"border\s*:\s*(?:none|medium none|0)|webkit-indent-blockquote")
 _INVISIBLE = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all|visibility\s*:\s*hidden")
 _SPACES = re.compile(r"[ \t\r\n\f\v]+")
@@ -224,8 +228,10 @@ def _is_cited(node: LexborNode, css_class: str, style: str, lines: _Lines) -> bo
         return False
     if css_class or _BORDER_LEFT.search(style) or lines.depth or lines.cites:
         return True
+    if _has_child(node, "blockquote"):
+        return True  # quotes of quotes; people do not indent twice
     above = next((line for line in reversed(lines.done) if line.strip()), "")
-    within = _INTRODUCED.match(node.text()[:400])
+    within = _INTRODUCED.match(_beginning(node))
     lines.cites = any(
         quotes.introduces(line, dated=True)
         for line in ("".join(lines.current) or above, within[0] if within else "")
@@ -251,5 +257,22 @@ def _is_outlook_divider(node: LexborNode, style: str) -> bool:
     """Outlook's thin line above `From: ... Sent: ...`: what comes after it is the old mail."""
     if not style or not _BORDER_TOP.search(style):
         return False
-    words = node.text(deep=True, separator=" ")[:200]
-    return phrases.FROM_LABEL.match(words.strip()) is not None
+    return phrases.FROM_LABEL.match(_beginning(node).strip()) is not None
+
+
+def _beginning(node: LexborNode) -> str:
+    """The first words in an element; stops early, as elements in elements would all ask anew."""
+    words: list[str] = []
+    stack = [node.child]
+    for _ in range(_BEGINNING):
+        if not stack:
+            break
+        current = stack.pop()
+        if current is None:
+            continue
+        stack += [current.next, current.child]
+        if current.tag == "-text":
+            words.append(current.text_content or "")
+        elif current.tag in _HIDDEN:
+            stack.pop()
+    return " ".join(words)[:400]

@@ -58,7 +58,8 @@ _QUOTING = re.compile(
     re.IGNORECASE,
 )
 _INLINE = re.compile(
-    rf"^\s*(?P<line>\S.{{10,250}}?<[^<>@\s]+@[^<>\s]+>,?\s?(?:{phrases.WROTE})\s?[:：])\s", re.IGNORECASE
+    rf"^\s*(?P<line>\S.{{10,250}}?<[^<>@\s]+@[^<>\s]+>,?\s?(?:{phrases.WROTE})\s?[:：])\s",
+    re.IGNORECASE,
 )
 """An attribution with the quote behind it on the same line, as Yahoo's phone program writes it."""
 _DIRECTIONS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -101,7 +102,6 @@ def _mark_quotes(lines: list[str], found: list[Mark]) -> None:
             # "Bob <bob@example.com" / ">:" is one address, cut in two.
             cut = number > 0 and _OPEN_ANGLE.search(lines[number - 1]) and _CLOSED_ANGLE.match(line)
             found[number] = Mark.OWN if cut else Mark.QUOTE
-
 
     _mark_broken(lines, found)
 
@@ -174,7 +174,8 @@ def _with_rules_above(lines: list[str], found: list[Mark], number: int) -> int:
 
 def _may_introduce(line: str) -> bool:
     """Whether the line has what every header line or divider has: most lines do not."""
-    return ":" in line or "--" in line or "__" in line or "==" in line or "：" in line or "**" in line
+    marks = ":" in line or "--" in line or "__" in line
+    return marks or "==" in line or "：" in line or "**" in line
 
 
 def _introduction_end(lines: list[str], found: list[Mark], number: int) -> int:
