@@ -232,11 +232,14 @@ def _mark_footers(lines: list[str], marks: list[Mark], start: int, end: int) -> 
     for number in range(start, end):
         if _is_device_line(lines, number, start, end):
             marks[number] = Mark.FOOTER
-    end = _cut(lines, marks, start, end, _list_footer(lines, start, end))
+    alone = Mark.OWN not in marks[:start]
+    at = _list_footer(lines, start, end)
+    if at > start or not alone:  # "To unsubscribe, ask Ana" may be all that somebody says
+        end = _cut(lines, marks, start, end, at)
     end = _cut(lines, marks, start, end, _signature(lines, start, end))
     legal = _disclaimer(lines, start, end)
     # A mail is not a disclaimer alone: then somebody speaks of confidential things.
-    if legal > start or Mark.OWN in marks[:start]:
+    if legal > start or not alone:
         end = _cut(lines, marks, start, end, legal)
     for _ in range(3):  # "Sent from my phone" above "Get Outlook for Android"
         end = _cut(lines, marks, start, end, _sent_from(lines, start, end))
@@ -269,6 +272,8 @@ def _list_footer(lines: list[str], start: int, end: int) -> int:
     for number in range(start, end):
         if not phrases.LIST_FOOTER.match(lines[number].strip()[:300]):
             continue
+        if _goes_on(lines, number + 1, end):
+            continue
         if number > start and _SHORT_RULE.match(lines[number - 1]):
             return number - 1
         above = number - 1
@@ -284,6 +289,20 @@ def _list_footer(lines: list[str], start: int, end: int) -> int:
         if number == start or not lines[number - 1].strip() or end - number <= 4:
             return number
     return end
+
+
+def _goes_on(lines: list[str], start: int, end: int) -> bool:
+    """Whether a person speaks below a footer's line: a paragraph of sentences, without an address.
+
+    What a program appends is short, and tells where to go.
+    """
+    for first, last in _paragraphs(lines, start, end):
+        text = "\n".join(lines[first:last])
+        apart = first > start or not start
+        sentences = len(_SENTENCE.findall(text))
+        if apart and sentences >= 2 and not re.search(r"https?:|@|www\.|<", text):
+            return True
+    return False
 
 
 def _is_divider(line: str) -> bool:
@@ -312,12 +331,15 @@ def _looks_signed(lines: list[str], start: int, end: int) -> bool:
 
     People divide their paragraphs with it too: then the next one says something at once.
     """
-    below = [line for line in lines[start:end] if line.strip()]
-    if not below or any(_CONTACT.search(line) for line in below):
+    paragraphs = _paragraphs(lines, start, end)
+    if not paragraphs:
         return True
-    first = below[0].strip()
-    said = len(first) > 60 or _SENTENCE.search(first) is not None
-    return not (said or _POSTSCRIPT.match(first))
+    first, last = paragraphs[0]
+    if any(map(_is_contact, lines[first:last])):
+        return True
+    begin = lines[first].strip()
+    said = len(begin) > 60 or _SENTENCE.search(begin) is not None
+    return not (said or _POSTSCRIPT.match(begin))
 
 
 def _disclaimer(lines: list[str], start: int, end: int) -> int:
@@ -409,14 +431,21 @@ def _contact_block(lines: list[str], start: int, end: int) -> int:
     block = lines[first:last]
     if len(block) > _CONTACT_LINES:
         return end
-    contacts = sum(1 for line in block if _CONTACT.search(line))
+    contacts = sum(map(_is_contact, block))
     short = all(len(line.strip()) <= 70 for line in block)
     if not short or contacts < 2 or contacts * 2 < len(block):
         return end
+    above = lines[blocks[-2][0] : blocks[-2][1]]
+    if above[-1].rstrip().endswith((":", "：")) or sum(map(_is_contact, above)) >= 2:
+        return end  # people that the mail is about, not who wrote it
     sentences = sum(
         len(_SENTENCE.findall(re.sub(r"\S+@\S+|\S+\.\w+/?\S*", "", line))) for line in block
     )
     return end if sentences else first + _signed_off(block, lines[blocks[-2][1] - 1])
+
+
+def _is_contact(line: str) -> bool:
+    return _CONTACT.search(line) is not None
 
 
 def _signed_off(block: list[str], above: str) -> int:

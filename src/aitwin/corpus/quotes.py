@@ -77,6 +77,7 @@ def marks(lines: list[str]) -> list[Mark]:
     _mark_attributions(lines, found)
     _mark_prefixes(lines, found)
     _mark_wrapped(lines, found)
+    _take_back_broken(lines, found)
     return found
 
 
@@ -103,19 +104,21 @@ def _mark_quotes(lines: list[str], found: list[Mark]) -> None:
             cut = number > 0 and _OPEN_ANGLE.search(lines[number - 1]) and _CLOSED_ANGLE.match(line)
             found[number] = Mark.OWN if cut else Mark.QUOTE
 
-    _mark_broken(lines, found)
 
 
-def _mark_broken(lines: list[str], found: list[Mark]) -> None:
+def _take_back_broken(lines: list[str], found: list[Mark]) -> None:
     """Take back a `>` that begins a line of the writer's: "if x > 3 and y" / "> 4 then".
 
-    Only the one mark of a mail, in the middle of a paragraph and of a sentence.
+    Only one line, in the middle of a paragraph and of a sentence, above all that is introduced.
     """
-    if found.count(Mark.QUOTE) != 1:
+    number = found.index(Mark.QUOTE) if Mark.QUOTE in found else 0
+    if not number or found[number - 1] is not Mark.OWN or Mark.INTRODUCTION in found[:number]:
         return
-    number = found.index(Mark.QUOTE)
-    if not number or found[number - 1] is not Mark.OWN:
-        return
+    if Mark.QUOTE in found[number + 1 :]:
+        following = found.index(Mark.QUOTE, number + 1)
+        begun = Mark.INTRODUCTION in found[number:following]
+        if not begun and not introduces(unquoted(lines[following]), dated=True):
+            return
     above = lines[number - 1].rstrip()
     goes_on = not unquoted(lines[number])[:1].isupper()
     if goes_on and not _SENTENCE_END.search(above) and not above.endswith(_COLONS):
