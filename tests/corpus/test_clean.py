@@ -17,7 +17,9 @@ from aitwin.corpus.messages import Message
 from aitwin.corpus.report import Skipped
 
 
-@pytest.mark.parametrize("name", ["own_words_cases.txt", "own_words_held_back.txt"])
+@pytest.mark.parametrize(
+    "name", ["own_words_cases.txt", "own_words_held_back.txt", "own_words_third.txt"]
+)
 def test_invented_mails_lose_no_own_line_and_hardly_keep_a_foreign_one(name: str) -> None:
     """C2: own text lost 0; exact at least 95 % over clients, languages and look-alikes."""
     outcomes = {case.name: labelled.outcome(case) for case in labelled.invented(name)}

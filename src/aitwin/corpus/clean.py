@@ -39,6 +39,7 @@ _CONTACT = re.compile(
 _SHORT_RULE = re.compile(r"^\s*(?:-{1,4}|_{1,4}|={1,4}|\*{1,4})\s*$")
 _SENTENCE = re.compile(r"[^\W\d_]{2,}[.!?…][\"')]*(?:\s|$)")
 _POSTSCRIPT = re.compile(r"^\s*P\.?\s?P?\.?S\b[.:\s]", re.IGNORECASE)
+_HTML_RULE = "_" * 32
 _WRAP_COLUMNS = (55, 80)
 """Where mail programs break lines for the writer; a longer line was left alone by them."""
 _NOT_PROSE = re.compile(r"\s|[-*•>|+#]|\(?(?:\d{1,2}|[^\W\d_]|[ivx]{2})[.)]\s")
@@ -200,7 +201,8 @@ def _quoted_lines(lines: Sequence[str], marks: Sequence[Mark]) -> list[str]:
 
 def _tidy(lines: Iterable[str | None]) -> str:
     """Own lines as text: dropped ones become one blank line, dangling rules go."""
-    kept = ["" if line is None else line.rstrip() for line in lines]
+    # Laid-out HTML has such rules; nobody types one of just this length.
+    kept = ["" if line is None or line == _HTML_RULE else line.rstrip() for line in lines]
     while kept and (not kept[-1] or _RULE.match(kept[-1])):
         kept.pop()
     while kept and (not kept[0] or _RULE.match(kept[0])):

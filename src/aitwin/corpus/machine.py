@@ -34,6 +34,7 @@ _LOG = re.compile(
     r"^\s*(?:\[\s*\d+\.\d{3,}\]|<\d>|\w{3}\s+\d{1,2}\s\d\d:\d\d:\d\d\s"
     r"|\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d|\d\d:\d\d:\d\d[.,]\d|[-dlbcps][rwxsStT-]{9}[.+@]?\s"
     r"|(?:Call Trace|Backtrace|Stack|Code)\s?:|\$\s?\d+\s*:\s|at [\w.$]+\([\w.]+:\d+\)"
+    r"|Traceback \(most recent call last\):|[\w.]+(?:Error|Exception): "
     r"|File \".*\", line \d+|make(?:\[\d+\])?: |\S+\.(?:[chSs]|cpp|cc|py|rs|go|java)(?::\d+)+:)"
 )
 _HEX = re.compile(r"\b(?:0x[0-9a-fA-F]{2,}|[0-9a-f]{8}|[0-9a-f]{16}|[0-9A-F]{8})\b")
@@ -52,6 +53,7 @@ _ASM = re.compile(
 )
 _PROMPT = re.compile(r"^\s*(?:\$\s+[a-z./]|[\w.-]+@[\w.-]+[:\s][^$#%]{0,60}[$#%]\s|\(gdb\)|>>> )")
 _TOKEN = re.compile(r"^\s*(?=\S*[\d_/\\=])\S{8,}\s*$")
+_CALL = re.compile(r"^\s{2,}[\w.\[\]]+\(.*\)\s*$")
 _PLAIN_WORD = re.compile(r"[(\"']?[^\W\d_]+(?:['’-][^\W\d_]+)*[.,;:!?)\"']*")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
@@ -140,13 +142,17 @@ def _runs(lines: list[str], is_own: list[bool], found: list[bool]) -> None:
             run += [*between, number] if run else [number]
             between = []
             continue
-        if inside and (_TOKEN.match(lines[number]) or _CODE.search(lines[number][:400])):
+        if inside and _goes_between(lines[number][:400]):
             between.append(number)  # `return err;`, or the end of a wrapped line: as what follows
             continue
         if len(run) >= RUN:
             for member in run:
                 found[member] = True
         run, between = [], []
+
+
+def _goes_between(line: str) -> bool:
+    return bool(_TOKEN.match(line) or _CALL.match(line) or _CODE.search(line))
 
 
 def looks_machine(line: str) -> bool:

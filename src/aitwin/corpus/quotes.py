@@ -42,6 +42,7 @@ _DATE = re.compile(
     r"|\b\d{1,2}(?:\.|er|st|nd|rd|th|º|-)?\s*(?:de |of )?-?"
     r"[^\W\d_]{3,}\.?,?-?\s*(?:de |del )?(?:\d\d)?\d\d\b"
     r"|\b[^\W\d_]{3,}\.?\s+\d{1,2}(?:st|nd|rd|th)?,?\s+(?:at\s+)?(?:19|20)\d\d\b"
+    r"|\b(?:19|20)\d\d\.?\s(?:[gm]\.\s)?(?:\d{1,2}\.?\s[^\W\d_]{3,}|[^\W\d_]{3,}\.?\s\d{1,2}\b)"
     r"|\d{4}\s?[年년]|\b\d{1,2}월"
 )
 _TIME = re.compile(r"\b\d{1,2}(?::|\.|h|\s?Uhr)\d{2}|\b\d{1,2}\s?[AaPp]\.?[Mm]\b|[上下]午|오[전후]")
@@ -103,7 +104,6 @@ def _mark_quotes(lines: list[str], found: list[Mark]) -> None:
             # "Bob <bob@example.com" / ">:" is one address, cut in two.
             cut = number > 0 and _OPEN_ANGLE.search(lines[number - 1]) and _CLOSED_ANGLE.match(line)
             found[number] = Mark.OWN if cut else Mark.QUOTE
-
 
 
 def _take_back_broken(lines: list[str], found: list[Mark]) -> None:
@@ -208,7 +208,9 @@ def _header_block_end(lines: list[str], start: int, *, needed: int) -> int:
         line = lines[number].strip("\u200b\u200e\u200f ")
         header = phrases.HEADER_LINE.match(line[:_LINE_LIMIT])
         if header is not None:
-            labels.add(_label(header))
+            # "From: 19:00" is no sender.
+            named = header["from"] is None or any(map(str.isalpha, header["value"]))
+            labels.update({_label(header)} if named else ())
             end, blanks = number + 1, 0
         elif labels and not blanks and _ANY_HEADER.match(line):
             end = number + 1
