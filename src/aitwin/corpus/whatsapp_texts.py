@@ -12,7 +12,7 @@ from aitwin.corpus.whatsapp_headers import MARKS
 _MARK = re.compile(f"[{MARKS}]+")
 # A marked beginning is the app's own on iOS: held for every such line in 16 locales.
 GENERATED_STARTS = ("\u200e", "\u200f")
-_ODD = re.compile(rf"[{MARKS}<(]|:\n|\.(?:com|google)")
+_ODD = re.compile(rf"[{MARKS}<(]")
 _OMITTED = re.compile(r"<[^\W\d_][^<>\n\d/=]{4,60}>")
 _ATTACHED = re.compile(
     r"(?P<stem>[^\n]*?)\.(?P<kind>\w{0,5}) (?:\((?P<phrase>[^()\n]{3,40})\)|<(?P<angled>[^<>\n]+)>)"
@@ -27,11 +27,14 @@ _LOCATION = re.compile(
 )
 
 
-def written(raw: str, frame: str) -> tuple[str, str]:
-    """The text that a person wrote; or the app's own, and why nobody wrote it."""
-    if kind := _generated(raw):
+def written(raw: str, frame: str, own: frozenset[str] = frozenset()) -> tuple[str, str]:
+    """The text that a person wrote; or the app's own, and why nobody wrote it.
+
+    `own` are phrases that the app is known to write in this chat.
+    """
+    if len(raw) < 64 and (kind := _generated(raw)):
         return _text(raw), kind
-    if not _ODD.search(raw):
+    if not (_ODD.search(raw) or ":\n" in raw or ".com" in raw or ".google" in raw):
         return raw.strip(), ""
     if kind := _generated(_text(raw)):
         return _text(raw), kind
@@ -49,7 +52,7 @@ def written(raw: str, frame: str) -> tuple[str, str]:
         return _text(raw), "media" if is_media else "system"
     if kind := _media(_text(first), caption):
         return (_text(raw), kind) if kind != "caption" else (caption, "")
-    return _ios_media(raw)
+    return _ios_media(raw, own)
 
 
 def _generated(text: str) -> str:
@@ -95,12 +98,12 @@ def _media(first: str, caption: str) -> str:
     return "caption" if caption not in ("", found["stem"]) else "media"
 
 
-def _ios_media(raw: str) -> tuple[str, str]:
+def _ios_media(raw: str, own: frozenset[str]) -> tuple[str, str]:
     """IOS puts a marked `<attached: F>` or `image omitted` behind a caption or a file's name."""
     text, inside = _angled_end(raw)
     if not (text.endswith(GENERATED_STARTS) and _FILE.search(inside)):
         text, _, last = raw.rpartition("\u200e")
-        if last.strip(" .").lower() not in phrases.OMITTED:
+        if not (last in own or last.strip(" .").lower() in phrases.OMITTED):
             return _text(raw), ""
     no_words = "•" in text.rpartition("\n")[2] or not _text(text)
     return (_text(raw), "media") if no_words else (_text(text), "")
