@@ -48,9 +48,10 @@ PHONES = {
 PEOPLE = ["Ana", "Bob van Dyck", "~\u202fNev", "\u202a+44\u00a07700\u2011900123\u202c", "🤓"]
 TEXT = (
     "the boat is late again and nobody told me so we wait at noon with bread, cheese and the "
-    "good wine 😄 ja nein vielleicht ok: https://example.org/a?b=c (later) <3 tomorrow"
+    "good wine 😄 ja nein vielleicht tomorrow it is not my turn: yours, I said so. Über morgen!"
 )
 WORDS = TEXT.split()
+RARE = ["https://example.org/a?b=c", "(later)", "<3", "@\u2068Ana\u2069", "13:30"]
 
 
 def lines(phone: Phone, messages: int) -> Iterator[str]:
@@ -69,7 +70,8 @@ def lines(phone: Phone, messages: int) -> Iterator[str]:
         elif kind < 0.06:
             yield f"{header}{mark}Ana changed the subject to “Boat: late”\n"
         else:
-            text = " ".join(chance.choices(WORDS, k=chance.choice((1, 3, 5, 9, 16))))
+            words = chance.choices(WORDS, k=chance.choice((1, 3, 5, 9, 16)))
+            text = " ".join(words + chance.sample(RARE, int(chance.random() < 0.1)))
             yield f"{header}{name}: {text}\n"
             while chance.random() < 0.21:
                 yield " ".join(chance.choices(WORDS, k=6)) + "\n"

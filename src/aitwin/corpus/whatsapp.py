@@ -8,7 +8,7 @@ a text but WhatsApp's own marks and words.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from hashlib import blake2b
 from pathlib import Path
 
@@ -71,17 +71,20 @@ def read(
     people = {name: Person(name) for name in chat.names.values()}
     frame, conversation = chat.hand.shape.frame, _conversation(path, chat)
     zone, ids = _Zone(), _Ids(conversation)
+    fields = vars(Message("", "chat", Person(""), datetime.now(UTC), "", conversation=conversation))
     for day, clock, name, raw in _bodies(path, chat, skipped):
         text, automatic = written(raw, frame, chat.own_phrases)
-        yield Message(
+        # Around the constructor, which takes three times as long; all times here are aware.
+        message = object.__new__(Message)
+        vars(message).update(
+            fields,
             id=ids.of(day, clock, name, raw),
-            channel="chat",
             sender=people[name],
             sent_at=zone.place(day, clock),
             text=text,
-            conversation=conversation,
             automatic=automatic,
         )
+        yield message
 
 
 def participants(path: Path) -> Counter[str]:
@@ -129,13 +132,14 @@ class _Ids:
         self._conversation = conversation
         self._day: date | None = None
         self._clock: time | None = None
-        self._seen: Counter[str] = Counter()
+        self._seen: dict[str, int] = {}
+        self._start = blake2b(digest_size=16)
 
     def of(self, day: date, clock: time, name: str, raw: str) -> str:
         """The id of the next message of the file."""
         if day != self._day:
             self._day = day
-            self._start = f"{self._conversation}\x1f{day} "
+            self._start = blake2b(f"{self._conversation}\x1f{day} ".encode(), digest_size=16)
             self._seen.clear()
         if clock != self._clock:
             self._clock = clock
@@ -143,9 +147,11 @@ class _Ids:
             if len(self._seen) > REMEMBERED:
                 self._seen.clear()
         # Wherever the name ends: a longer export may show that it holds a colon.
-        key = f"{clock}\x1f{name}: {raw}"
-        self._seen[key] = count = self._seen[key] + 1
-        return _hash(f"{self._start}{key}\x1f{count}")
+        key = f"{clock.isoformat()}\x1f{name}: {raw}"
+        self._seen[key] = count = self._seen.get(key, 0) + 1
+        whole = self._start.copy()
+        whole.update(f"{key}\x1f{count}".encode("utf-8", "replace"))
+        return whole.hexdigest()
 
 
 class _Zone:

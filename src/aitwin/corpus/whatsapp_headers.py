@@ -53,6 +53,8 @@ _ANY = tuple(
 
 _NUMBER = re.compile(rf"({_ERA})?{_G}(\d+)")
 _LEAD, _TAIL = re.compile(r"\D*"), re.compile(r"\D*$")
+_DIGITS = re.compile(r"\d+")
+_BETWEEN = re.compile(rf"[\s.{MARKS}]+")
 _MAIL_OR_PAGE = re.compile(r"From |[!-9;-Z\\-~]+:\s|<")
 _ERAS = {"r": 2018, "令和": 2018, "h": 1988, "平成": 1988, "民國": 1911, "民国": 1911}
 _PLACEHOLDERS = {
@@ -213,7 +215,7 @@ def _year(era: str, digits: str) -> int:
 
 def time_of_day(written: str) -> time | None:
     """The time, on a clock of 24 hours; None when it is none."""
-    numbers = [int(number) for number in re.findall(r"\d+", written)]
+    numbers = [int(number) for number in _DIGITS.findall(written)]
     hour, minute, second = (*numbers, 0)[:3]
     if hour > 23 or minute > 59 or second > 59:
         return None
@@ -230,8 +232,8 @@ def time_of_day(written: str) -> time | None:
 
 def clock_words(written: str) -> list[str]:
     """The words around a time, without dots, spaces, marks and case: "p. m." is "pm"."""
-    around = (_LEAD.match(written), _TAIL.search(written))
-    words = [re.sub(rf"[\s.{MARKS}]", "", found[0]).lower() for found in around if found]
+    before, *_, after = _DIGITS.split(written)
+    words = [_BETWEEN.sub("", word).lower() for word in (before, after) if word]
     return [word for word in words if word and word not in _UNITS]
 
 

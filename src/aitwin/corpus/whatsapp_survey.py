@@ -32,6 +32,7 @@ SAMPLE = 16  # lines of each person that show whether the name goes on behind a 
 KEPT = 10_000  # beginnings of system lines, and texts that the app repeats
 
 _MARK = re.compile(f"[{MARKS}]+")
+_DIGIT_OR_MARK = re.compile(rf"[\d{MARKS}]+")
 _QUOTES = re.compile('["“”„«»「」『』]')
 _PHONE = re.compile(r"\+\d[\d\s().\-\u2011]{6,}")
 
@@ -372,8 +373,8 @@ def _hand(shape: Shape, headers: Headers) -> Hand:
             if int(number) < 10:
                 zeros.add((place, len(number) > 1))
     around = str.maketrans("aA", "pP", ":")
-    bare = (re.sub(rf"[\d{MARKS}]", " ", clock).translate(around) for clock in headers.times)
-    periods = {" ".join(words.split()) for words in bare}
+    words = {_DIGIT_OR_MARK.sub(" ", clock) for clock in headers.times}
+    periods = {" ".join(word.translate(around).split()) for word in words}
     return Hand(shape, frozenset(zeros), frozenset(periods))
 
 

@@ -34,32 +34,39 @@ def written(raw: str, frame: str, own: frozenset[str] = frozenset()) -> tuple[st
     """
     if len(raw) < 64 and (kind := _generated(raw)):
         return _text(raw), kind
-    if not (_ODD.search(raw) or ":\n" in raw or ".com" in raw or ".google" in raw):
+    if not (_ODD.search(raw) or ":\n" in raw or "://" in raw):
         return raw.strip(), ""
-    if kind := _generated(_text(raw)):
-        return _text(raw), kind
-    raw = _without_edited(raw)
-    if _POLL.fullmatch(_text(raw)):
-        return _text(raw), "poll"
-    if _LOCATION.fullmatch(_text(raw)):
-        return _text(raw), "location"
+    text = _text(raw)
+    if len(text) < 64 and (kind := _generated(text)):
+        return text, kind
+    return _apart(raw, text, frame, own)
+
+
+def _apart(raw: str, text: str, frame: str, own: frozenset[str]) -> tuple[str, str]:
+    """The same for a text with brackets, marks or links; `text` is `raw` without marks."""
+    if text.endswith(">"):
+        raw = _without_edited(raw, frame)
+        text = _text(raw)
+    if ":\n" in text and _POLL.fullmatch(text):
+        return text, "poll"
+    if "://" in text and _LOCATION.fullmatch(text):
+        return text, "location"
     first, _, others = raw.partition("\n")
     caption = _text(others)
     if frame == "[" and raw.startswith(GENERATED_STARTS):
         if caption and not first.endswith(":"):
             return caption, ""
-        is_media = "<" in first or _text(first).lower() in phrases.OMITTED
-        return _text(raw), "media" if is_media else "system"
-    if kind := _media(_text(first), caption):
-        return (_text(raw), kind) if kind != "caption" else (caption, "")
-    return _ios_media(raw, own)
+        return text, "media" if "<" in first else "system"
+    if text.startswith("<") or text.partition("\n")[0].endswith((")", ">")):
+        kind = _media(_text(first), caption)
+        if kind:
+            return (text, kind) if kind != "caption" else (caption, "")
+    return _ios_media(raw, text, own)
 
 
 def _generated(text: str) -> str:
-    """What a whole text is that stands in the list of the app's own; "" when it does not."""
-    if len(text) >= 64 or text == ".":
-        return ""
-    return phrases.GENERATED.get(text.strip().removesuffix(".").lower(), "")
+    """What a whole text is that stands in the lists of the app's own; "" when it does not."""
+    return phrases.GENERATED.get(text.strip().removesuffix(".").lower(), "") if text != "." else ""
 
 
 def _text(raw: str) -> str:
@@ -75,10 +82,14 @@ def _angled_end(raw: str) -> tuple[str, str]:
     return before, inside.strip()
 
 
-def _without_edited(raw: str) -> str:
+def _without_edited(raw: str, frame: str) -> str:
     """Take off ` <This message was edited>`."""
     before, inside = _angled_end(raw)
-    return before if inside.strip(".").lower() in phrases.EDITED else raw
+    if inside.strip(".").lower() in phrases.EDITED:
+        return before
+    # On iOS the mark tells, in any language; a file's name is an attachment.
+    own = frame == "[" and before.endswith(GENERATED_STARTS) and _text(before)
+    return before if own and inside and not _FILE.search(inside) else raw
 
 
 def _media(first: str, caption: str) -> str:
@@ -98,12 +109,14 @@ def _media(first: str, caption: str) -> str:
     return "caption" if caption not in ("", found["stem"]) else "media"
 
 
-def _ios_media(raw: str, own: frozenset[str]) -> tuple[str, str]:
+def _ios_media(raw: str, text: str, own: frozenset[str]) -> tuple[str, str]:
     """IOS puts a marked `<attached: F>` or `image omitted` behind a caption or a file's name."""
-    text, inside = _angled_end(raw)
-    if not (text.endswith(GENERATED_STARTS) and _FILE.search(inside)):
-        text, _, last = raw.rpartition("\u200e")
+    if not any(mark in raw for mark in GENERATED_STARTS):
+        return text, ""
+    before, inside = _angled_end(raw)
+    if not (before.endswith(GENERATED_STARTS) and _FILE.search(inside)):
+        before, _, last = raw.rpartition("\u200e")
         if not (last in own or last.strip(" .").lower() in phrases.OMITTED):
-            return _text(raw), ""
-    no_words = "•" in text.rpartition("\n")[2] or not _text(text)
-    return (_text(raw), "media") if no_words else (_text(text), "")
+            return text, ""
+    no_words = "•" in before.rpartition("\n")[2] or not _text(before)
+    return (text, "media") if no_words else (_text(before), "")
