@@ -21,7 +21,7 @@ from aitwin.corpus.whatsapp_headers import (
     clock_words,
     shape_of,
 )
-from aitwin.corpus.whatsapp_texts import GENERATED_STARTS
+from aitwin.corpus.whatsapp_texts import GENERATED_STARTS, repeated
 from aitwin.errors import TwinError
 
 PASTED_RUNS = 20  # stretches of time in one pasted block; beyond, it was a wrong clock
@@ -117,7 +117,7 @@ class _Heads:
     generated: Counter[str] = field(default_factory=Counter, repr=False)
     """Lines that the app wrote under somebody's name."""
     phrases: Counter[str] = field(default_factory=Counter, repr=False)
-    """What the app wrote in those lines."""
+    """What the app may have written, as often as it stands there."""
     sample: dict[str, list[str]] = field(default_factory=dict, repr=False)
     """The first lines of each head: a name may hold a colon."""
     actors: set[str] = field(default_factory=set, repr=False)
@@ -129,16 +129,21 @@ class _Heads:
         if not colon or not 0 < len(head) <= NAME or rest.startswith(GENERATED_STARTS):
             return self._take_odd(rest)
         self.counts[head] += 1
-        if self.frame == "[" and text.startswith(GENERATED_STARTS):
-            self.generated[head] += 1
-            if len(self.phrases) < KEPT:
-                self.phrases[text[1:NAME]] += 1
+        if text.startswith(GENERATED_STARTS) or text.endswith((")", ">")):
+            self._take_phrase(head, text)
         sample = self.sample.get(head)
         if sample is None:
             self.sample[head] = [rest[:NAME]]
         elif len(sample) < SAMPLE:
             sample.append(rest[:NAME])
         return head
+
+    def _take_phrase(self, head: str, text: str) -> None:
+        """Note what the app may have put into a text."""
+        self.generated[head] += self.frame == "[" and text.startswith(GENERATED_STARTS)
+        phrase = repeated(text) if len(self.phrases) < KEPT else ""
+        if 0 < len(phrase) < NAME:
+            self.phrases[phrase] += 1
 
     def _take_odd(self, rest: str) -> str:
         """A line without a name, with an empty text, or of a phone that writes no space."""
@@ -265,7 +270,7 @@ class Chat:
     """Who speaks only in what somebody pasted."""
     people: Counter[str] = field(repr=False)
     own_phrases: frozenset[str] = field(repr=False)
-    """What the app, by its marks, wrote in this file more than once, without the mark."""
+    """What the app, by its place, wrote into this chat more than once."""
     first: str = field(repr=False)
     """The first line of somebody, which stays the first when the chat grows."""
 

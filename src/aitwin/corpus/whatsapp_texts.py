@@ -13,7 +13,8 @@ _MARK = re.compile(f"[{MARKS}]+")
 # A marked beginning is the app's own on iOS: held for every such line in 16 locales.
 GENERATED_STARTS = ("\u200e", "\u200f")
 _ODD = re.compile(rf"[{MARKS}<(]")
-_OMITTED = re.compile(r"<[^\W\d_][^<>\n\d/=]{4,60}>")
+_OMITTED = re.compile(r"<\s?(?![A-Za-z/-]+>)[^\W\d_][^<>\n\d=:]{4,60}>")
+_EDITED = re.compile(r"(?:[^\W\d_]+ ){2,}[^\W\d_]+\.?")
 _ATTACHED = re.compile(
     r"(?P<stem>[^\n]*?)\.(?P<kind>\w{0,5}) (?:\((?P<phrase>[^()\n]{3,40})\)|<(?P<angled>[^<>\n]+)>)"
 )
@@ -45,7 +46,7 @@ def written(raw: str, frame: str, own: frozenset[str] = frozenset()) -> tuple[st
 def _apart(raw: str, text: str, frame: str, own: frozenset[str]) -> tuple[str, str]:
     """The same for a text with brackets, marks or links; `text` is `raw` without marks."""
     if text.endswith(">"):
-        raw = _without_edited(raw, frame)
+        raw = _without_edited(raw, frame, own)
         text = _text(raw)
     if ":\n" in text and _POLL.fullmatch(text):
         return text, "poll"
@@ -58,7 +59,7 @@ def _apart(raw: str, text: str, frame: str, own: frozenset[str]) -> tuple[str, s
             return caption, ""
         return text, "media" if "<" in first else "system"
     if text.startswith("<") or text.partition("\n")[0].endswith((")", ">")):
-        kind = _media(_text(first), caption)
+        kind = _media(first, caption, frame, own)
         if kind:
             return (text, kind) if kind != "caption" else (caption, "")
     return _ios_media(raw, text, own)
@@ -82,19 +83,35 @@ def _angled_end(raw: str) -> tuple[str, str]:
     return before, inside.strip()
 
 
-def _without_edited(raw: str, frame: str) -> str:
+def repeated(text: str) -> str:
+    """What in a line may be the app's own in whatever language, if the chat repeats it; or "".
+
+    Behind a file that a phone named, in Android's edited mark, or all that an iPhone marked.
+    """
+    if text.startswith(GENERATED_STARTS):
+        return text[1:]
+    if text.endswith(")") and (found := _ATTACHED.fullmatch(text)):
+        return found["phrase"].lower() if _PHONE_FILE.fullmatch(found["stem"]) else ""
+    if text.endswith(">"):
+        before, inside = _angled_end(text)
+        return inside if _text(before) and _EDITED.fullmatch(inside) else ""
+    return ""
+
+
+def _without_edited(raw: str, frame: str, own: frozenset[str]) -> str:
     """Take off ` <This message was edited>`."""
     before, inside = _angled_end(raw)
-    if inside.strip(".").lower() in phrases.EDITED:
+    if inside in own or inside.strip(".").lower() in phrases.EDITED:
         return before
     # On iOS the mark tells, in any language; a file's name is an attachment.
-    own = frame == "[" and before.endswith(GENERATED_STARTS) and _text(before)
-    return before if own and inside and not _FILE.search(inside) else raw
+    marked = frame == "[" and before.endswith(GENERATED_STARTS) and _text(before)
+    return before if marked and inside and not _FILE.search(inside) else raw
 
 
-def _media(first: str, caption: str) -> str:
+def _media(raw: str, caption: str, frame: str, own: frozenset[str]) -> str:
     """Android's attachment lines: what they are, "caption" when words of a person follow."""
-    if _OMITTED.fullmatch(first):
+    first = _text(raw)
+    if frame != "[" and _OMITTED.fullmatch(first):
         return "caption" if caption else "media"
     found = _ATTACHED.fullmatch(first)
     if not found:
@@ -102,8 +119,9 @@ def _media(first: str, caption: str) -> str:
     if found["kind"] == "vcf":
         return "contact"
     phrase = (found["phrase"] or found["angled"]).lower()
-    known = phrase in phrases.ATTACHED or phrase == "attached"
-    if not (known or _PHONE_FILE.fullmatch(found["stem"])):
+    known = phrase in phrases.ATTACHED or phrase == "attached" or phrase in own
+    # Old iPhones mark the word behind the file.
+    if not (known or "<\u200e" in raw or _PHONE_FILE.fullmatch(found["stem"])):
         return ""
     # Under a document Android repeats its name.
     return "caption" if caption not in ("", found["stem"]) else "media"
