@@ -137,8 +137,12 @@ def names_of(names: Sequence[str]) -> str:
 
 def about(subject: str) -> str:
     """` about "Boat"`, or nothing where the subject says nothing."""
-    bare = " ".join(subject.split())
-    return "" if _NO_SUBJECT.fullmatch(bare) else f' about "{bare}"'
+    return f' about "{" ".join(subject.split())}"' if tells(subject) else ""
+
+
+def tells(subject: str) -> bool:
+    """Whether a subject says what the mail is about: "(no subject)" does not."""
+    return not _NO_SUBJECT.fullmatch(" ".join(subject.split()))
 
 
 def in_chat(people: Sequence[str], *, goes_on: bool) -> str:
@@ -191,16 +195,13 @@ def _company(host: str) -> str:
 
 
 def _length(text: str) -> str:
-    words = _words(text)
-    if words <= SHORT:
+    # Scripts without spaces: a word is about two characters.
+    count = len(_UNSPACED.sub(" ", text).split()) + len(_UNSPACED.findall(text)) // 2
+    if count <= SHORT:
         return "a short mail"
-    if words <= SENTENCES:
+    if count <= SENTENCES:
         return "a mail of a few sentences"
-    return "a mail" if words < LONG else "a long mail"
-
-
-def _words(text: str) -> int:
-    return len(_UNSPACED.sub(" ", text).split()) + len(_UNSPACED.findall(text)) // 2
+    return "a mail" if count < LONG else "a long mail"
 
 
 def _that(text: str) -> str:
@@ -228,12 +229,12 @@ class Commonness:
     @classmethod
     def of(cls, texts: Iterable[str]) -> "Commonness":
         """Count the words of all texts."""
-        words: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         number = 0
         for text in texts:
-            words.update(set(_plain_words(text)))
+            counts.update(set(_plain_words(text)))
             number += 1
-        return cls(number, words)
+        return cls(number, counts)
 
     def topics(self, text: str) -> list[str]:
         """The few words that say most about `text`, in its order.
@@ -269,6 +270,11 @@ def gives_away(instruction: str, reply: str, subject: str = "") -> bool:
     return bool(_runs(instruction) & _runs(reply) - _runs(subject))
 
 
+def words(text: str) -> list[str]:
+    """The words of a text, in lower case."""
+    return _WORD.findall(text.casefold())
+
+
 def _runs(text: str) -> set[tuple[str, ...]]:
-    words = _WORD.findall(text.casefold())
-    return {tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1)}
+    said = words(text)
+    return {tuple(said[i : i + RUN]) for i in range(len(said) - RUN + 1)}

@@ -63,12 +63,13 @@ def told(pairs: Sequence[Pair]) -> list[Pair]:
     everything = sum(people.values(), Counter())
 
     def language_of(pair: Pair) -> str:
-        around = (threads.get(pair.thread), people.get(pair.people), everything)
-        return (
-            sure[pair.id]
-            or (not threads.get(pair.thread) and tell(pair.incoming[-ENOUGH:]))
-            or next((_commonest(counts) for counts in around if counts), "")
-        )
+        if told := sure[pair.id]:
+            return told
+        if counts := threads.get(pair.thread):
+            return _commonest(counts)
+        if asked := tell(pair.incoming[-ENOUGH:]):
+            return asked
+        return _commonest(people.get(pair.people) or everything)
 
     return [replace(pair, language=language_of(pair)) for pair in pairs]
 
@@ -96,7 +97,7 @@ def _kin(language: str) -> str:
 
 
 def _commonest(counts: Counter[str]) -> str:
-    return min(counts, key=lambda language: (-counts[language], language))
+    return min(counts, default="", key=lambda language: (-counts[language], language))
 
 
 @cache

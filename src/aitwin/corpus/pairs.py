@@ -55,8 +55,15 @@ class Pair:
     """Whether the owner wants it learnt, whatever the rules say (see marks)."""
     language: str = ""
     """Of the reply, as "en" (see languages); empty where nobody has looked or can tell."""
+    subject: str = field(default="", repr=False)
+    """Of the mail, as it is, not redacted. Not part of what is learnt."""
     pieces: tuple[str, ...] = field(default=(), repr=False)
     """The incoming text in the parts that it may lose whole (see context): paragraphs, turns."""
+
+    @property
+    def begins(self) -> bool:
+        """Whether it is a first mail, that answers nothing."""
+        return self.channel == "mail" and not self.incoming
 
     @property
     def task(self) -> Task:
@@ -105,9 +112,9 @@ def _mail_pair(mail: Message, thread: Thread, owner: Owner) -> Pair | str:
     asked = _asked(mail, parent, owner)
     if isinstance(asked, str):
         return asked
+    subject = messages.without_prefixes(mail.subject)
     if not asked.pieces:
         to = instructions.to_whom(mail.recipients, owner)
-        subject = messages.without_prefixes(mail.subject)
         asked = _Asked(instructions.first_mail(to, subject, reply, _hash(mail.id)))
     pieces = newest(asked.pieces, INCOMING_CHARACTERS)
     return Pair(
@@ -120,6 +127,7 @@ def _mail_pair(mail: Message, thread: Thread, owner: Owner) -> Pair | str:
         reply=reply,
         people=(_correspondent(mail, parent, owner),),
         messages=(_hash(mail.id),),
+        subject=subject,
         pieces=tuple(pieces),
     )
 
