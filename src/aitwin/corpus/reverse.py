@@ -30,6 +30,7 @@ MAX_TOKENS = 120
 """60 words with their marks, and a little: what is longer is malformed anyway."""
 
 _SYSTEM = "You say in one to three sentences what a mail was asked to be."
+_TASK = "Begin with a verb such as Write, Ask, Tell. Do not repeat sentences of the mail."
 _EXAMPLE = (
     "Instruction for this mail:\n\nHi Lena,\n\nthe heating engineer can come on Tuesday between "
     "eight and ten. Could you let him in? The key hangs in the shed.",
@@ -51,7 +52,8 @@ _IMPERATIVE = re.compile(
     r"|pregunta|scriv|chied|ringrazi|escrev|peç|pergunt|schrijf|vraag|skriv|napisz|напиш|yaz)",
     re.IGNORECASE,
 )
-_PLACEHOLDER = re.compile(r"\[[A-Z]+(?:_[A-Z]+)*_\d+\]")
+_TELLING = re.compile(r"\[[A-Z_]+_\d+\]|\d+")
+_KNOWN = "What is known:"
 
 
 @dataclass(frozen=True)
@@ -93,16 +95,15 @@ def reworded(
 
 def messages(pair: Pair) -> list[ChatMessage]:
     """What the model is asked about a first mail."""
-    known = f"What is known: {plain(pair.instruction)}"
-    task = "Begin with a verb such as Write, Ask, Tell. Do not repeat sentences of the mail."
+    known = f"{_KNOWN} {plain(pair.instruction)}"
     asked, answered = _EXAMPLE
     return [
         {"role": "system", "content": _SYSTEM},
-        {"role": "user", "content": f"{asked}\n\n{task}"},
+        {"role": "user", "content": f"{asked}\n\n{_TASK}"},
         {"role": "assistant", "content": answered},
         {
             "role": "user",
-            "content": f"Instruction for this mail:\n\n{plain(pair.reply)}\n\n{known}\n{task}",
+            "content": f"Instruction for this mail:\n\n{plain(pair.reply)}\n\n{known}\n{_TASK}",
         },
     ]
 
@@ -123,13 +124,23 @@ def malformed(instruction: str, pair: Pair) -> str:
         return "asks for nothing"
     if instructions.gives_away(instruction, pair.reply, pair.subject):
         return "repeats the mail"
+    if instructions.gives_away(instruction, "\n".join((*_EXAMPLE, _TASK))) or _KNOWN in instruction:
+        return "repeats the prompt"
     if languages.tell(instruction) not in ("", "en", pair.language) or (
         _scripts(instruction) - _scripts(f"a {pair.reply} {pair.instruction}")
     ):
         return "in another language"
-    there = " ".join((pair.instruction, pair.reply))
-    if any(one not in there for one in _PLACEHOLDER.findall(instruction)):
-        return "invents a placeholder"
+    return _invented(instruction, pair)
+
+
+def _invented(instruction: str, pair: Pair) -> str:
+    """What the model made up, as far as names and numbers tell."""
+    there = f"{pair.instruction} {pair.reply}"
+    if set(_TELLING.findall(instruction)) - set(_TELLING.findall(there)):
+        return "invents a number or a placeholder"
+    to = set(instructions.words(" ".join(pair.people))) & set(instructions.words(pair.instruction))
+    if to and not to & set(instructions.words(instruction)):
+        return "for somebody else"
     return ""
 
 
