@@ -36,8 +36,8 @@ PROSE_SHARE = 0.6
 """Letters, digits' words and spaces in a reply at least; logs, patches and tables have fewer."""
 LENGTH_BANDS = 4
 """Quarters of the replies by length; the choice keeps their sizes."""
-LENGTH_STEPS, TIME_STEPS = 5, 8
-"""Parts of such a quarter by length and by time, none of which gets more than its share."""
+STEPS = 8
+"""Parts of such a quarter by length, and by time, none of which gets more than its share."""
 STRATUM_MOST = 4000
 """Pairs compared with each other at once: 4,000 x 4,000 similarities take 64 MB."""
 FEATURES = 2048
@@ -274,8 +274,8 @@ def _groups(pairs: list[Pair]) -> list[list[str]]:
     ]
     by_time = sorted(pairs, key=lambda pair: (pair.sent_at, pair.id))
     by_length = sorted(pairs, key=lambda pair: (len(pair.reply), pair.id))
-    for what, ranked, bands in (("time", by_time, TIME_STEPS), ("length", by_length, LENGTH_STEPS)):
-        for number, band in enumerate(_bands(ranked, bands)):
+    for what, ranked in (("time", by_time), ("length", by_length)):
+        for number, band in enumerate(_bands(ranked, STEPS)):
             for pair in band:
                 groups[place[pair.id]].append(f"{what} {number}")
     return groups
