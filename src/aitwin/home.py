@@ -221,7 +221,9 @@ class Home:
         ):
             if table not in document:
                 document[table] = tomlkit.table()
-            if value is not None:  # TOML has no word for nothing
+            if value is None:  # TOML has no word for nothing
+                document[table].pop(key, None)
+            else:
                 document[table][key] = value
         artifact.write_private(self.settings_file, tomlkit.dumps(document))
 

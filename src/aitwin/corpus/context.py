@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from aitwin.corpus.messages import Channel
 from aitwin.prompt import ROW_TOKENS
 
 if TYPE_CHECKING:
     from aitwin.corpus.pairs import Pair
 
+BETWEEN: dict[Channel, str] = {"mail": "\n\n", "chat": "\n"}
+"""What stands between two pieces."""
 CUT = "[…]"
 """Stands where older text was left out."""
 TEMPLATE = 64
@@ -65,40 +68,47 @@ def fit(pair: "Pair", budget: Budget) -> "Pair":
     if budget.template + sum(len(text.encode(errors="replace")) for text in texts) <= budget.row:
         return replace(pair, pieces=())
     used = budget.template + budget.count(pair.instruction) + budget.count(pair.reply)
+    used += _between("mail", budget.count)  # the instruction and the incoming text are so parted
     room = max(LEAST, budget.row - used)
-    chat = pair.channel == "chat"
-    pieces = newest(pair.pieces or (pair.incoming,), room, budget.count, named=chat)
-    return replace(pair, incoming=("\n" if chat else "\n\n").join(pieces), pieces=())
+    pieces = newest(pair.pieces or (pair.incoming,), pair.channel, room, budget.count)
+    return replace(pair, incoming=BETWEEN[pair.channel].join(pieces), pieces=())
 
 
 def newest(
-    pieces: Sequence[str], room: int, count: Callable[[str], int] = len, *, named: bool = False
+    pieces: Sequence[str], channel: Channel, room: int, count: Callable[[str], int] = len
 ) -> list[str]:
     """As many whole pieces from the end as fit: the newest are what is answered.
 
-    Where none fits whole, the last one loses its beginning, but not who says it (`named`: a piece
-    begins with a name and a colon). CUT stands for what was left out.
+    Where none fits whole, the last one loses its beginning; in a chat, where a piece begins with
+    a name and a colon, not who says it. CUT stands for what was left out.
     """
     said = [piece.strip() for piece in pieces if piece.strip()]
+    between = _between(channel, count)
     kept: list[str] = []
     for piece in reversed(said):
-        # What stands between two pieces may be a token, and so may the mark of the cut.
-        cost = count(piece) + 1
-        spare = 0 if len(kept) == len(said) - 1 else count(CUT) + 1
+        cost = count(piece) + (between if kept else 0)
+        spare = 0 if len(kept) == len(said) - 1 else count(CUT) + between
         if cost + spare > room:
-            kept += [CUT] if kept else [_end(piece, room, count, named=named), CUT]
+            if not kept:
+                kept.append(_end(piece, room - count(CUT) - between, count, channel))
+            kept.append(CUT)
             break
         kept.append(piece)
         room -= cost
     return [piece for piece in reversed(kept) if piece]
 
 
-def _end(piece: str, room: int, count: Callable[[str], int], *, named: bool) -> str:
+def _between(channel: Channel, count: Callable[[str], int]) -> int:
+    """What parts two pieces, counted between words: alone it may be fewer tokens."""
+    return count(f"a{BETWEEN[channel]}a") - 2 * count("a")
+
+
+def _end(piece: str, room: int, count: Callable[[str], int], channel: Channel) -> str:
     """The end of a piece that fits, from the start of a word; amid one where it has no spaces."""
-    name, colon, text = piece.partition(": ") if named else ("", "", piece)
+    name, colon, text = piece.partition(": ") if channel == "chat" else ("", "", piece)
     head = name + colon if colon else ""
-    text = text if colon or not named else piece
-    room -= count(CUT) + count(head) + 2
+    text = text if colon else piece
+    room -= count(head) if head else 0
 
     def fits(start: int) -> bool:
         return count(text[start:]) <= room

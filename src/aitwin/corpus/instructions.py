@@ -241,7 +241,7 @@ class Commonness:
 
         Never a word that is in no other text: it may be a secret that nobody recognised.
         """
-        most = max(2, COMMON * self.texts)
+        most = max(5, COMMON * self.texts)
         counts = Counter(word for word in _plain_words(text) if 2 <= self.words[word] <= most)
         weight = {word: n * math.log(self.texts / self.words[word]) for word, n in counts.items()}
         best = sorted(weight, key=lambda word: (-weight[word], word))[:TOPICS]

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from aitwin.corpus import clean, instructions, messages, relayed
-from aitwin.corpus.context import newest
+from aitwin.corpus.context import BETWEEN, newest
 from aitwin.corpus.instructions import name_of
 from aitwin.corpus.messages import Channel, Message, Owner, Person, Thread
 from aitwin.corpus.report import lose
@@ -116,14 +116,14 @@ def _mail_pair(mail: Message, thread: Thread, owner: Owner) -> Pair | str:
     if not asked.pieces:
         to = instructions.to_whom(mail.recipients, owner)
         asked = _Asked(instructions.first_mail(to, subject, reply, _hash(mail.id)))
-    pieces = newest(asked.pieces, INCOMING_CHARACTERS)
+    pieces = newest(asked.pieces, "mail", INCOMING_CHARACTERS)
     return Pair(
         id=_hash(mail.id),
         thread=_hash(thread.id),
         channel="mail",
         sent_at=mail.sent_at,
         instruction=asked.instruction,
-        incoming="\n\n".join(pieces),
+        incoming=BETWEEN["mail"].join(pieces),
         reply=reply,
         people=(_correspondent(mail, parent, owner),),
         messages=(_hash(mail.id),),
@@ -247,16 +247,15 @@ def _from_session(
         goes_on = owner.wrote(before[-1].messages[0])
         # After a pause the owner may go on alone: then to everybody in the chat.
         people = others or everybody
-        pieces = newest(
-            [f"{name_of(t.sender)}: {t.text}" for t in before], INCOMING_CHARACTERS, named=True
-        )
+        said = [f"{name_of(t.sender)}: {t.text}" for t in before]
+        pieces = newest(said, "chat", INCOMING_CHARACTERS)
         yield Pair(
             id=_hash(*(message.id for message in turn.messages)),
             thread=session,
             channel="chat",
             sent_at=turn.messages[-1].sent_at,
             instruction=instructions.in_chat(people, goes_on=goes_on),
-            incoming="\n".join(pieces),
+            incoming=BETWEEN["chat"].join(pieces),
             reply=turn.text,
             people=tuple(people),
             messages=tuple(_hash(message.id) for message in turn.messages),
