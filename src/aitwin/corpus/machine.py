@@ -10,7 +10,7 @@ RUN = 3
 _PATCH_BEGINS = ("diff -", "Index: ", "=====", "--- ", "*** ", "RCS file: ", "@@ -")
 _MAY_BE_MACHINE = re.compile(r"[\d;{}\\<>=$#%:/*\[\])_]|^[ \t]|[r-]-[x-]|rwx")
 """What every machine-like line has; most lines of people do not."""
-_HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_HUNK = re.compile(r"^@@ -\d+(?:,(\d{1,9}))? \+\d+(?:,(\d{1,9}))? @@")
 _DIFF_START = re.compile(
     r"^(?:diff -|diff --git |Index: \S|={20,}\s*$|--- \S+.*$|\*\*\* \S+.*$|RCS file: )"
 )
@@ -80,16 +80,16 @@ def _patches(lines: list[str], is_own: list[bool], found: list[bool]) -> None:
     number = 0
     while number < len(lines):
         begins = is_own[number] and lines[number].startswith(_PATCH_BEGINS)
-        end = _patch_end(lines, number) if begins else number
-        for inside in range(number, end):
-            found[inside] = True
-        number = max(end, number + 1)
+        end, is_patch = _patch_end(lines, number) if begins else (number, False)
+        if is_patch:
+            found[number:end] = [True] * (end - number)
+        number = max(end, number + 1)  # headers without a patch below are not looked at again
 
 
-def _patch_end(lines: list[str], start: int) -> int:
-    """Where the patch that begins at `start` ends; `start` if none does."""
+def _patch_end(lines: list[str], start: int) -> tuple[int, bool]:
+    """Where what looks like a patch from `start` on ends, and whether it is one."""
     if not (_DIFF_START.match(lines[start]) or _HUNK.match(lines[start])):
-        return start
+        return start, False
     number, seen_body = start, False
     while number < len(lines):
         line = lines[number]
@@ -100,11 +100,11 @@ def _patch_end(lines: list[str], start: int) -> int:
         elif line.startswith("***************"):
             number = _context_end(lines, number)
             seen_body = True
-        elif _DIFF_HEAD.match(line) and number - start < 100_000:
+        elif _DIFF_HEAD.match(line):
             number += 1
         else:
             break
-    return number if seen_body else start
+    return number, seen_body
 
 
 def _hunk_end(lines: list[str], number: int, old: int, new: int) -> int:
