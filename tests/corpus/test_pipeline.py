@@ -209,7 +209,7 @@ def test_a_bad_file_is_reported_and_the_others_are_imported(tmp_path):
         "[18/07/2020, 18:24:25] Ana: dry?\n[18/07/2020, 18:25:02] Thota: No.\n"
     )
     (folder / "when.txt").write_text(
-        "[01/02/2020, 18:24:25] Ana: dry?\n[01/02/2020, 18:25:02] Thota: No.\n"
+        "01/02/2020, 18:24 - Ana: dry?\n01/02/2020, 18:25 - Thota: No.\n"
     )
     (folder / "notes.txt").write_text("leeks\n")
     store = Store(tmp_path / "corpus")
