@@ -1,4 +1,4 @@
-"""Files and folders into the store: each file by its reader, chats by the dates of their siblings."""
+"""Files and folders into the store, and chats by the dates of their siblings."""
 
 from pathlib import Path
 
