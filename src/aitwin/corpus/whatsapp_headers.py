@@ -101,11 +101,12 @@ class Headers:
         self._date = ""
         # What stands before and behind the time; at first what no line holds.
         self._before = self._behind = "\n"
+        self._start = 1  # len(self._before)
 
     def split(self, line: str) -> tuple[str, str, str] | None:
         """Date and time as written, and what follows; None when the line goes on with a text."""
         if line.startswith(self._before):
-            start = len(self._before)
+            start = self._start
             end = line.find(self._behind, start, start + 120)
             if end > 0 and (clock := line[start:end]) in self.times:
                 return self._date, clock, line[end + len(self._behind) :]
@@ -116,8 +117,10 @@ class Headers:
         if not self._exist(written, clock):
             return None
         behind = line[found.end("clock") : found.end()]
-        if behind[-1:].isspace():  # else the next line may have a space more
-            self._date, self._before, self._behind = written, line[: found.start("clock")], behind
+        # Without the space the next line may have one more; a mark in front is of few lines.
+        if behind[-1:].isspace() and line[0] != "\u200e":
+            self._date, self._behind, self._start = written, behind, found.start("clock")
+            self._before = line[: self._start]
         return written, clock, line[found.end() :]
 
     def _exist(self, written: str, clock: str) -> bool:
