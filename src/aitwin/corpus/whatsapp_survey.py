@@ -173,7 +173,11 @@ class _Heads:
 
     def names(self, outsiders: frozenset[str]) -> dict[str, str]:
         """The name by what is written before the colon."""
-        counts = self.tight if self.tight.total() > self.counts.total() else self.counts
+        counts = Counter(self.counts)
+        if self.tight.total() > self.counts.total():
+            counts = Counter(self.tight)
+            for head, count in self.counts.items():
+                counts[head.partition(":")[0]] += count
         counts += Counter({head: count for head, count in self.marked.items() if count > 2})
         plain = {_clean(head): count for head, count in counts.items()}
         rare = int(max(counts.values(), default=1) > 1)  # if others speak more often
