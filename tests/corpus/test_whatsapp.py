@@ -292,7 +292,9 @@ def test_siblings_settle_what_a_chat_leaves_open(
     [
         "Ana changed this group: now for admins",
         "You changed the description: fun",
+        "Alice changed this group: now for admins",
         "Carl changed the group description: new",
+        "Карл изменил(а) описание группы: праздник",
         "Carl hat die Gruppenbeschreibung geändert: Neu",
         "Bob mudou a descrição do grupo para: festa",
         "Карл Великий изменил описание группы: праздник",
@@ -314,6 +316,7 @@ def test_system_lines_with_colons(tmp_path: Path, line: str) -> None:
         "Dr: Mara: bye",
         "Ana van Dyck: once",
         "Mum (work): 1",
+        "محمد بن عبد الله: 1",
     ]
     text = "".join(f"13/02/22, 14:56 - {one}\n" for one in [*before, *after])
     skipped = Skipped()
@@ -325,6 +328,7 @@ def test_system_lines_with_colons(tmp_path: Path, line: str) -> None:
         "Dr: Mara": 2,
         "Ana van Dyck": 1,
         "Mum (work)": 1,
+        "محمد بن عبد الله": 1,
     }
     assert skipped.counts == {"system line": 2}
 
@@ -350,6 +354,14 @@ def test_pasted_lines_of_the_same_shape(
     assert ("Zoe" in {m.sender.name for m in messages}) == strangers
     if not strangers:
         assert messages[1].text == "\n".join(["look:", *pasted])
+
+
+def test_a_contact_named_like_a_sentence(tmp_path: Path) -> None:
+    """C1: who speaks more than now and then is a person, whatever the name."""
+    names = ["Ana"] * 9 + ["Ana from the office"] * 4 + ["+44 7700 900123 old phone of mum"] * 4
+    lines = ["13/02/22, 14:56 - Ana left\n", *(f"13/02/22, 14:56 - {n}: hi\n" for n in names)]
+    people = Counter(m.sender.name for m in read(chat(tmp_path, "".join(lines))))
+    assert people == Counter(names)
 
 
 def test_words_of_the_app_are_learnt(tmp_path: Path) -> None:
