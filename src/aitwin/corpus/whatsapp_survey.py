@@ -137,10 +137,10 @@ class _Heads:
     def take(self, rest: str) -> str:
         """Note the line's beginning; "" when nobody speaks."""
         head, colon, text = rest.partition(": ")
-        if not colon or not 0 < len(head) <= NAME or rest.startswith(GENERATED_STARTS):
+        if not (colon and 0 < len(head) <= NAME) or head[0] in GENERATED_STARTS:
             return self._take_odd(rest)
         self.counts[head] += 1
-        if text.startswith(GENERATED_STARTS) or text.endswith((")", ">")):
+        if text and (text[-1] in ")>" or text[0] in GENERATED_STARTS):
             self._take_phrase(head, text)
         sample = self.sample.get(head)
         if sample is None:
