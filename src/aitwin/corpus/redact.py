@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from aitwin.corpus import addresses, identifiers, phones, secrets
+from aitwin.corpus import addresses, codes, identifiers, phones, secrets
 from aitwin.corpus.detector import PLACEHOLDER, Prepared, Span, digits
 from aitwin.corpus.names import Names
 from aitwin.corpus.pairs import Pair
 
 DETECTORS = (
     *secrets.DETECTORS,
+    *codes.DETECTORS,
     *identifiers.DETECTORS,
     *phones.DETECTORS,
     *addresses.DETECTORS,

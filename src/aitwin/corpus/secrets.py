@@ -7,6 +7,7 @@ nothing else has. Numbers of persons and banks: see identifiers.
 import re
 from itertools import pairwise
 
+from aitwin.corpus.codes import OF_WHAT
 from aitwin.corpus.detector import detector
 
 # Passwords
@@ -39,7 +40,6 @@ _LOCK_STEMS = (
     *("парол", "κωδικός", "密码", "密碼", "口令", "パスワード", "暗証番号", "비밀번호", "암호"),
     *("รหัสผ่าน", "पासवर्ड", "كلمة", "رمز", "סיסמ"),
 )
-_OF_WHAT = r"(?: (?:for|to|of|für|pour|de|del|da|van|till|til|от|к) [\w' ]{1,30}?)?"
 _IS = r"(?:is|was|ist|lautet|war|est|es|é|è|e'|är|er|on|je|to|hai|это|-)"
 _OPEN, _CLOSE = r"[\"'`“”„«‘]", r"[\"'`”“»’]"
 _TOKEN = r"[^\s\"`”“»«,;]"  # noqa: S105 - a pattern
@@ -111,9 +111,9 @@ _PASSWORDS = (
     ),
     detector(
         "PASSWORD",
-        rf"(?i)(?:pass ?phrase|{_LATIN_LOCKS}){_OF_WHAT} (?:is|ist|est|es|to|lautet)(?: now)? "
+        rf"(?i)(?:pass ?phrase|{_LATIN_LOCKS}){OF_WHAT} (?:is|ist|est|es|to|lautet)(?: now)? "
         rf"{_OPEN}(?P<quoted>[^\"`”“»\n]{{3,60}}){_CLOSE}",
-        rf"(?i){_LOCK}{_OF_WHAT}(?: (?:{_IS}|has (?:changed|been set) to)|['’]s|は|是|为|為) ?"
+        rf"(?i){_LOCK}{OF_WHAT}(?: (?:{_IS}|has (?:changed|been set) to)|['’]s|は|是|为|為) ?"
         rf"(?:now |jetzt )?{_OPEN}?(?P<token>{_TOKEN}{{4,}}?)(?=[.?,:)]*(?:\s|$)|{_CLOSE}|です)",
         words=_LOCK_STEMS,
         confirmed=_is_mixed,
@@ -172,94 +172,6 @@ _PASSWORDS = (
         r"(?P<seed>(?:[a-z]{3,8}[ ,\n]{1,2}){11,23}[a-z]{3,8})\b",
         r"(?im)\bpass ?phrase\s*[:=][^\S\n]*(?P<phrase>\S[^\n]{3,80})$",
         confirmed=_is_value,
-    ),
-)
-
-# Codes
-
-_NO_CODE_BEFORE = "".join(
-    rf"(?<!\b{word}[ -])"
-    for word in (
-        *("error", "exit", "status", "area", "zip", "post", "postal", "country", "dial", "bar"),
-        *("source", "product", "discount", "promo", "voucher", "http", "return", "response", "op"),
-        *("part", "item", "sort", "swift", "bank", "fault", "machine", "byte", "color", "colour"),
-        *("airport", "station", "currency", "language", "coupon", "gift"),
-    )
-)
-_CODE_NAMES = (
-    r"(?:verification|security|one[- ]time|login|log-in|sign-in|access|auth(?:entication)?|"
-    r"confirmation|activation|2fa|two-factor|sms|whatsapp|google|door|gate|alarm|entry|entrance|"
-    r"garage|building|safe|locker|key ?safe|lock ?box|padlock|unlock|backup|recovery|pass)"
-    r"[- ]?(?:codes?|pin|number|password|passcode)|(?:door|gate|alarm|safe)(?= is)|"
-    r"one-time passcode|otp|(?:the|your|my|our) (?:\w+ )?code(?= is|:)|pin(?:[ -]?(?:code|"
-    r"number))?|"
-    r"(?:bestätigungs|sicherheits|tür|zugangs|tor|alarm|freischalt|haustür)[- ]?code|tan|"
-    r"geheimzahl|"
-    r"(?:dein|ihr|mein|unser) (?:\w+-?)?code|key ?safe(?= is)|"
-    r"(?:votre|ton|le|mon) code(?= est| ?:)|code (?:de (?:sécurité|vérification|confirmation)|"
-    r"d['’]entrée|"
-    r"d['’]accès|du portail)|digicode|tu código|código de (?:verificación|seguridad|acceso)|"
-    r"código(?=:)|(?:seu|o) código(?= é|:)|código de verificação|codice (?:di (?:verifica|"
-    r"sicurezza|"
-    r"accesso)|otp)|(?:je|jouw|uw) code|verificatiecode|engångskod|(?:din|portens|port) ?kod|"
-    r"kod (?:weryfikacyjny|do bramy)|doğrulama kodu|onay kodu|kode (?:verifikasi|otp)"
-)
-_OTHER_CODES = (
-    r"код (?:подтверждения|домофона|доступа|безопасности)|(?:ваш|твой) код|пин(?:-код)?|验证码|"
-    r""
-    r"驗證碼|校验码|認証コード|確認コード|暗証番号|인증번호|인증 코드|"
-    r"كود التحقق|رمز التحقق|קוד אימות"
-)
-_NO_UNIT = (
-    r"(?![\w%]|[.,:/]\d| ?(?:lines?|rows?|bytes?|words?|chars?|characters|pages?|loc|lignes|zeilen|"
-    r"líneas|linhas|righe|regels|tests?|times|lux|apart|строк|rpm|volts?|ms|[kmg]b)\b)"
-)
-_DIGITS = r"(?:\d{3,4}[ -]?\d{3,4}|\d{4,8})(?:#|\b)"
-_OR_LETTERS = r"(?=[A-Z\d-]*\d)[A-Z\d]{4,6}(?:-[A-Z\d]{4,6})?#?"
-_CVV = r"(?:cvv2?|cvc2?|cvn|card security code)"
-
-_CODES = (
-    detector(
-        "CODE",
-        rf"(?i)(?:(?<![^\W_])(?:{_CODE_NAMES})['’]?s?|{_OTHER_CODES}){_OF_WHAT}"
-        r"(?: (?:is|ist|lautet|est|es|é|è|är|to)(?: now)?\b)?(?:\s*[:=]\s*|\s?[是は]\s?| )"
-        rf"[\"'`“«\[]?(?P<code>{_DIGITS}){_NO_UNIT}(?:, ?(?P<second>{_DIGITS}))?"
-        rf"(?:, ?(?P<third>{_DIGITS}))?",
-        r"(?:(?i:digicode|code d['’]entrée|door code|gate code|türcode|portcode|passcode|otp))"
-        rf"(?: is)?\s*:?\s*(?P<mixed>{_OR_LETTERS}){_NO_UNIT}",
-        rf"(?i)\b{_CVV}(?: is|:)?\s*(?P<cvv>\d{{3,4}})\b",
-        r"(?i)\bcombination(?: is|:)?\s*(?P<dial>\d{1,2}-\d{1,2}-\d{1,2}|\d{4,6})\b",
-        words=(
-            *("code", "pin", "otp", "tan", "password", "passcode", "number", "alarm", "gate is"),
-            *("door is", "safe is", "cvv", "cvc", "cvn", "combination", "geheimzahl", "código"),
-            *("codice", "kod", "код", "пин", "验证码", "驗證碼", "校验码", "コード", "暗証番号"),
-            *("인증", "التحقق", "קוד"),
-        ),
-        digits="some",
-    ),
-    detector(
-        "CODE",
-        rf"(?i)\b(?=code){_NO_CODE_BEFORE}codes?\s*:\s*(?P<bare>\d{{4,8}}#?){_NO_UNIT}(?! "
-        rf"+[0-9a-f]{{4,}})",
-        rf"(?i)\b(?=code|kod|cód|cod){_NO_CODE_BEFORE}(?:code|código|codice|kod) (?:for|to|of|on|"
-        rf"für|"
-        r"pour|de|del|della|do|da|van|till|til)\b[\w' ]{1,30}?(?: is| ist| est| es| é| è| är| er|"
-        r":) "
-        rf"(?P<place>(?:\d{{4,8}}|(?=\d*[A-D])[A-D\d]{{5,6}})#?){_NO_UNIT}",
-        r"(?i)\b(?:safe|lock|padlock|locker|gate|door) opens with (?P<opens>\d{4,8}|"
-        r"\d\d-\d\d-\d\d)\b",
-        r"(?i)\bkey ?safe is (?P<keysafe>[A-Z]?\d{4}[A-Z]?)\b",
-        r"(?P<chinese>\d{4,8})是(?:您|你)的(?:\w{0,6})验证码",
-        r"(?i)(?<![\d.#])(?P<first>\d{4,8}|\d{3}[ -]\d{3})"
-        r"(?= is (?:your|the|my) [\w -]{0,40}\b(?:code|pin|otp|passcode|password)\b)",
-        r"(?i)\b(?:use|enter|type|with|code) (?P<use>\d{4,8}|\d{3}[ -]\d{3}) "
-        r"(?:to (?:log|sign|verify|confirm|unlock|authori[sz]e|complete)|as your|for your (?:login|"
-        r"sign|account))",
-        words=(
-            *("code", "pin", "otp", "use ", "enter ", "type ", "password", "kod", "cód", "codice"),
-            *("opens with", "safe is", "验证码"),
-        ),
-        digits="some",
     ),
 )
 
@@ -390,4 +302,4 @@ _URLS = (
     ),
 )
 
-DETECTORS = (*_KEYS[:1], *_URLS, *_KEYS[1:], *_PASSWORDS, *_CODES)
+DETECTORS = (*_KEYS[:1], *_URLS, *_KEYS[1:], *_PASSWORDS)
