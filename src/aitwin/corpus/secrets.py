@@ -22,6 +22,13 @@ _OTHER_LOCKS = (
     "كلمة (?:السر|المرور)|رمز عبور|סיסמ[הא]|סיסמת"
 )
 _LOCK = rf"(?:(?<![^\W_])(?:{_LATIN_LOCKS}|pw)(?![^\W_])|pgpassword|{_OTHER_LOCKS})"
+# Locks as cases and articles bend them ("adgangskoden", "şifresi", "паролата", "비밀번호는").
+_BENT_LOCKS = (
+    r"(?:(?<![^\W_])(?:passwords?|passwort|lösenord|adgangskode|passord|salasana|hasł|hesl|jelsz|"
+    r"parol|şifre|wachtwoord|lozink|zaporka|geslo|parool|senha|contraseny|contraseña|парол|κωδικ|"
+    r"kennwort|log-?in(?= [^\n]{1,40}/))[^\W\d_]{0,5}|"
+    r"(?:密码|密碼|パスワード|暗証番号|비밀번호|암호|รหัสผ่าน|पासवर्ड|סיסמ)\w{0,4})"
+)
 _LOCK_STEMS = (
     *(
         "passw",
@@ -42,7 +49,7 @@ _LOCK_STEMS = (
 )
 _IS = r"(?:is|was|ist|lautet|war|est|es|é|è|e'|är|er|on|je|to|hai|это|-)"
 _OPEN, _CLOSE = r"[\"'`“”„«‘]", r"[\"'`”“»’]"
-_TOKEN = r"[^\s\"`”“»«,;]"  # noqa: S105 - a pattern
+_TOKEN = r"(?:[^\s\"`”“»«,;<]|<(?!/))"  # noqa: S105 - a pattern
 # Words after a colon go on as prose ("password: see the fridge"); a password stands alone.
 _ALONE = r"(?=[\"'`”»’,;.]*(?:\s*$|[,;\n]|\s+(?:and|und|et|y)\b))"
 _STRONG = rf"(?=\S*\d)(?=\S*[^\W\d]){_TOKEN}{{6,}}(?<![.?:)\]'’])"
@@ -76,6 +83,13 @@ _NO_SECRET = frozenset(
 _ALGORITHM = re.compile(r"(?i)(?:sha|md|bcrypt|utf|aes|pbkdf|oauth|base|rsa|http|rfc|v)-?\d")
 
 
+_NO_WORD = re.compile(
+    r"(?i)[(<\[$]|https?:|www\.|\d{1,2}[:.h]\d\d ?(?:am|pm|uhr|h)?\W*$|v?\d+(?:\.\d+)+\w{0,4}\W*$|"
+    r"\d{4}-\d\d-\d\d|\d+(?:st|nd|rd|th|ms|min|sec|kb|mb|gb|px|eur|usd)\W*$"
+)
+"""A variable, a link, a time, a version, a date, a measure."""
+
+
 def _is_value(text: str) -> bool:
     """After a colon or an equals sign: no code, and nothing that says that there is none."""
     return not re.search(r"[()\[\]{}<>*;]", text.rstrip(").;>")) and _bare(text) not in _NO_SECRET
@@ -90,7 +104,7 @@ def _is_mixed(text: str) -> bool:
 
 
 def _is_strong(text: str) -> bool:
-    if not _is_mixed(text) or _ALGORITHM.match(text) or re.match(r"[(<\[]|https?:", text):
+    if not _is_mixed(text) or _ALGORITHM.match(text) or _NO_WORD.match(text):
         return False
     # A digit at the end makes no secret: KeePass2, Python3.
     return bool(re.search(r"\d\D*\d|\d[^\W\d]|[!#$%&*+=@^~]", text.rstrip("!")))
@@ -98,6 +112,17 @@ def _is_strong(text: str) -> bool:
 
 def _bare(text: str) -> str:
     return text.strip(".,;:!?'\")>").casefold()
+
+
+_NUMBERED = r"(?:\d{1,2}[.):]?[ \t]*)?"
+_PROSE = re.compile(r"(?i)(?:\b(?:the|and|for|are|was|were|has|had|from|not|she|his|her)\b.*){2}")
+"""None of these is among the 2,048 words of recovery phrases; a pass phrase may have one."""
+
+
+def _is_apples(text: str) -> bool:
+    """Apple proposes small letters with one capital and one digit."""
+    counts = sum(map(str.isdigit, text)), sum(map(str.isupper, text))
+    return counts in ((1, 1), (1, 2), (2, 1))
 
 
 _PASSWORDS = (
@@ -121,7 +146,11 @@ _PASSWORDS = (
     # "the password hai Plum2024", "пароль от вайфая Plum2024": whatever the words between.
     detector(
         "PASSWORD",
-        rf"(?i){_LOCK}(?:[^\w\n]{{1,3}}[^\W\d]{{1,12}}){{0,4}}?[^\w\n]{{1,3}}(?P<strong>{_STRONG})",
+        rf"(?i)(?:{_LOCK}|{_BENT_LOCKS})(?:[^\w\n]{{1,3}}[^\W\d]{{1,15}}){{0,7}}?[^\w\n]{{1,3}}"
+        rf"(?P<strong>{_STRONG})",
+        rf"(?im){_LOCK}{OF_WHAT}(?: {_IS})?[^\S\n]*:?[^\S\n]*\n[^\S\n]*{_OPEN}?(?P<below>{_STRONG})"
+        rf"{_CLOSE}?[^\S\n]*$",
+        rf"(?im)(?P<bracketed>{_STRONG})[^\S\n]*\((?:the |my |our )?(?:[\w-]+ )?{_LOCK}\)",
         rf"(?i)(?P<before>{_STRONG})['\"”»]? (?:is|ist|est) (?:the|my|our|your|das|le) "
         r"(?:[\w-]+ ){0,2}(?:password|passwort|passcode|pw)\b",
         rf"(?i)\b(?:use|try|with) {_OPEN}?(?P<used>{_STRONG}){_CLOSE}? as (?:\w+ )?(?:password|pw)",
@@ -147,9 +176,10 @@ _PASSWORDS = (
     # User and password, side by side.
     detector(
         "PASSWORD",
-        r"(?i)\b(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|credenciales)"
+        r"(?i)\b(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|credenciales|"
+        r"accesos?|(?:log|sign) ?(?:in|on) (?:with|as)|user(?:name)?|benutzer|usuario|identifiant)"
         rf"(?: are| is|:| sind)? ?:? ?[\w.@+-]{{1,40}} ?[/|] ?(?P<pair>{_STRONG})",
-        words=("cred", "login", "log-in", "daten", "identifiants"),
+        words=("cred", "log", "sign", "daten", "identifiant", "acceso", "user", "benutzer", "usuario"),
         confirmed=_is_strong,
     ),
     # "clave" is a lock and a clue.
@@ -162,16 +192,43 @@ _PASSWORDS = (
         "PASSWORD",
         r"\bmysql(?:dump)?\b[^\n]{0,60}? -p(?P<mysql>[^\s-]\S{3,})",
         r"\bcurl\b[^\n]{0,80}? (?:-u|--user) ?[^\s:]+:(?P<curl>\S{3,})",
-        r"\bsshpass -p ?(?P<ssh>\S{3,})",
-        words=("mysql", "curl", "sshpass"),
+        r"\bsshpass -p ?(?:'(?P<quoted>[^'\n]{3,})'|(?P<ssh>[^\s']\S{2,}))",
+        r"\blogin\b[^\n]{0,80}? (?:-p|--pass(?:word)?)[ =](?P<login>[^\s-]\S{3,})",
+        r"(?<!\S)--?pass(?:word|wd|phrase)?[ =][\"']?(?P<option>(?!\$)[^\s\"'<>-][^\s\"'<>]{3,})",
+        words=("mysql", "curl", "sshpass", "login", "-pass"),
+    ),
+    # Settings: "smtp_pass: ...", <password>...</password>, the text behind a WiFi's QR code.
+    detector(
+        "PASSWORD",
+        r"(?i)(?<![^\W_])[a-z][\w-]{0,40}[_-](?:pass|pw|pwd|passwd|password|passphrase)[\"']?\s?[:=]"
+        r"[^\S\n]?[\"']?(?P<setting>[^\s\"',;]{4,})",
+        r"(?i)<(?:\w+:)?(?:password|passwd|pwd|passphrase|secret|api-?key|token)>(?P<element>"
+        r"[^<\s]{3,80})</",
+        words=("_pass", "-pass", "_pw", "-pw", "<", ":pass", ":pwd", ":secret"),
+        confirmed=_is_value,
     ),
     detector(
         "PASSWORD",
-        r"\b(?:[Ss]eed|[Rr]ecovery|[Mm]nemonic|[Bb]ackup|[Ss]ecret)[ -](?:phrase|words)(?: is| "
-        r"are)?\s*:?\s*"
-        r"(?P<seed>(?:[a-z]{3,8}[ ,\n]{1,2}){11,23}[a-z]{3,8})\b",
+        r"(?i)\bWIFI:(?:[A-OQ-Z]\w?:(?:\\.|[^;\\\n])*;){0,6}P:\"?(?P<qr>(?:\\.|[^;\\\n\"])+)",
+        words=("wifi:",),
+    ),
+    detector(
+        "PASSWORD",
+        # BitLocker; Google's and Apple's passwords for one program.
+        r"(?<![\w-])(?:\d{6}-){7}\d{6}(?![\w-])",
+        r"(?i)\bapp(?:lication)?[- ](?:specific )?(?:password|passwort|pw)\b[^\w\n]{1,3}(?:(?:is|ist)"
+        r"[^\w\n]{1,3})?(?P<app>[a-z]{4}(?:[ -][a-z]{4}){3})\b",
+        r"(?<![\w-])(?P<apple>[a-zA-Z\d]{6}-[a-zA-Z\d]{6}-[a-zA-Z\d]{6})(?![\w-])",
+        confirmed=lambda text: len(text) != 20 or _is_apples(text),
+    ),
+    detector(
+        "PASSWORD",
+        r"(?i)\b(?:(?:seed|recovery|mnemonic|backup|secret|wallet)(?:[ -](?:phrase|words?|key|seed))+|"
+        r"mnemonic|(?:12|15|18|21|24|twelve|twenty-four)[ -]words?(?:[ -]phrase)?|seed)"
+        r"(?: is| are)?\s*:?\s*[\"'“„«(\[]?"
+        rf"(?P<seed>(?:{_NUMBERED}[a-z]{{3,8}}[ ,;\n]{{1,3}}){{11,23}}{_NUMBERED}[a-z]{{3,8}})\b",
         r"(?im)\bpass ?phrase\s*[:=][^\S\n]*(?P<phrase>\S[^\n]{3,80})$",
-        confirmed=_is_value,
+        confirmed=lambda text: _is_value(text) and not _PROSE.search(text),
     ),
 )
 
@@ -203,6 +260,15 @@ def _is_random(text: str) -> bool:
     return len(set(kinds)) == 3 and digits >= 2 and changes >= len(kinds) / 3
 
 
+def _is_issued(text: str) -> bool:
+    """Hexadecimal digits of a key's length, or capitals and small letters in no word's order."""
+    if re.fullmatch(r"[a-f\d]+", text):
+        return len(text) in (32, 40, 48, 64) and any(map(str.isalpha, text))
+    cases = [(c.isdigit(), c.isupper()) for c in text]
+    changes = sum(one != other for one, other in pairwise(cases))
+    return len(set(cases)) > 1 and changes >= len(text) / 3
+
+
 def _has_digit(text: str) -> bool:
     return any(c.isdigit() for c in text) and not text.startswith("0x")
 
@@ -221,7 +287,16 @@ _KEYS = (
             *("pypi-", "_v1_", "shp", "rubygems_", "dapi", "akia", "asia", "abia", "acca", "aiza"),
             *("ya29.", "xox", "xapp-", "sg.", "eyj", "age-secret", ":aa", "eaa"),
         ),
-        confirmed=lambda text: _has_digit(text) or text.isupper(),
+        confirmed=lambda text: (
+            _has_digit(text) or text.isupper() or _is_issued(text.rpartition("_")[2])
+        ),
+    ),
+    # What a company puts before its keys, and then letters and digits without order.
+    detector(
+        "API_KEY",
+        r"(?<![\w/.-])[a-z][a-z\d]{1,9}(?:[_-][a-z\d]{1,9}){0,3}[_-](?:[a-f\d]{32,}|[A-Za-z\d]{24,})"
+        r"(?![\w/@.-]|\(\))",
+        confirmed=lambda text: _is_issued(re.split("[_-]", text)[-1]),
     ),
     # Discord's bots; product keys.
     detector(
@@ -271,7 +346,7 @@ _INVITING = (
 _URLS = (
     detector(
         "URL",
-        r"(?i)\b[a-z][a-z0-9+.-]*://[^\s/@:]+:[^\s/@]+@[^\s<>\"')\]]+",
+        r"(?i)\b[a-z][a-z0-9+.-]*://[^\s/@:]*:[^\s/@]+@[^\s<>\"')\]]+",
         r"(?i)\botpauth://[^\s<>\"]+",
         words=("://",),
     ),
