@@ -62,7 +62,7 @@ _NO_CODE_BEFORE = "".join(
 _CODE_NAMES = (
     r"(?:verification|security|one[- ]time|login|log-in|sign-in|access|auth(?:entication)?|"
     r"confirmation|activation|2fa|two-factor|sms|whatsapp|google|door|gate|alarm|entry|entrance|"
-    r"garage|building|safe|locker|key ?safe|lock ?box|padlock|unlock|backup|recovery|pass)"
+    r"garage|safe|locker|key ?safe|lock ?box|padlock|unlock|backup|recovery|pass)"
     r"[- ]?(?:codes?|pin|number|password|passcode)|(?:door|gate|alarm|safe)(?= is)|"
     r"one-time passcode|otp|(?:the|your|my|our) (?:\w+ )?code(?= is|:)|pin(?:[ -]?(?:code|"
     r"number))?|"
@@ -109,7 +109,7 @@ DETECTORS = (
         r"(?:(?i:digicode|code d['’]entrée|door code|gate code|türcode|portcode|passcode|otp))"
         rf"(?: is)?\s*:?\s*(?P<mixed>{_OR_LETTERS}){_NO_UNIT}",
         rf"(?i)\b{_CVV}(?: is|:)?\s*(?P<cvv>\d{{3,4}})\b",
-        r"(?i)\bcombination(?: is|:)?\s*(?P<dial>\d{1,2}-\d{1,2}-\d{1,2}|\d{4,6})\b",
+        r"(?i)\bcombination(?: is|:)?\s*(?P<dial>\d{1,2}(?:-\d{1,2}){2,3}|\d{4,6})\b",
         words=(
             *("code", "pin", "otp", "tan", "password", "passcode", "number", "alarm", "gate is"),
             *("door is", "safe is", "cvv", "cvc", "cvn", "combination", "geheimzahl", "código"),

@@ -27,10 +27,12 @@ _PHONE_WORDS = (
     r"meine (?:neue )?nummer|mon numéro|mi (?:número|móvil|celular|tel)|il mio numero|"
     r"mijn nummer|mitt nummer|téléphone|portable|appelle(?:-moi)?(?: au| le)?|telefon|teléfono|"
     r"móvil|movil|cel|celular|telefone|telemóvel|telemovel|telefono|cellulare|gsm|mobil|"
-    r"mobil(?:nr|nummer)|puh|numer|nr tel|ph"
+    r"mobil(?:nr|nummer)|puh|numer|nr tel|ph|hp|mob(?:ile)? no|(?:my|his|her|ur|your) no|numaram|"
+    r"whats ?app (?:me )?(?:on|at)|viber|facetime|line(?= ?:)|digits(?= ?:)|"
+    r"nº|telefonszám(?:om)?|telefonnummer|číslo|telefoonnummer|nomor|sđt|số điện thoại"
 )
 _PHONE_WORDS_ELSEWHERE = (
-    r"тел(?:ефон)?|моб|мой номер|(?:по)?звони(?:те)?|номер|"
+    r"тел(?:ефон)?|моб|κινητό|τηλ(?:έφωνο)?|мобил\w+|мой номер|(?:по)?звони(?:те)?|номер|"
     r"电话(?:号码)?|手机(?:号)?|電話(?:番号)?|携帯|"
     r"전화(?:번호)?|"
     r"رقمي|رقم (?:الهاتف|الجوال)|هاتف|جوال|טלפון|נייד|फ़ोन|फोन|โทร"
@@ -43,7 +45,11 @@ _GAP = r"[ .\-/]?"
 
 def _is_phone(text: str) -> bool:
     """A plausible length: 2024-01-05 and 05.01.2024 are 8 digits."""
-    return 9 <= len(digits(text)) <= PHONE_DIGITS[1] and len(set(digits(text))) > 2
+    if not 9 <= len(digits(text)) <= PHONE_DIGITS[1] or len(set(digits(text))) <= 2:
+        return False
+    pairs = re.fullmatch(r"\d\d(?:[ -]\d\d){4}", text)
+    # Lots that were drawn go up: "07 14 21 28 35".
+    return not (pairs and sorted(set(text.split())) == text.split())
 
 
 def _is_named_phone(text: str) -> bool:
@@ -51,6 +57,10 @@ def _is_named_phone(text: str) -> bool:
     if re.fullmatch(r"\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{4}-\d\d-\d\d|(?:19|20)\d\d ?- ?\d{4}", text):
         return False
     return few <= len(digits(text)) <= many
+
+
+_DIGIT_WORD = r"(?:zero|oh|nought|one|two|three|four|five|six|seven|eight|nine|double|triple)"
+_COUNTING = re.compile(r"(?i)one\W+two\W+three|three\W+two\W+one|nine\W+eight\W+seven")
 
 
 DETECTORS = (
@@ -104,6 +114,14 @@ DETECTORS = (
         digits="many",
         confirmed=_is_named_phone,
         same=phone_key,
+    ),
+    # "nine one seven five five five 0126": seven words of digits in a row, or figures among them.
+    detector(
+        "PHONE",
+        rf"(?i)\b(?:\+?\d{{1,4}}[ ,-]{{1,2}})?{_DIGIT_WORD}"
+        rf"(?:[ ,-]{{1,2}}(?:{_DIGIT_WORD}|\d{{1,4}})){{5,14}}\b",
+        words=("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+        confirmed=lambda text: not _COUNTING.search(text),
     ),
 )
 

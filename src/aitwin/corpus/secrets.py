@@ -165,7 +165,7 @@ _PASSWORDS = (
         "PASSWORD",
         r"(?i)\b(?:wpa[23]?|wlan|wi-?fi|network|netzwerk|hotspot|psk)[- ]?"
         r"(?:(?:key|schlüssel|psk|clé|clave|code|pre-shared key)[^\S\n]*(?:[:=]|is|ist)?|"
-        r"(?<=fi|an|ot)(?: ?[:=]| is| ist))[^\S\n]*"
+        r"(?<=fi|an|ot)(?: ?[:=](?!\w:)| is| ist))[^\S\n]*"
         r"(?P<key>\d{8,63}(?!\S)|(?=\S*\d)(?=\S*[^\W\d])[!-~]{8,63})(?<![.,;:!?])",
         r"(?i)\bwi-?fi\s*:\s*[^\n/]{1,30}/\s*(?P<guest>\S{6,})",
         r"(?im)^ *key ?: ?(?P<label>\d{12,63}|(?=\S*\d)(?=\S*[^\W\d])[!-~]{8,63}) *$",
@@ -179,7 +179,17 @@ _PASSWORDS = (
         r"(?i)\b(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|credenciales|"
         r"accesos?|(?:log|sign) ?(?:in|on) (?:with|as)|user(?:name)?|benutzer|usuario|identifiant)"
         rf"(?: are| is|:| sind)? ?:? ?[\w.@+-]{{1,40}} ?[/|] ?(?P<pair>{_STRONG})",
-        words=("cred", "log", "sign", "daten", "identifiant", "acceso", "user", "benutzer", "usuario"),
+        words=(
+            "cred",
+            "log",
+            "sign",
+            "daten",
+            "identifiant",
+            "acceso",
+            "user",
+            "benutzer",
+            "usuario",
+        ),
         confirmed=_is_strong,
     ),
     # "clave" is a lock and a clue.
@@ -212,14 +222,19 @@ _PASSWORDS = (
         r"(?i)\bWIFI:(?:[A-OQ-Z]\w?:(?:\\.|[^;\\\n])*;){0,6}P:\"?(?P<qr>(?:\\.|[^;\\\n\"])+)",
         words=("wifi:",),
     ),
+    # BitLocker; Google's and Apple's passwords for one program.
+    detector("PASSWORD", r"(?<![\w-])(?:\d{6}-){7}\d{6}(?![\w-])", digits="many"),
     detector(
         "PASSWORD",
-        # BitLocker; Google's and Apple's passwords for one program.
-        r"(?<![\w-])(?:\d{6}-){7}\d{6}(?![\w-])",
         r"(?i)\bapp(?:lication)?[- ](?:specific )?(?:password|passwort|pw)\b[^\w\n]{1,3}(?:(?:is|ist)"
         r"[^\w\n]{1,3})?(?P<app>[a-z]{4}(?:[ -][a-z]{4}){3})\b",
-        r"(?<![\w-])(?P<apple>[a-zA-Z\d]{6}-[a-zA-Z\d]{6}-[a-zA-Z\d]{6})(?![\w-])",
-        confirmed=lambda text: len(text) != 20 or _is_apples(text),
+        words=("app pass", "app-pass", "app pw", "app-spec", "app spec", "application"),
+    ),
+    detector(
+        "PASSWORD",
+        r"(?<![\w-])[a-zA-Z\d]{6}-[a-zA-Z\d]{6}-[a-zA-Z\d]{6}(?![\w-])",
+        digits="some",
+        confirmed=_is_apples,
     ),
     detector(
         "PASSWORD",
@@ -228,6 +243,7 @@ _PASSWORDS = (
         r"(?: is| are)?\s*:?\s*[\"'“„«(\[]?"
         rf"(?P<seed>(?:{_NUMBERED}[a-z]{{3,8}}[ ,;\n]{{1,3}}){{11,23}}{_NUMBERED}[a-z]{{3,8}})\b",
         r"(?im)\bpass ?phrase\s*[:=][^\S\n]*(?P<phrase>\S[^\n]{3,80})$",
+        words=("phrase", "words", "word", "mnemonic", "seed", "wallet"),
         confirmed=lambda text: _is_value(text) and not _PROSE.search(text),
     ),
 )
