@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from aitwin.corpus import addresses, codes, identifiers, phones, secrets
+from aitwin.corpus import addresses, announced, codes, identifiers, phones, secrets
 from aitwin.corpus.detector import PLACEHOLDER, Prepared, Span, digits
 from aitwin.corpus.names import Names
 from aitwin.corpus.pairs import Pair
@@ -69,7 +69,7 @@ def redact_pairs(
 ) -> tuple[list[Pair], Counter[str]]:
     """All pairs of a set. A secret that one of them gives away is one in all of them."""
     redactor = Redactor(rules)
-    found = [(pair, [redactor.find(text) for text in _texts(pair)]) for pair in pairs]
+    found = [(pair, redactor.find(_texts(pair))) for pair in pairs]
     for pair, spans in found:
         for text, ones in zip(_texts(pair), spans, strict=True):
             redactor.learn(text, ones)
@@ -106,16 +106,23 @@ class Redactor:
 
     def redact(self, texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
         """Texts that belong together, with placeholders for their secrets."""
-        return self.replace(texts, [self.find(text) for text in texts])
+        return self.replace(texts, self.find(texts))
 
-    def find(self, text: str) -> list[Span]:
-        """The secrets of a text, apart from each other, in their order."""
-        plain = Prepared(text)
-        return _apart(span for span in self._all(plain) if not self._allowed(span, plain.text))
+    def find(self, texts: Sequence[str]) -> list[list[Span]]:
+        """The secrets of texts that follow each other: of each apart, in their order."""
+        plain = [Prepared(text) for text in texts]
+        found = [list(self._all(text)) for text in plain]
+        for which, span in announced.answers(plain):
+            found[which].append(span)
+        return [
+            _apart(span for span in spans if not self._allowed(span, text.text))
+            for text, spans in zip(plain, found, strict=True)
+        ]
 
     def _all(self, plain: Prepared) -> Iterator[Span]:
         for detector in DETECTORS:
             yield from detector.find(plain)
+        yield from announced.columns(plain)
         if self._regional:
             yield from self._regional(plain)
         yield from self._names.find(plain.text)

@@ -29,7 +29,8 @@ _BENT_LOCKS = (
     r"kennwort|log-?in(?= [^\n]{1,40}/))[^\W\d_]{0,5}|"
     r"(?:密码|密碼|パスワード|暗証番号|비밀번호|암호|รหัสผ่าน|पासवर्ड|סיסמ)\w{0,4})"
 )
-_LOCK_STEMS = (
+LOCKS = rf"(?:{_LOCK}|{_BENT_LOCKS})"
+LOCK_STEMS = (
     *(
         "passw",
         "pass ",
@@ -131,7 +132,7 @@ _PASSWORDS = (
         rf"(?im){_LOCK}[\"']?(?: is|s)?\s*[:=]=?[^\S\n]*\n?[^\S\n]*"
         rf"(?:{_OPEN}(?P<quoted>[^\s\"`”“»\n][^\"`”“»\n]{{2,59}}){_CLOSE}"
         rf"|(?P<alone>{_TOKEN}{{3,}}?){_ALONE}|(?P<mixed>(?=\S*[^\W\d_])(?=\S*\d){_TOKEN}{{4,}}))",
-        words=_LOCK_STEMS,
+        words=LOCK_STEMS,
         confirmed=_is_value,
     ),
     detector(
@@ -140,13 +141,13 @@ _PASSWORDS = (
         rf"{_OPEN}(?P<quoted>[^\"`”“»\n]{{3,60}}){_CLOSE}",
         rf"(?i){_LOCK}{OF_WHAT}(?: (?:{_IS}|has (?:changed|been set) to)|['’]s|は|是|为|為) ?"
         rf"(?:now |jetzt )?{_OPEN}?(?P<token>{_TOKEN}{{4,}}?)(?=[.?,:)]*(?:\s|$)|{_CLOSE}|です)",
-        words=_LOCK_STEMS,
+        words=LOCK_STEMS,
         confirmed=_is_mixed,
     ),
     # "the password hai Plum2024", "пароль от вайфая Plum2024": whatever the words between.
     detector(
         "PASSWORD",
-        rf"(?i)(?:{_LOCK}|{_BENT_LOCKS})(?:[^\w\n]{{1,3}}[^\W\d]{{1,15}}){{0,7}}?[^\w\n]{{1,3}}"
+        rf"(?i){LOCKS}(?:[^\w\n]{{1,3}}[^\W\d]{{1,15}}){{0,7}}?[^\w\n]{{1,3}}"
         rf"(?P<strong>{_STRONG})",
         rf"(?im){_LOCK}{OF_WHAT}(?: {_IS})?[^\S\n]*:?[^\S\n]*\n[^\S\n]*{_OPEN}?(?P<below>{_STRONG})"
         rf"{_CLOSE}?[^\S\n]*$",
@@ -158,7 +159,7 @@ _PASSWORDS = (
         rf"(?i)(?P<told>{_STRONG}),? \(?(?:that['’]s|that is|being|as) (?:the|my|our|your) "
         r"(?:[\w-]+ ){0,2}(?:password|passwort|passcode|pw)\b",
         rf"(?i)\bpasswords?\? (?:it['’]s|it is|try|still) {_OPEN}?(?P<asked>{_STRONG})",
-        words=_LOCK_STEMS,
+        words=LOCK_STEMS,
         confirmed=_is_strong,
     ),
     detector(
