@@ -5,7 +5,9 @@ by the rules of secrets, codes, identifiers and phones.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 from aitwin.corpus import codes, identifiers, phones, secrets
 from aitwin.corpus.detector import HIDDEN, Prepared, Span
@@ -13,100 +15,151 @@ from aitwin.corpus.detector import HIDDEN, Prepared, Span
 LINES = 5
 """How many lines after the question may hold the answer."""
 LONGEST = 100
-"""Characters of such a line: an answer is short, and what is longer is prose."""
+MOST_WORDS = 12
+"""Characters and words of such a line: an answer is short, and what is longer is prose."""
+FIRST_WORDS = 5
+"""Words before the answer, and fewer."""
 
 _QUESTION = (
-    r"(?:\?|？|؟|\b(?:what|which|send|text|tell|give|need|remind|remember|got|have|forgot|share|pass|"
+    r"(?:\?|？|؟|\b(?:what|send|text me|tell me|give me|(?:need|got|have|forgot|know) (?:the|your|ur|my|our)|remind|"
     r"whats|wie|welche\w*|schick\w*|sag|brauch\w*|hast|gib|quel\w*|c['’]est quoi|envoie\w*|donne\w*|"
     r"cu[aá]l|p[aá]same|m[aá]nda\w*|env[ií]a\w*|dime|qual|manda\w*|dimmi|passa\w*|wat|stuur|geef|vad|"
     r"skicka|hva|hvad|mikä|jaki\w*|podaj|wyślij|ne|nedir|gönder|какой|скинь|пришли|напомни|дай|який)\b|"
     r"教えて|多少|什么|发我|뭐|알려|ما |أرسل|מה |שלח)"
 )
-_CODE = (
-    r"\b(?:codes?|digicode|pin|otp|tan|puk|combo|combination|kod\w{0,4}|kood\w*|kód\w*|c[oó]digo|"
-    r"codice|cod(?:ul)?|κωδικ\w*|код\w*|пин)\b|\w(?:code|kod|koden|kode)\b|验证码|コード|番号|인증|رمز|קוד"
-)
-_ASKED = (
-    (secrets.LOCKS, ("password ", "door code "), frozenset({"PASSWORD", "CODE"})),
-    (_CODE, ("door code ",), frozenset({"CODE"})),
-    (
-        r"\b(?:number|phone|mobile|cell|nummer|handy\w*|num[eé]ro|n[uú]mero|m[oó]vil|numer|telefon\w*|"
-        r"номер|телефон|numara\w*)\b|电话|手机|電話|번호|رقم|טלפון",
-        ("phone ",),
-        frozenset({"PHONE"}),
+
+
+class _Ask(NamedTuple):
+    """What somebody may ask for, and by which words its answer is then read."""
+
+    word: re.Pattern[str]
+    stems: tuple[str, ...]
+    """Only lines with one of these are looked at: speed."""
+    prefixes: tuple[str, ...]
+    kinds: frozenset[str]
+
+
+def _ask(word: str, stems: str, prefixes: tuple[str, ...], *kinds: str) -> _Ask:
+    return _Ask(re.compile(f"(?i){word}"), tuple(stems.split()), prefixes, frozenset(kinds))
+
+
+_ASKS = (
+    _Ask(
+        re.compile(f"(?i){secrets.LOCKS}"),
+        secrets.LOCK_STEMS,
+        ("password ", "door code "),
+        frozenset({"PASSWORD", "CODE"}),
     ),
-    (
+    _ask(
+        r"(?:\b(?:codes?|digicode|pin|otp|tan|puk|combo|combination|kod\w{0,4}|kood\w*|kód\w*|"
+        r"c[oó]digo|codice|cod(?:ul)?|κωδικ\w*|код\w*|пин)\b|\w(?:code|kod|koden|kode|koodi)\b|"
+        r"验证码|コード|番号|인증|رمز|קוד)",
+        "code pin otp tan puk comb kod kood kód cód cod κωδικ код пин 验证码 コード 番号 인증 رمز קוד",
+        ("door code ",),
+        "CODE",
+    ),
+    _ask(
+        r"\b(?:number|phone|mobile|cell|nummer|handy\w*|num[eé]ro|n[uú]mero|m[oó]vil|numer|"
+        r"telefon\w*|номер|телефон|numara\w*)\b|电话|手机|電話|번호|رقم|טלפון",
+        "number phone mobile cell nummer handy numer numér númer móvil movil telefon номер телефон "
+        "numara 电话 手机 電話 번호 رقم טלפון",
+        ("phone ",),
+        "PHONE",
+    ),
+    _ask(
         r"\b(?:account|acct|iban|bank details|sort code|konto\w*|compte|rib|cuenta|conto|conta|"
         r"rekening\w*|счёт|счет|hesap)\b|账号|口座|계좌",
+        "account acct iban bank sort konto compte rib cuenta cont rekening счёт счет hesap 账号 口座 "
+        "계좌",
         ("account ", "sort code "),
-        frozenset({"BANK", "IBAN"}),
+        *("BANK", "IBAN"),
     ),
-    (
+    _ask(
         r"\b(?:passport|ssn|social|id number|national id|tax id|nino|ni number|licen[cs]e|dni|cpf|"
-        r"pass(?:nummer)?|reisepass|ausweis\w*|steuer\w*|passeport|s[ée]cu|pasaporte|passaporto|"
-        r"codice fiscale|bsn|pesel|personnummer|паспорт\w*|инн|снилс|aadhaar|aadhar|pan)\b|身份证|여권",
+        r"reisepass|ausweis\w*|steuer\w*|passeport|s[ée]cu|pasaporte|passaporto|codice fiscale|bsn|"
+        r"pesel|personnummer|паспорт\w*|инн|снилс|aadhaar|aadhar|pan)\b|身份证|여권",
+        "pass ssn social id nino ni licen dni cpf ausweis steuer sécu secu pasap codice bsn pesel "
+        "personn паспорт инн снилс aadha pan 身份证 여권",
         ("passport number ",),
-        frozenset({"ID_NUMBER"}),
+        "ID_NUMBER",
     ),
 )
-_ASKS = [(re.compile(rf"(?i){word}"), prefixes, kinds) for word, prefixes, kinds in _ASKED]
-_ANY = re.compile("(?i)" + "|".join(f"(?:{word})" for word, _, _ in _ASKED))
 _QUESTIONS = re.compile(rf"(?i){_QUESTION}")
 _TRIED = (*secrets.DETECTORS, *codes.DETECTORS, *identifiers.DETECTORS, *phones.DETECTORS)
 _LINE = re.compile(r"[^\n]+")
+_WORD_AND_NUMBER = re.compile(r"(?:[^\W\d_]+,? ){0,2}([^\W\d_]{4,}\d{1,4}[!.]?)\s*")
+"""Alone on its line it is no product ("Windows11") where a password was asked for."""
+_SPEAKER = re.compile(r"\A[^\W\d][\w .'-]{0,30}: ")
+"""In a chat each turn begins with who said it."""
 
 
 def answers(texts: Sequence[Prepared]) -> Iterator[tuple[int, Span]]:
     """What answers a question of a line before, as (which text, where): texts that follow."""
-    left = [0] * len(_ASKS)
-    for which, text in enumerate(texts):
-        last = which == len(texts) - 1
-        for line in _LINE.finditer(text.text):
-            if any(left) and len(line[0]) <= LONGEST:
-                for asked, more in enumerate(left):
-                    if more:
-                        for span in _read(line[0], _ASKS[asked], line.start()):
-                            yield which, span
-            left = [max(0, more - 1) for more in left]
-            # What the first text says is what the rest is about: it need not ask.
-            if _ANY.search(line[0]) and not last:
-                asks = which == 0 or bool(_QUESTIONS.search(line[0]))
-                _note(line[0], left, asks=asks)
-        # A mail may ask at its beginning, and is answered in the next text.
-        if which < len(texts) - 1 and _ANY.search(text.text):
-            for line in _LINE.finditer(text.text):
-                _note(line[0], left, asks=which == 0 or bool(_QUESTIONS.search(line[0])))
+    for ask in _ASKS:
+        read: set[tuple[int, int]] = set()
+        for which, text in enumerate(texts[:-1] if len(texts) > 1 else texts):
+            for end in _asking(text, ask, always=which == 0 and len(texts) > 1):
+                read.update(_after(texts, which, end))
+        for which, start in sorted(read):
+            line = _LINE.match(texts[which].text, start)
+            if line and len(line[0]) <= LONGEST:
+                for span in _read(line[0], ask, start):
+                    yield which, span
 
 
-def _note(line: str, left: list[int], *, asks: bool) -> None:
-    for number, (word, _, _) in enumerate(_ASKS):
-        if asks and word.search(line):
-            left[number] = LINES
+def _asking(text: Prepared, ask: _Ask, *, always: bool) -> Iterator[int]:
+    """Where the lines end that ask for it. What the first text names, the rest is about."""
+    for start, end in text.around(ask.stems, more=0):
+        for line in _LINE.finditer(text.text, start, end):
+            for word in ask.word.finditer(line[0]):
+                near = line[0][max(0, word.start() - 40) : word.end() + 25]
+                if always or _QUESTIONS.search(near):
+                    yield line.end()
+                    break
 
 
-def _read(
-    line: str, asked: tuple[re.Pattern[str], tuple[str, ...], frozenset[str]], start: int
-) -> Iterator[Span]:
+def _after(texts: Sequence[Prepared], which: int, end: int) -> Iterator[tuple[int, int]]:
+    """The lines that follow in this text, and the first of the next ones, by their beginnings."""
+    for line in islice(_LINE.finditer(texts[which].text, end), LINES):
+        yield which, line.start()
+    for later in range(which + 1, len(texts)):
+        for line in islice(_LINE.finditer(texts[later].text), LINES):
+            yield later, line.start()
+
+
+def _read(line: str, ask: _Ask, start: int) -> Iterator[Span]:
     """The secrets of a line as if the word stood before it."""
-    _, prefixes, kinds = asked
-    for prefix in prefixes:
-        prepared = Prepared(prefix + _SPEAKER.sub(lambda name: " " * len(name[0]), line))
+    name = _SPEAKER.match(line)
+    skipped = name.end() if name else 0
+    said, start = line[skipped:], start + skipped
+    if "PASSWORD" in ask.kinds and (word := _WORD_AND_NUMBER.fullmatch(said)):
+        yield Span(start + word.start(1), start + word.end(1), "PASSWORD", word[1].casefold())
+    for prefix in ask.prefixes:
+        prepared = Prepared(prefix + said)
+        at = start - len(prefix)
         for detector in _TRIED:
-            if detector.kind in kinds:
+            if detector.kind in ask.kinds:
                 for span in detector.find(prepared):
-                    if span.start >= len(prefix):
-                        at = start - len(prefix)
+                    if _at_hand(said, span.start - len(prefix)):
                         yield span._replace(start=span.start + at, end=span.end + at)
 
 
-_SPEAKER = re.compile(r"\A[^\W\d][\w .'-]{0,30}: ")
+def _at_hand(said: str, at: int) -> bool:
+    """An answer begins with what was asked for, or after a word or two ("sure, it's …")."""
+    before = said[:at].split() if at >= 0 else [said] * FIRST_WORDS
+    words = said.split()
+    if len(before) >= FIRST_WORDS or len(words) > MOST_WORDS:
+        return False
+    # "MIPS32 code" is talk about code.
+    return said[at].isdigit() or len(words) < FIRST_WORDS
 
 
 # Tables
 
 _HEAD = re.compile(
-    rf"(?i)\W*(?:\w+[ _-])?(?:{secrets.LOCKS}|pass|pin|code|secret|token|api[ _-]?key|mdp)s?\W*"
+    rf"(?i)(?:[^\W\d_]+[ -])?(?:{secrets.LOCKS}|pass|pin|code|secret|token|api[ -]?key|mdp)s?"
 )
+_NAMES = re.compile(r"[^\W\d_][\w .()/-]{0,24}|")
 _SEPARATORS = "|\t;,"
 
 
@@ -116,33 +169,41 @@ def columns(text: Prepared) -> Iterator[Span]:
         return
     if not any(word in text.lower for word in _HEADS):
         return
-    under: tuple[str, list[int]] = ("", [])
+    under = _Under("", 0, ())
     for line in _LINE.finditer(text.text):
-        separator, places = under
-        if places and separator in line[0]:
-            yield from _cells(line, separator, places)
-            continue
-        under = _head(line[0])
+        if under.places and line[0].count(under.separator) == under.count:
+            yield from _cells(line, under)
+        else:
+            under = _head(line[0])
 
 
 _HEADS = (*secrets.LOCK_STEMS, "pass", "pin", "code", "secret", "token", "key")
 
 
-def _head(line: str) -> tuple[str, list[int]]:
-    """Which separator parts the line, and which of its cells name a lock."""
+class _Under(NamedTuple):
+    """How the lines of a table are parted, and which cells hold secrets."""
+
+    separator: str
+    count: int
+    """Separators of a line: a line with more or fewer is no part of the table."""
+    places: tuple[int, ...]
+
+
+def _head(line: str) -> _Under:
+    """What a line says of the lines below, where it is nothing but names of columns."""
     for separator in _SEPARATORS:
-        cells = line.split(separator) if separator in line else []
-        places = [place for place, cell in enumerate(cells) if _HEAD.fullmatch(cell.strip())]
-        if places:
-            return separator, places
-    return "", []
+        cells = [cell.strip(" *`\"'") for cell in line.split(separator)]
+        if len(cells) > 1 and all(map(_NAMES.fullmatch, cells)):
+            places = (place for place, cell in enumerate(cells) if _HEAD.fullmatch(cell))
+            return _Under(separator, len(cells) - 1, tuple(places))
+    return _Under("", 0, ())
 
 
-def _cells(line: re.Match[str], separator: str, places: Iterable[int]) -> Iterator[Span]:
+def _cells(line: re.Match[str], under: _Under) -> Iterator[Span]:
     at = line.start()
-    for place, cell in enumerate(line[0].split(separator)):
+    for place, cell in enumerate(line[0].split(under.separator)):
         secret = cell.strip().strip("\"'`*")
-        if place in places and _is_cell(secret):
+        if place in under.places and _is_cell(secret):
             start = at + cell.index(secret)
             yield Span(start, start + len(secret), "PASSWORD", secret.casefold())
         at += len(cell) + 1

@@ -56,11 +56,11 @@ class Prepared:
             self._lines_with[clue] = list(self._lines(places))
         return self._lines_with[clue]
 
-    def around(self, words: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-        """The lines with one of the words, each with the line after it, as (start, end)."""
+    def around(self, words: tuple[str, ...], more: int = 1) -> Iterator[tuple[int, int]]:
+        """The lines with one of the words, each with `more` lines after it, as (start, end)."""
         tried = _ascii(words) if self.plain else words
         places = [at for word in tried if word in self.lower for at in self._all(word)]
-        return self._lines(sorted(places), more=1) if places else iter(())
+        return self._lines(sorted(places), more) if places else iter(())
 
     def _all(self, word: str) -> Iterator[int]:
         at = self.lower.find(word)

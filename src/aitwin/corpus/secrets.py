@@ -105,6 +105,8 @@ def _is_mixed(text: str) -> bool:
 
 
 def _is_strong(text: str) -> bool:
+    if text.startswith("/") or text.count("/") > 1:  # a path
+        return False
     if not _is_mixed(text) or _ALGORITHM.match(text) or _NO_WORD.match(text):
         return False
     # A digit at the end makes no secret: KeePass2, Python3.
@@ -139,7 +141,7 @@ _PASSWORDS = (
         "PASSWORD",
         rf"(?i)(?:pass ?phrase|{_LATIN_LOCKS}){OF_WHAT} (?:is|ist|est|es|to|lautet)(?: now)? "
         rf"{_OPEN}(?P<quoted>[^\"`”“»\n]{{3,60}}){_CLOSE}",
-        rf"(?i){_LOCK}{OF_WHAT}(?: (?:{_IS}|has (?:changed|been set) to)|['’]s|は|是|为|為) ?"
+        rf"(?i){_LOCK}{OF_WHAT}(?: (?:{_IS}(?![^\W_])|has (?:changed|been set) to)|['’]s|は|是|为|為) ?"
         rf"(?:now |jetzt )?{_OPEN}?(?P<token>{_TOKEN}{{4,}}?)(?=[.?,:)]*(?:\s|$)|{_CLOSE}|です)",
         words=LOCK_STEMS,
         confirmed=_is_mixed,
@@ -177,7 +179,7 @@ _PASSWORDS = (
     # User and password, side by side.
     detector(
         "PASSWORD",
-        r"(?i)\b(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|credenciales|"
+        r"(?i)(?<![\w/])(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|credenciales|"
         r"accesos?|(?:log|sign) ?(?:in|on) (?:with|as)|user(?:name)?|benutzer|usuario|identifiant)"
         rf"(?: are| is|:| sind)? ?:? ?[\w.@+-]{{1,40}} ?[/|] ?(?P<pair>{_STRONG})",
         words=(
