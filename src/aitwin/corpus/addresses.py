@@ -53,7 +53,8 @@ _COMPOUND = (
 _LEADING = (
     r"(?:Via|Viale|Corso|Piazza|Piazzale|Calle|C/|Avda\.?|Avenida|Av\.|Plaza|Paseo|Carrer|Rua|"
     r"Travessa|Praça|Largo|Alameda|ul\.|al\.|pl\.|os\.|ulica|Strada|Str\.|Bulevardul|Jalan|Jl\.|"
-    r"Rue|Avenue|Chaussée)"
+    r"Rue|Avenue|Chaussée|(?<=[io]n )via|viale|corso|piazza|calle|avenida|plaza|paseo|carrer|rua|"
+    r"travessa|praça|ulica|jalan)"
 )
 # Words of every day: an address only with its town.
 _AT = r"(?:Am|An der|An den|Im|In der|In den|Auf der|Auf dem|Zum|Zur)"
@@ -179,6 +180,13 @@ DETECTORS = (
         ),
         digits="",
     ),
+    # B-204, Lotus Heights, Andheri West, Mumbai - 400053
+    detector(
+        "ADDRESS",
+        rf"\b(?:[A-Z]{{1,2}}-?)?\d{{1,4}}[A-Z]?, (?:{_NAME}(?:, | )){{2,9}}(?:[-–] ?)?[1-9]\d\d ?\d{{3}}\b",
+        digits="some",
+        confirmed=lambda text: text.count(",") > 1,
+    ),
     # By the postcode of the United Kingdom, Ireland or Canada after a comma: it leads to a door.
     detector(
         "ADDRESS",
@@ -189,8 +197,8 @@ DETECTORS = (
     # A street that needs no word for one: "Národní 25, 110 00 Praha 1", "Ερμού 56, 105 63 Αθήνα".
     detector(
         "ADDRESS",
-        rf"(?:{_CAPITAL}[\w.'’-]+ ){{1,3}}{_NO_YEAR}\d{{1,4}}[a-z]?(?:/\d{{1,4}}){{0,2}}(?:, [^,\n]{{1,12}})?"
-        rf",\s(?:[A-Z]{{1,2}}-)?(?:\d{{3}} \d\d|\d\d-\d{{3}}|\d{{4,5}}(?:-\d{{3}})?) {_CAPITAL}[\w'’-]{{2,}}(?: \d{{1,2}}\b)?",
+        rf"(?:{_CAPITAL}[\w.'’-]+ ){{1,3}}{_NO_YEAR}\d{{1,4}}[a-z]?(?:[/-]\d{{1,4}}){{0,2}}(?:, [^,\n]{{1,12}})?"
+        rf",\s(?:[A-Z]{{1,2}}-)?(?:\d{{3}} \d\d|\d\d-\d{{3}}|\d{{4,5}}(?:-\d{{3}})?|\d{{4}} ?[A-Z]{{2}}) {_CAPITAL}[\w'’-]{{2,}}(?: \d{{1,2}}\b)?",
         digits="town",
     ),
     detector(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from aitwin.corpus import codes, identifiers, phones, secrets
 from aitwin.corpus.detector import HIDDEN, Prepared, Span
 
-LINES = 5
+LINES = 8
 """How many lines after the question may hold the answer."""
 LONGEST = 100
 MOST_WORDS = 12
@@ -87,6 +87,8 @@ _ASKS = (
 _QUESTIONS = re.compile(rf"(?i){_QUESTION}")
 _TRIED = (*secrets.DETECTORS, *codes.DETECTORS, *identifiers.DETECTORS, *phones.DETECTORS)
 _LINE = re.compile(r"[^\n]+")
+_HEADING = re.compile(r"\W*(?:[^\W\d_]+\W{1,2}){0,2}[^\W\d_]+ ?:\W*")
+""" "Passwords:", "WiFi codes:": the lines below are a list of them."""
 _WORD_AND_NUMBER = re.compile(r"(?:[^\W\d_]+,? ){0,2}([^\W\d_]{4,}\d{1,4}[!.]?)\s*")
 """Alone on its line it is no product ("Windows11") where a password was asked for."""
 _SPEAKER = re.compile(r"\A[^\W\d][\w .'-]{0,30}: ")
@@ -111,6 +113,9 @@ def _asking(text: Prepared, ask: _Ask, *, always: bool) -> Iterator[int]:
     """Where the lines end that ask for it. What the first text names, the rest is about."""
     for start, end in text.around(ask.stems, more=0):
         for line in _LINE.finditer(text.text, start, end):
+            if _HEADING.fullmatch(line[0]) and ask.word.search(line[0]):
+                yield line.end()
+                continue
             for word in ask.word.finditer(line[0]):
                 near = line[0][max(0, word.start() - 40) : word.end() + 25]
                 if always or _QUESTIONS.search(near):

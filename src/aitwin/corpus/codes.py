@@ -13,7 +13,7 @@ _SURE = (
     r"keypad|shed|bike lock|buzz)[- ]?(?:codes?|pin|combo|combination)|keypad|pass ?codes?|puk|"
     r"(?:bestätigungs|sicherheits|tür|zugangs|tor|alarm|freischalt|haustür|einmal|verifizierungs|"
     r"anmelde|aktivierungs|garagen|keller|eingangs|prüf|schließfach|safe)[- ]?(?:code|pin|nummer|"
-    r"kombination)|einmal(?:passwort|kennwort)|"
+    r"kombination)|zahlen(?:kombination|code|schloss)|einmal(?:passwort|kennwort)|"
     r"digicode|code (?:de (?:la |l['’])?(?:porte|vérification|sécurité|confirmation|connexion|"
     r"validation|alarme)|du portail|de l['’](?:immeuble|alarme|entrée)|d['’](?:accès|entrée)|"
     r"secret|à usage unique|du coffre|wifi)|"
@@ -89,14 +89,36 @@ _NO_UNIT = (
 )
 _DIGITS = r"(?:[#*]?(?:\d{3,4}[ -]?\d{3,4}|\d{4,8})|\d\d[ -]\d\d[ -]\d\d)(?:#|\b)"
 _OR_LETTERS = r"(?=[A-Z\d-]*\d)[A-Z\d]{4,6}(?:-[A-Z\d]{4,6})?#?"
+_NAMED = (
+    r"(?:\w*(?:codes?|kod|koden|kode|kodu|kód|koodi|cod(?:ul|e)?|c[oó]digos?|codice|código|koda|κωδικός)|"
+    r"pin|nip|puk|pass ?code|combo|combinat?ion|combinaison|combinaci[oó]n|combinazione|combinação|"
+    r"\w*kombination|şifresi?|parola|kode?t|код\w{0,2}|пин|пароль|κωδικό)"
+)
+"""What a secret code may be called, where the same sentence says what it opens."""
+_OPENED = (
+    r"(?:door|gate|alarm|safe|lock|padlock|shed|garage|building|flat|apartment|house|cabin|entrance|"
+    r"entry|lift|locker|box|vault|suitcase|bike|wi-?fi|phone|ipad|iphone|tablet|laptop|sim|card|"
+    r"bank|visa|voicemail|parking|barrier|tür|tor|schlo(?:ss|ß)|tresor|haus|keller|wohnung|karte|"
+    r"handy|koffer|fahrrad|schließfach|eingang|porte|portail|immeuble|cadenas|coffre|entrée|carte|"
+    r"téléphone|local|vélo|puerta|portal|port[oó]n|caja|garaje|candado|tarjeta|edificio|casa|maleta|"
+    r"m[oó]vil|trastero|cancello|cassaforte|allarme|lucchetto|bancomat|carta|palazzo|porta|portão|"
+    r"cofre|alarme|prédio|cadeado|cartão|garagem|deur|poort|kluis|slot|huis|fiets|kaart|berging|"
+    r"schuur|dörr|port|grind|förråd|lås|larm|kassaskåp|kort|cykel|dør|bod|garasje|hytt|skab|ovi|ove|"
+    r"lukko|luko|portti|portin|hälyty|kassakaap|kortti|kortin|varasto|drzw|bram|furtk|domofon|sejf|"
+    r"kłódk|kart|klatk|garaż|dveř|brán|zám|ajtó|kapu|széf|lakat|riasztó|kárty|ușă|ușii|poart|seif|"
+    r"lacăt|interfon|kapı|kasa|kilit|bina|двер|ворот|калитк|подъезд|домофон|сейф|зам[ок]|сигнализац|"
+    r"карт|телефон|гараж|шкаф|шлагбаум|під['’]їзд|πόρτα|χρηματοκιβώτ|συναγερμ|κάρτα|λουκέτ)\w{0,6}"
+)
+_PLACED = r"(?:[#*]?(?!(?:19[5-9]|20[0-4])\d\b)\d{4,8}|[#*]?1[0-8]\d\d|\d\d?(?:-\d\d?){2,3}|(?-i:(?=[A-ZА-Я]{0,2}\d)(?=\d*[A-ZА-Я])[A-ZА-Я\d]{4,7}))"
 _APART = (
-    r"(?:[#*]?(?!(?:19|20)\d\d\b)\d{4,8}[#*]?|\d{3}[ -]\d{3,4}|\d{4}[ -]\d{4}|"
+    r"(?:[#*]?(?!(?:19[5-9]|20[0-4])\d\b)\d{4,8}[#*]?|\d{3}[ -]\d{3,4}|\d{4}[ -]\d{4}|"
     r"\d\d?-\d\d?-\d\d?(?:-\d\d?)?|\d(?: \d){3,7}|"
-    r"(?-i:(?=[A-ZА-Я\d-]*\d)[A-ZА-Я\d]{4,8}|(?=[A-Z\d-]*\d)(?=[A-Z\d-]*[A-Z])"
-    r"[A-Z\d]{3,5}-[A-Z\d]{3,5}))(?<!\b20\d\d)"
+    r"(?-i:(?=[A-ZА-Я]*\d)(?=\d*[A-ZА-Я])[A-ZА-Я\d]{4,8}|(?=[A-Z\d-]*\d)(?=[A-Z\d-]*[A-Z])"
+    r"[A-Z\d]{3,5}-[A-Z\d]{3,5}))"
 )
 """What a code may look like where other words stand before it: no year."""
-_BETWEEN = r"(?:[^\w\n]{1,3}[^\W\d_]{1,15}){0,6}?[^\w\n#*]{1,4}"
+_BETWEEN = r"(?:[^\w\n]{1,3}[^\W\d_]{1,15}){0,6}?[^\w#*]{1,4}"
+_WORDS = r"(?:[^\w\n]{1,3}[^\W\d_]{1,15})"
 _CVV = r"(?:cvv2?|cvc2?|cvn|card security code)"
 
 DETECTORS = (
@@ -150,7 +172,7 @@ DETECTORS = (
         rf"\d{{4,8}})(?![a-z\d%]|[.:/]\d)",
         rf"(?i)\b(?:pins?(?:[- ]?(?:code|number|nummer))?|combination|combo|geheimzahl|nip|"
         rf"(?:the|your|my|our|acme) (?:\w+ )?codes?)(?:[^\w\n]{{1,3}}[^\W\d_]{{1,15}}){{0,6}}?"
-        rf"(?: (?:is|ist|lautet|est|es|to|still|är|er|jest)|['’]s| ?[:=])[^\w\n#*]{{1,3}}"
+        rf"(?: (?:is|ist|lautet|est|es|to|still|är|er|jest|je|on|este|è|é|είναι|это)|['’]s| ?[:=])[^\w\n#*]{{1,3}}"
         rf"(?P<copula>{_APART}){_NO_UNIT}",
         rf"(?i)\b(?:din|deres|min|koden) (?:kode )?er (?P<danish>\d{{4,8}}){_NO_UNIT}",
         r"(?i)(?<![\d.#-])(?P<told>\d{4,8}|\d{3}[ -]\d{3}|\d\d?-\d\d?-\d\d?(?:-\d\d?)?)[^\w\n]{1,4}"
@@ -160,11 +182,53 @@ DETECTORS = (
         r"(?P<back>\d{3,4})\b(?! ?(?:pages?|rows?|seats?))",
         words=(
             *("code", "kod", "kód", "cód", "cod", "codi", "pin", "nip", "otp", "puk", "keypad"),
-            *("combo", "combination", "einmal", "geheimzahl", "clave", "the back", "nummer"),
+            *(
+                "combo",
+                "combination",
+                "kombination",
+                "zahlen",
+                "einmal",
+                "geheimzahl",
+                "clave",
+                "the back",
+                "nummer",
+            ),
             *("kood", "κωδικ", "код", "пин", "парол", "mã ", "验证码", "驗證碼", "校验码", "动态"),
             *("门禁", "コード", "番号", "ワンタイム", "인증", "보안", "비밀번호", "رمز", "كود"),
             *("קוד", "รหัส", "कोड", "ओटीपी"),
         ),
+        digits="some",
+    ),
+    # "Le code du cadenas : 7042", "PIN ke kartě je 7418": a code, what it opens, a number.
+    detector(
+        "CODE",
+        rf"(?i)(?<![^\W_]){_NAMED}{_WORDS}{{0,3}}?[^\w\n]{{1,3}}{_OPENED}{_WORDS}{{0,3}}?"
+        rf"[^\w\n#*]{{1,4}}(?P<opens>{_PLACED}[#*]?){_NO_UNIT}",
+        rf"(?i)(?<![^\W_]){_OPENED}[^\w\n]{{1,2}}{_NAMED}{_WORDS}{{0,3}}?[^\w\n#*]{{1,4}}"
+        rf"(?P<opened>{_PLACED}[#*]?){_NO_UNIT}",
+        words=(
+            *("code", "kod", "kód", "koodi", "cod", "cód", "pin", "nip", "puk", "comb", "komb"),
+            *("şifre", "parol", "код", "пин", "пароль", "κωδικ"),
+        ),
+        digits="some",
+    ),
+    detector(
+        "CODE",
+        r"(?i)\b(?:door|gate|alarm|safe|pad ?lock|garage|shed|keypad|lock ?box|key ?safe|voicemail)"
+        r"(?:['’]s| one is| one['’]s| is| ?[:=-]) ?(?P<thing>(?!(?:19[5-9]|20[0-4])\d\b)\d{4,6})[#*]?"
+        rf"{_NO_UNIT}",
+        r"(?i)\b(?:unlocks?|opens?|unlock it|open it|entsperr\w*|öffne\w*|déverrouill\w*|s['’]ouvre|"
+        r"se abre|desbloque\w*|si apre|sblocc\w*|abre|opent|låses? op|öppnas?|otwiera|открывается)"
+        rf"(?:{_WORDS}){{0,2}} (?:with|mit|avec|con|com|met|med|z|по|кодом) {_WORDS}{{0,1}}?\W?"
+        rf"(?P<with>{_PLACED}[#*]?){_NO_UNIT}",
+        r"(?i)\b(?:enter|type(?: in)?|punch(?: in)?|press|key in|dial|tapez?|tippe?|digita|marca|pulsa|"
+        r"aperte|toets|tryck|slå|wpisz|naciśnij|набери|введи|нажми|tuşla)\W{1,2}"
+        r"(?P<typed>[#*]?\d{4,8}[#*]?|(?-i:\d{1,4}[A-C]\d{1,4}))"
+        r"(?=[.,;!)]*(?:\s*$|\s+(?:when|to|at|on|and|then|into|au|am|al|en|und|et|y|e|na|på|i|и)\b))",
+        r"(?-i:\b[mp]?TAN)\b[: ]{1,3}(?P<tan>(?=[A-Z\d]*\d)[A-Z\d]{6,8})\b",
+        # What follows a card and its date.
+        r"(?<!\d)(?:\d{4}[ -]?){3}\d{3,4}\W{1,3}(?:exp\w*\W{1,2})?\d\d ?/ ?\d\d(?:\d\d)?\W{1,3}"
+        r"(?P<cvv>\d{3,4})(?!\d)",
         digits="some",
     ),
 )

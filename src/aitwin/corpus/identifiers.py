@@ -390,7 +390,7 @@ _PAPERS = (
     r"medical (?:record|card) (?:number|no)|mrn|ahvnr|ehic"
 )
 _SHORT_PAPERS = (
-    r"ein|dni|nie|nif|rut|cuil|cuit|cf|nir|bsn|cpr|rč|cnp|fin|ktp|nik|cpf|rg|rfc|sin|tfn|ird|vat "
+    r"ein|dni|nie|nif|rut|cuil|cuit|c\.?f\.?|nir|bsn|cpr|rč|cnp|fin|ktp|nik|cpf|rg|rfc|sin|tfn|ird|vat "
     r"reg|"
     r"amka|afm|jmbg|oib|egn|emšo"
 )
@@ -404,7 +404,7 @@ _PAPERS_ELSEWHERE = "|".join(
 )
 
 
-_SHORT_PAPER_WORDS = (*_SHORT_PAPERS.split("|"),)
+_SHORT_PAPER_WORDS = (*_SHORT_PAPERS.replace(r"c\.?f\.?", "cf|c.f").split("|"),)
 _PAPER_NUMBER = (
     r"(?P<named>(?-i:(?=[A-Z]{0,5}[ -]?\d)[A-Z\d](?:[ ./-]?[A-Z\d]){3,21}?))"
     r"(?=[.,;:!?)\]'\"]*(?:\s+[^\W\d]{2,}|\s*$|\s*\n|[,;)]| +[^\w ]))"
@@ -415,7 +415,9 @@ def _is_paper_number(text: str) -> bool:
     """Beside its word anything will do that is long enough and no date."""
     if re.fullmatch(r"\d{1,2}[./ ]\d{1,2}[./ ]\d{2,4}|\d{4}[./-]\d\d[./-]\d\d", text):
         return False
-    return len(digits(text)) >= len("1234") and len(_plain(text)) >= 7
+    plain = _plain(text)
+    few = len(digits(text)) >= len("12") and len(plain) >= len("X4RTBPFW")
+    return (few or len(digits(text)) >= len("1234")) and len(plain) >= 7
 
 
 _PAPER_NUMBERS = (
@@ -425,6 +427,13 @@ _PAPER_NUMBERS = (
         words=_SHORT_PAPER_WORDS,
         digits="some",
         confirmed=lambda text: _is_paper_number(text) and len(digits(text)) >= len("1234567"),
+        same=_plain,
+    ),
+    detector(
+        "ID_NUMBER",
+        r"(?i)\blast (?:4|four)(?: digits)? (?:of|on) (?:(?:my|the|your|his|her|our) )?"
+        r"(?:\w+ ){0,2}?(?:card|ssn|social|account|acct|number)(?: is| are|:)?\W{1,2}(?P<last>\d{4})\b",
+        words=("last 4", "last four"),
         same=_plain,
     ),
     detector(

@@ -29,7 +29,10 @@ _PHONE_WORDS = (
     r"móvil|movil|cel|celular|telefone|telemóvel|telemovel|telefono|cellulare|gsm|mobil|"
     r"mobil(?:nr|nummer)|puh|numer|nr tel|ph|hp|mob(?:ile)? no|(?:my|his|her|ur|your) no|numaram|"
     r"whats ?app (?:me )?(?:on|at)|viber|facetime|line(?= ?:)|digits(?= ?:)|"
-    r"nº|telefonszám(?:om)?|telefonnummer|číslo|telefoonnummer|nomor|sđt|số điện thoại"
+    r"ll[aá]mame(?: al?)?|chiamami(?: al)?|me liga(?: no)?|liga (?:para|pro)|zadzwoń(?: pod)?|txt(?: me)?(?: at| on)?|"
+    r"text(?: me)?|call(?: me)?|ring(?: me)?|reach (?:me|him|her|us)(?: on| at)?|bel(?: me)?(?: op)?|"
+    r"ring (?:mig|meg)(?: på)?|joignable au|rappelle(?:-moi)?(?: au)?|ruf(?: mich)?(?: an)?(?: unter)?|"
+    r"arayın?|nº|telefonszám(?:om)?|telefonnummer|číslo|telefoonnummer|nomor|sđt|số điện thoại"
 )
 _PHONE_WORDS_ELSEWHERE = (
     r"тел(?:ефон)?|моб|κινητό|τηλ(?:έφωνο)?|мобил\w+|мой номер|(?:по)?звони(?:те)?|номер|"

@@ -18,7 +18,7 @@ _LATIN_LOCKS = (
     "heslo|jelszó|parol[aă]|lozinka|şifre|mật khẩu|kata sandi"
 )
 _OTHER_LOCKS = (
-    "парол[ьяю]|κωδικός|密码|密碼|口令|パスワード|暗証番号|비밀번호|암호|รหัสผ่าน|पासवर्ड|"
+    "парол[ьяю]|κωδικός|密码|密碼|口令|パスワード|暗証番号|비밀번호|암호|비번|패스워드|รหัสผ่าน|पासवर्ड|"
     "كلمة (?:السر|المرور)|رمز عبور|סיסמ[הא]|סיסמת"
 )
 _LOCK = rf"(?:(?<![^\W_])(?:{_LATIN_LOCKS}|pw)(?![^\W_])|pgpassword|{_OTHER_LOCKS})"
@@ -27,7 +27,7 @@ _BENT_LOCKS = (
     r"(?:(?<![^\W_])(?:passwords?|passwort|lösenord|adgangskode|passord|salasana|hasł|hesl|jelsz|"
     r"parol|şifre|wachtwoord|lozink|zaporka|geslo|parool|senha|contraseny|contraseña|парол|κωδικ|"
     r"kennwort|log-?in(?= [^\n]{1,40}/))[^\W\d_]{0,5}|"
-    r"(?:密码|密碼|パスワード|暗証番号|비밀번호|암호|รหัสผ่าน|पासवर्ड|סיסמ)\w{0,4})"
+    r"(?:密码|密碼|パスワード|暗証番号|비밀번호|암호|비번|패스워드|รหัสผ่าน|पासवर्ड|סיסמ)\w{0,4})"
 )
 LOCKS = rf"(?:{_LOCK}|{_BENT_LOCKS})"
 LOCK_STEMS = (
@@ -45,7 +45,19 @@ LOCK_STEMS = (
     ),
     *("mot de passe", "contraseña", "senha", "palavra", "wachtwoord", "lösenord", "adgangskode"),
     *("salasana", "hasło", "heslo", "jelszó", "parol", "lozinka", "şifre", "khẩu", "sandi"),
-    *("парол", "κωδικός", "密码", "密碼", "口令", "パスワード", "暗証番号", "비밀번호", "암호"),
+    *(
+        "парол",
+        "κωδικός",
+        "密码",
+        "密碼",
+        "口令",
+        "パスワード",
+        "暗証番号",
+        "비밀번호",
+        "암호",
+        "비번",
+        "패스워드",
+    ),
     *("รหัสผ่าน", "पासवर्ड", "كلمة", "رمز", "סיסמ"),
 )
 _IS = r"(?:is|was|ist|lautet|war|est|es|é|è|e'|är|er|on|je|to|hai|это|-)"
@@ -93,6 +105,8 @@ _NO_WORD = re.compile(
 
 def _is_value(text: str) -> bool:
     """After a colon or an equals sign: no code, and nothing that says that there is none."""
+    if re.fullmatch(r"[a-z_]\w*(?:\.[a-z_]\w*)+", text):  # an attribute of some program's
+        return False
     return not re.search(r"[()\[\]{}<>*;]", text.rstrip(").;>")) and _bare(text) not in _NO_SECRET
 
 
@@ -127,6 +141,12 @@ def _is_apples(text: str) -> bool:
     counts = sum(map(str.isdigit, text)), sum(map(str.isupper, text))
     return counts in ((1, 1), (1, 2), (2, 1))
 
+
+_FEW = r"(?:[^\w\n]{1,3}[^\W\d_]{1,15})"
+_SERVICE = (
+    r"(?:wi-?fi|wlan|router|netflix|g?mail|hotmail|e-?mail|account|icloud|spotify|ipad|laptop|amazon|"
+    r"facebook|insta(?:gram)?|hotspot|disney\+?|paypal|vpn)"
+)
 
 _PASSWORDS = (
     detector(
@@ -175,6 +195,32 @@ _PASSWORDS = (
         rf"(?i)\bkey (?:to|for|of) (?:the|my|our) [\w' ]{{1,30}} is (?P<archive>{_STRONG})",
         words=("wpa", "wlan", "wifi", "wi-fi", "network", "netzwerk", "hotspot", "psk", "key"),
         confirmed=lambda text: _is_strong(text) or text.isdigit(),
+    ),
+    # "la pass del wifi è pizza4tutti", "user: admin, key: 7hq2-Wmzk".
+    detector(
+        "PASSWORD",
+        rf"(?i)(?<![^\W_])(?:pass|psw|pswd|contra|clave|codice|senha|chiave|key|code|koden?|clé|login)"
+        rf"{_FEW}{{0,3}}?[^\w\n]{{1,3}}{_SERVICE}{_FEW}{{0,2}}?[^\w\n]{{1,4}}(?P<of>{_STRONG})",
+        rf"(?i)(?<![^\W_]){_SERVICE}(?:['’]s|{_FEW}{{0,3}}?[^\w\n]{{1,3}}(?:pass|psw|key|code|clave|pw))"
+        rf"(?: is| ist| est| es| è)?[^\w\n]{{1,3}}(?P<its>{_STRONG})",
+        rf"(?i)(?<![^\W_])(?:user(?:name)?|benutzer|usuario|utente|login|id)\W{{1,3}}[\w.@+-]{{1,40}}"
+        rf"\W{{1,3}}(?:key|pass|code|pw|schlüssel)\W{{1,3}}(?P<after>{_STRONG})",
+        words=(
+            *("wifi", "wi-fi", "wlan", "router", "netflix", "mail", "account", "icloud", "spotify"),
+            *(
+                "ipad",
+                "laptop",
+                "amazon",
+                "facebook",
+                "insta",
+                "user",
+                "benutzer",
+                "usuario",
+                "utente",
+            ),
+            *("login", "hotspot", "disney", "paypal", "vpn"),
+        ),
+        confirmed=_is_strong,
     ),
     # User and password, side by side.
     detector(
