@@ -58,7 +58,7 @@ _LEADING = (
 )
 # Words of every day: an address only with its town.
 _AT = r"(?:Am|An der|An den|Im|In der|In den|Auf der|Auf dem|Zum|Zur)"
-_NO_UNIT = r"| (?:%|€|Uhr|Euro|EUR|km|min|h|kg|m|Stunden)\b"
+_NO_UNIT = r"| (?:%|€|Uhr|Euro|EUR|km|min|h|kg|m(?!\.)|Stunden)\b"
 _NO_YEAR = r"(?!(?:19|20)\d\d\b)"
 _LINKS = r"(?:(?:de|del|della|delle|dei|da|do|das|dos|di|la|las|los|le|du|des|d'|l'|sur|Alten) ?)*"
 _TO_CODE = (

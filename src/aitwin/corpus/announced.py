@@ -89,7 +89,9 @@ _TRIED = (*secrets.DETECTORS, *codes.DETECTORS, *identifiers.DETECTORS, *phones.
 _LINE = re.compile(r"[^\n]+")
 _HEADING = re.compile(r"\W*(?:[^\W\d_]+\W{1,2}){0,2}[^\W\d_]+ ?:\W*")
 """ "Passwords:", "WiFi codes:": the lines below are a list of them."""
-_WORD_AND_NUMBER = re.compile(r"(?:[^\W\d_]+,? ){0,2}([^\W\d_]{4,}\d{1,4}[!.]?)\s*")
+_WORD_AND_NUMBER = re.compile(
+    r"(?:[^\W\d_]+,? ){0,2}((?=\S*\d)(?=\S*[^\W\d])(?!https?:)[^\s/]{6,40})\s*"
+)
 """Alone on its line it is no product ("Windows11") where a password was asked for."""
 _SPEAKER = re.compile(r"\A[^\W\d][\w .'-]{0,30}: ")
 """In a chat each turn begins with who said it."""

@@ -98,7 +98,8 @@ _NAMED = (
 _OPENED = (
     r"(?:door|gate|alarm|safe|lock|padlock|shed|garage|building|flat|apartment|house|cabin|entrance|"
     r"entry|lift|locker|box|vault|suitcase|bike|wi-?fi|phone|ipad|iphone|tablet|laptop|sim|card|"
-    r"bank|visa|voicemail|parking|barrier|tür|tor|schlo(?:ss|ß)|tresor|haus|keller|wohnung|karte|"
+    r"bank|visa|voicemail|parking|barrier|unit|storage|vchod|entrada|ingresso|wejści|intrare|giriş|вход|вхід|bejárat|"
+    r"sisäänkäyn|ingång|inngang|indgang|kellar|källar|tür|tor|schlo(?:ss|ß)|tresor|haus|keller|wohnung|karte|"
     r"handy|koffer|fahrrad|schließfach|eingang|porte|portail|immeuble|cadenas|coffre|entrée|carte|"
     r"téléphone|local|vélo|puerta|portal|port[oó]n|caja|garaje|candado|tarjeta|edificio|casa|maleta|"
     r"m[oó]vil|trastero|cancello|cassaforte|allarme|lucchetto|bancomat|carta|palazzo|porta|portão|"
@@ -119,7 +120,7 @@ _APART = (
 """What a code may look like where other words stand before it: no year."""
 _BETWEEN = r"(?:[^\w\n]{1,3}[^\W\d_]{1,15}){0,6}?[^\w#*]{1,4}"
 _WORDS = r"(?:[^\w\n]{1,3}[^\W\d_]{1,15})"
-_CVV = r"(?:cvv2?|cvc2?|cvn|card security code)"
+_CVV = r"(?:cryptogramme|crypto|prüfziffer|kartenprüfnummer|cvv2?|cvc2?|cvn|card security code)"
 
 DETECTORS = (
     detector(
@@ -133,6 +134,7 @@ DETECTORS = (
         rf"(?i)\b{_CVV}(?: is|:)?\s*(?P<cvv>\d{{3,4}})\b",
         r"(?i)\bcombination(?: is|:)?\s*(?P<dial>\d{1,2}(?:-\d{1,2}){2,3}|\d{4,6})\b",
         words=(
+            *("crypto", "prüf"),
             *("code", "pin", "otp", "tan", "password", "passcode", "number", "alarm", "gate is"),
             *("door is", "safe is", "cvv", "cvc", "cvn", "combination", "geheimzahl", "código"),
             *("codice", "kod", "код", "пин", "验证码", "驗證碼", "校验码", "コード", "暗証番号"),
@@ -171,8 +173,8 @@ DETECTORS = (
         rf"(?i)(?:{_SURE_ELSEWHERE})[^\d\n]{{0,20}}?(?P<elsewhere>\d(?: \d){{3,7}}|\d{{3}}[ -]\d{{3}}|"
         rf"\d{{4,8}})(?![a-z\d%]|[.:/]\d)",
         rf"(?i)\b(?:pins?(?:[- ]?(?:code|number|nummer))?|combination|combo|geheimzahl|nip|"
-        rf"(?:the|your|my|our|acme) (?:\w+ )?codes?)(?:[^\w\n]{{1,3}}[^\W\d_]{{1,15}}){{0,6}}?"
-        rf"(?: (?:is|ist|lautet|est|es|to|still|är|er|jest|je|on|este|è|é|είναι|это)|['’]s| ?[:=])[^\w\n#*]{{1,3}}"
+        rf"(?:the|your|my|our) (?:\w+ ){{0,3}}?codes?)(?:[^\w\n]{{1,3}}[^\W\d_]{{1,15}}){{0,6}}?"
+        rf"(?: (?:is|ist|lautet|est|es|to|still|now|be|är|er|jest|je|on|este|è|é|είναι|это)|['’]s| ?[:=])[^\w\n#*]{{1,3}}"
         rf"(?P<copula>{_APART}){_NO_UNIT}",
         rf"(?i)\b(?:din|deres|min|koden) (?:kode )?er (?P<danish>\d{{4,8}}){_NO_UNIT}",
         r"(?i)(?<![\d.#-])(?P<told>\d{4,8}|\d{3}[ -]\d{3}|\d\d?-\d\d?-\d\d?(?:-\d\d?)?)[^\w\n]{1,4}"
@@ -204,7 +206,7 @@ DETECTORS = (
         "CODE",
         rf"(?i)(?<![^\W_]){_NAMED}{_WORDS}{{0,3}}?[^\w\n]{{1,3}}{_OPENED}{_WORDS}{{0,3}}?"
         rf"[^\w\n#*]{{1,4}}(?P<opens>{_PLACED}[#*]?){_NO_UNIT}",
-        rf"(?i)(?<![^\W_]){_OPENED}[^\w\n]{{1,2}}{_NAMED}{_WORDS}{{0,3}}?[^\w\n#*]{{1,4}}"
+        rf"(?i)(?<![^\W_])\w{{0,12}}?{_OPENED}[^\w\n]{{1,3}}{_NAMED}{_WORDS}{{0,3}}?[^\w\n#*]{{1,4}}"
         rf"(?P<opened>{_PLACED}[#*]?){_NO_UNIT}",
         words=(
             *("code", "kod", "kód", "koodi", "cod", "cód", "pin", "nip", "puk", "comb", "komb"),
@@ -225,6 +227,8 @@ DETECTORS = (
         r"aperte|toets|tryck|slå|wpisz|naciśnij|набери|введи|нажми|tuşla)\W{1,2}"
         r"(?P<typed>[#*]?\d{4,8}[#*]?|(?-i:\d{1,4}[A-C]\d{1,4}))"
         r"(?=[.,;!)]*(?:\s*$|\s+(?:when|to|at|on|and|then|into|au|am|al|en|und|et|y|e|na|på|i|и)\b))",
+        rf"(?i)\balarm\w{{0,8}}{_WORDS}{{0,3}} (?:with|mit|avec|con) (?P<alarm>\d{{4,6}}){_NO_UNIT}",
+        r"(?i)\b(?:my|the|your|his|her) (?:\w+ )?pin is[^\d\n]{1,40}, (?P<same>\d{4,6})(?=[.!]*\s*$)",
         r"(?-i:\b[mp]?TAN)\b[: ]{1,3}(?P<tan>(?=[A-Z\d]*\d)[A-Z\d]{6,8})\b",
         # What follows a card and its date.
         r"(?<!\d)(?:\d{4}[ -]?){3}\d{3,4}\W{1,3}(?:exp\w*\W{1,2})?\d\d ?/ ?\d\d(?:\d\d)?\W{1,3}"

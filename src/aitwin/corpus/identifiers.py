@@ -310,7 +310,7 @@ _MONEY = (
     detector(
         "BANK",
         rf"(?i)(?:\bsort ?code|\bs/c){_NUMBER_IS}(?P<sort>\d\d[- ]?\d\d[- ]?\d\d)\b",
-        rf"(?i)\b(?:account|acct|acc|a/c|bank account|konto|kontonummer|kto|girokonto|compte|"
+        rf"(?i)\b(?:account|acct|acc|a/c|bank account|checking|savings|konto|kontonummer|kto|girokonto|compte|"
         rf"cuenta|"
         rf"conta|conto|rekening(?:nummer)?|konto(?:nr|nummer)|konta|rachunku?|účtu?|účet|számla(?:szám)?|"
         rf"cont|tili(?:numero)?|hesap|счет[ауе]?|счёт|рахунок|账号|帐号|口座(?:番号)?|계좌(?:번호)?|"
@@ -330,6 +330,8 @@ _MONEY = (
         words=(
             *(
                 "sort",
+                "checking",
+                "savings",
                 "s/c",
                 "acc",
                 "a/c",

@@ -44,7 +44,7 @@ LOCK_STEMS = (
         "mdp",
     ),
     *("mot de passe", "contraseña", "senha", "palavra", "wachtwoord", "lösenord", "adgangskode"),
-    *("salasana", "hasło", "heslo", "jelszó", "parol", "lozinka", "şifre", "khẩu", "sandi"),
+    *("salasana", "hasł", "hesl", "jelsz", "parol", "lozin", "şifre", "khẩu", "sandi"),
     *(
         "парол",
         "κωδικός",
@@ -113,6 +113,8 @@ def _is_value(text: str) -> bool:
 def _is_mixed(text: str) -> bool:
     """After "password is" follow words, too ("wrong", "case-sensitive"): a secret mixes."""
     inner = text[1:].rstrip(".,;:!?'\")")
+    if re.match(r"\d{1,2}[^\W\dA-Za-z_]", text):  # "12文字以上": how long it must be
+        return False
     if text.isupper() and text.isalpha():
         return False
     return any(c.isdigit() or c.isupper() or not (c.isalnum() or c in "-'’.") for c in inner)
@@ -174,7 +176,7 @@ _PASSWORDS = (
         rf"(?im){_LOCK}{OF_WHAT}(?: {_IS})?[^\S\n]*:?[^\S\n]*\n[^\S\n]*{_OPEN}?(?P<below>{_STRONG})"
         rf"{_CLOSE}?[^\S\n]*$",
         rf"(?im)(?P<bracketed>{_STRONG})[^\S\n]*\((?:the |my |our )?(?:[\w-]+ )?{_LOCK}\)",
-        rf"(?i)(?P<before>{_STRONG})['\"”»]? (?:is|ist|est) (?:the|my|our|your|das|le) "
+        rf"(?i)(?P<before>{_STRONG})['\"”»]? (?:is|ist|est|for|für|pour) (?:the|my|our|your|das|le) "
         r"(?:[\w-]+ ){0,2}(?:password|passwort|passcode|pw)\b",
         rf"(?i)\b(?:use|try|with) {_OPEN}?(?P<used>{_STRONG}){_CLOSE}? as (?:\w+ )?(?:password|pw)",
         rf"(?i)\b(?:pass(?: is|:)|user\w*\b[^\n]{{1,30}}\bpass) (?P<pass>{_STRONG})",
@@ -205,6 +207,8 @@ _PASSWORDS = (
         rf"(?: is| ist| est| es| è)?[^\w\n]{{1,3}}(?P<its>{_STRONG})",
         rf"(?i)(?<![^\W_])(?:user(?:name)?|benutzer|usuario|utente|login|id)\W{{1,3}}[\w.@+-]{{1,40}}"
         rf"\W{{1,3}}(?:key|pass|code|pw|schlüssel)\W{{1,3}}(?P<after>{_STRONG})",
+        r"(?i)\b(?:account|log ?in)\b[^\n\d]{1,40}(?:it['’]s|it is|is|:) [\w.@+-]{2,40} (?:and|/|,|und|et|y) "
+        rf"(?P<both>{_STRONG})",
         words=(
             *("wifi", "wi-fi", "wlan", "router", "netflix", "mail", "account", "icloud", "spotify"),
             *(
@@ -306,7 +310,7 @@ _KEY_SHAPES = (
     r"dapi)[\w-]{20,}",
     r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b|\bAIza[\w-]{35}|\bya29\.[\w-]{20,}",
     r"\bxox[abeoprs]-[\w-]{10,}|\bxapp-[\w-]{20,}|\bSG\.[\w-]{16,}\.[\w-]{16,}",
-    r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|\bAGE-SECRET-KEY-1[A-Z0-9]{20,}",
+    r"\b[ps]k\.eyJ[\w.-]{30,}|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|\bAGE-SECRET-KEY-1[A-Z0-9]{20,}",
     r"\b\d{8,10}:AA[\w-]{32,}|\b(?:EAA|EAAC)[A-Za-z0-9]{40,}",
 )
 _KEY_WORDS = (
