@@ -190,7 +190,7 @@ DETECTORS = (
     # By the postcode of the United Kingdom, Ireland or Canada after a comma: it leads to a door.
     detector(
         "ADDRESS",
-        rf"(?<!\w)(?:(?:{_UPPER}|\d)[\w'’./-]*(?:,? |,\n)){{1,12}}{_SHARP}(?!\w)",
+        rf"(?<![\w'’./-])(?:(?:{_UPPER}|\d)[\w'’./-]{{0,30}}(?:,? |,\n)){{1,12}}{_SHARP}(?!\w)",
         digits="some",
         confirmed=lambda text: "," in text,
     ),

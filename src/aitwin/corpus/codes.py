@@ -230,9 +230,31 @@ DETECTORS = (
         rf"(?i)\balarm\w{{0,8}}{_WORDS}{{0,3}} (?:with|mit|avec|con) (?P<alarm>\d{{4,6}}){_NO_UNIT}",
         r"(?i)\b(?:my|the|your|his|her) (?:\w+ )?pin is[^\d\n]{1,40}, (?P<same>\d{4,6})(?=[.!]*\s*$)",
         r"(?-i:\b[mp]?TAN)\b[: ]{1,3}(?P<tan>(?=[A-Z\d]*\d)[A-Z\d]{6,8})\b",
+        words=(
+            *("door", "gate", "alarm", "safe", "lock", "garage", "shed", "keypad", "voicemail"),
+            *("open", "sperr", "ffne", "verrouill", "ouvr", "abre", "desblo", "apre", "otwiera"),
+            *(
+                "открыва",
+                "öppn",
+                "låse",
+                "enter",
+                "type",
+                "punch",
+                "press",
+                "key in",
+                "dial",
+                "tape",
+            ),
+            *("tippe", "digita", "marca", "pulsa", "aperte", "toets", "tryck", "slå", "wpisz"),
+            *("naciśnij", "набери", "введи", "нажми", "tuşla", "pin is", "tan "),
+        ),
+        digits="some",
+    ),
+    detector(
+        "CODE",
         # What follows a card and its date.
         r"(?<!\d)(?:\d{4}[ -]?){3}\d{3,4}\W{1,3}(?:exp\w*\W{1,2})?\d\d ?/ ?\d\d(?:\d\d)?\W{1,3}"
         r"(?P<cvv>\d{3,4})(?!\d)",
-        digits="some",
+        digits="many",
     ),
 )

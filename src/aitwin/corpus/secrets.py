@@ -405,7 +405,7 @@ _QUERY_NAMES = (
     r"[\w.-]*(?:token|secret|passw|pwd|signature|api_?key|auth|session|sid|otp|credential)[\w.-]*"
     r"|[\w.-]*key|sig|code|pass|invite|hash|ticket"
 )
-_HOST = r"(?:https?://|www\.|(?<![\w@./-])(?:[\w-]+\.)+[a-z]{2,}(?=/))"
+_HOST = r"(?:(?<![\w/])https?://|www\.|(?<![\w@./-])(?:[\w-]+\.)+[a-z]{2,}(?=/))"
 _REST = r"[^\s<>\"')\]]*"
 _INVITING = (
     r"(?:reset|invit|verif|confirm|unsubscrib|activat|log-?in|magic|auth|share|private|token|join|"
@@ -421,7 +421,7 @@ _URLS = (
     ),
     detector(
         "URL",
-        rf"(?i){_HOST}[^\s<>\"]*[?&#;](?:{_QUERY_NAMES})=[^\s<>\"&]{{6,}}{_REST}",
+        rf"(?i){_HOST}[^\s<>\"]{{0,2000}}[?&#;](?:{_QUERY_NAMES})=[^\s<>\"&]{{6,}}{_REST}",
         # A query this long is no longer meant for people: tracking, sessions, invitations.
         r"(?i)\bhttps?://[^\s<>\"?]+\?[^\s<>\"]{60,}",
         words=("://", "www.", "/"),
@@ -429,7 +429,7 @@ _URLS = (
     # "Anyone with the link": the link is the secret.
     detector(
         "URL",
-        rf"(?i){_HOST}[^\s<>\"]*?\b{_INVITING}[\w-]*[/-](?:[\w-]+/)*?"
+        rf"(?i){_HOST}[^\s<>\"]{{0,800}}?\b{_INVITING}[\w-]{{0,40}}[/-](?:[\w-]{{1,80}}/){{0,6}}?"
         rf"(?:[0-9a-f]{{24,}}|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})\b{_REST}",
         rf"(?i)(?:https?://)?(?:chat\.whatsapp\.com/|t\.me/(?:joinchat/|\+)|discord\.gg/|"
         rf"discord(?:app)?\.com/(?:invite|api/webhooks)/|signal\.group/#|hooks\.slack\.com/)"
@@ -438,7 +438,7 @@ _URLS = (
     ),
     detector(
         "URL",
-        r"\b(?:https?://|www\.)[^\s<>\"]*?/(?:[A-Za-z\d!]{16,}|[\w-]{22,})(?!\.)\b[^\s<>\"')\]]*",
+        r"\b(?:https?://|www\.)[^\s<>\"]{0,800}?/(?:[A-Za-z\d!]{16,}|[\w-]{22,})(?!\.)\b[^\s<>\"')\]]*",
         words=("://", "www."),
         confirmed=lambda url: any(
             map(_is_random, re.findall(r"(?<=/)(?:[A-Za-z\d!]{16,}|[\w-]{22,})(?![\w.-])", url))
