@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aitwin.cli import redactions
 from aitwin.cli.console import Json, out, plain_name, print_json, say, table
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="What the twin learns from: build, look through, drop and pin.", no_args_is_help=True
 )
+
+redactions.register(app)
 
 MAIN = "main"
 Name = Annotated[str, typer.Option("--name", help="Name of the dataset.", callback=plain_name)]

@@ -15,7 +15,7 @@ from aitwin.corpus.funnel import Funnel
 from aitwin.corpus.marks import Mark, Marks
 from aitwin.corpus.messages import Message, Owner, Thread, threads
 from aitwin.corpus.pairs import Pair
-from aitwin.corpus.redact import Rules
+from aitwin.corpus.redact import Found, Redactor, Rules
 from aitwin.corpus.report import Losses
 from aitwin.corpus.store import Store
 from aitwin.errors import TwinError
@@ -35,6 +35,8 @@ class Selection:
     redactions: Counter[str]
     copies: list[list[Pair]] = field(repr=False)
     """Groups of near-identical pairs; the first of each was kept, unless the owner dropped it."""
+    redactor: Redactor = field(default_factory=lambda: Redactor(Rules()), repr=False)
+    """Knows what the chosen pairs gave away: for whatever else of the corpus is to be shown."""
     found: list[Pair] = field(default_factory=list, repr=False)
     """Every pair that there was, not redacted."""
     reasons: dict[str, str] = field(default_factory=dict, repr=False)
@@ -93,8 +95,24 @@ def select(  # noqa: PLR0913 (the last four are the wishes of the owner, each wi
     reasons |= {pair.id: "not among the chosen" for pair in fit if pair.id not in taken}
     funnel.add("usable pairs", "pairs", len(fit), {"not among the chosen": len(fit) - len(chosen)})
     # Together: a secret that one pair gives away is one in all of them.
-    redacted, redactions = redact.redact_pairs(chosen, rules)
-    return Selection(redacted, funnel, redactions, copies, found, reasons, lost)
+    redactor = Redactor(_with_people(rules, grouped, owner))
+    redacted, redactions = redactor.redact_set(chosen)
+    return Selection(redacted, funnel, redactions, copies, redactor, found, reasons, lost)
+
+
+def _with_people(rules: Rules, grouped: Iterable[Thread], owner: Owner) -> Rules:
+    """The rules with the names of everybody who wrote or was written to, where those are to go."""
+    if not rules.people:
+        return rules
+    people = {
+        person.name
+        for thread in grouped
+        for message in thread.messages
+        for person in (message.sender, *message.recipients)
+        if person.address not in owner.addresses and person.name not in owner.chat_names
+    }
+    own = {owner.name, *owner.chat_names}
+    return replace(rules, names=rules.names | people, allow=rules.allow | own)
 
 
 def _repeated(
@@ -161,6 +179,15 @@ def build(  # noqa: PLR0913 (the last two are the wishes of the owner, each with
     page.write(target / page.FILE, page.of_dataset(built, selection, store, owner))
     _write_candidates(target / CANDIDATES, selection)
     return built
+
+
+def redactions(store: Store, owner: Owner, dataset_: Dataset, rules: Rules) -> list[Found]:
+    """What was taken out of the pairs of a dataset, in the clear, read from the corpus again."""
+    chosen = {row.id for split in dataset.SPLITS for row in dataset_.split(split)}
+    grouped = threads(store.messages(owner))
+    found = (pair for thread in grouped for pair in pairs.from_thread(thread, owner, Counter()))
+    rules = _with_people(rules, grouped, owner)
+    return redact.inventory((pair for pair in found if pair.id in chosen), rules)
 
 
 def _write_candidates(path: Path, selection: Selection) -> None:

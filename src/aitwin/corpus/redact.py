@@ -6,6 +6,7 @@ looks like is said elsewhere: secrets, identifiers, phones, addresses.
 Names stay, unless they are given.
 """
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,6 +49,8 @@ class Rules:
     """What stays: a phone number in any spelling, an address, "@company.example" for all of it."""
     names: frozenset[str] = field(default=frozenset(), repr=False)
     """People whose names are taken out, too; none by default."""
+    people: bool = False
+    """Whether the names of everybody that the owner wrote to or heard from are taken out, too."""
     regions: frozenset[str] = frozenset()
     """Countries ("DE", "IN") whose phone numbers are also found where no word announces them."""
 
@@ -68,23 +71,55 @@ def redact_pairs(
     rules: Rules = Rules(),
 ) -> tuple[list[Pair], Counter[str]]:
     """All pairs of a set. A secret that one of them gives away is one in all of them."""
-    redactor = Redactor(rules)
-    found = [(pair, redactor.find(_texts(pair))) for pair in pairs]
-    for pair, spans in found:
-        for text, ones in zip(_texts(pair), spans, strict=True):
-            redactor.learn(text, ones)
-    counts: Counter[str] = Counter()
-    clean = []
-    for pair, spans in found:
-        texts, these = redactor.replace(_texts(pair), spans)
-        clean.append(_with_texts(pair, texts))
-        counts += these
-    return clean, counts
+    every = list(pairs)
+    if rules.people:
+        names = frozenset(name for pair in every for name in pair.people)
+        rules = replace(rules, names=rules.names | names)
+    return Redactor(rules).redact_set(every)
 
 
 def _redact_pair(pair: Pair, redactor: "Redactor") -> tuple[Pair, Counter[str]]:
     texts, counts = redactor.redact(_texts(pair))
     return _with_texts(pair, texts), counts
+
+
+@dataclass(frozen=True)
+class Found:
+    """One secret of a set, in the clear: for the owner's own eyes, never for a file."""
+
+    id: str
+    """The same for the same secret every time; the beginning of a hash."""
+    kind: str
+    secret: str = field(repr=False)
+    """As it is spelt the first time."""
+    times: int
+    context: str = field(repr=False)
+    """The line that it stood in first."""
+
+
+def inventory(pairs: Iterable[Pair], rules: Rules = Rules()) -> list[Found]:
+    """What is taken out of these pairs, secret by secret, the most frequent of a kind first."""
+    redactor = Redactor(rules)
+    first: dict[tuple[str, str], tuple[str, str]] = {}
+    times: Counter[tuple[str, str]] = Counter()
+    for pair in pairs:
+        texts = _texts(pair)
+        for text, spans in zip(texts, redactor.find(texts), strict=True):
+            for span in spans:
+                times[span.kind, span.key] += 1
+                around = text[max(0, span.start - CONTEXT) : span.end + CONTEXT]
+                first.setdefault(
+                    (span.kind, span.key), (text[span.start : span.end], " ".join(around.split()))
+                )
+    return [
+        Found(secret_id(kind, key), kind, first[kind, key][0], count, first[kind, key][1])
+        for (kind, key), count in sorted(times.items(), key=lambda one: (one[0][0], -one[1]))
+    ]
+
+
+def secret_id(kind: str, key: str) -> str:
+    """What the owner calls a secret by, where it is to be allowed."""
+    return hashlib.sha256(f"{kind} {key}".encode()).hexdigest()[:8]
 
 
 def _texts(pair: Pair) -> list[str]:
@@ -93,6 +128,10 @@ def _texts(pair: Pair) -> list[str]:
 
 def _with_texts(pair: Pair, texts: Sequence[str]) -> Pair:
     return replace(pair, instruction=texts[0], incoming=texts[1], reply=texts[2])
+
+
+CONTEXT = 40
+"""Characters shown before and after a secret."""
 
 
 class Redactor:
@@ -107,6 +146,29 @@ class Redactor:
     def redact(self, texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
         """Texts that belong together, with placeholders for their secrets."""
         return self.replace(texts, self.find(texts))
+
+    def redact_set(self, pairs: Sequence[Pair]) -> tuple[list[Pair], Counter[str]]:
+        """Pairs of which each may give away what stands in another."""
+        self._names.spare(text for pair in pairs for text in _texts(pair))
+        found = [(pair, self.find(_texts(pair))) for pair in pairs]
+        for pair, spans in found:
+            for text, ones in zip(_texts(pair), spans, strict=True):
+                self.learn(text, ones)
+        counts: Counter[str] = Counter()
+        clean = []
+        for pair, spans in found:
+            texts, these = self.replace(_texts(pair), spans)
+            clean.append(_with_texts(pair, texts))
+            counts += these
+        return clean, counts
+
+    def redact_pair(self, pair: Pair) -> Pair:
+        """A pair by what is known so far."""
+        return _redact_pair(pair, self)[0]
+
+    def redact_text(self, text: str) -> str:
+        """One text on its own by what is known so far."""
+        return self.redact([text])[0][0]
 
     def find(self, texts: Sequence[str]) -> list[list[Span]]:
         """The secrets of texts that follow each other: of each apart, in their order."""
