@@ -208,7 +208,7 @@ class Names:
             joined += 1
         for count in range(joined, 1, -1):
             key = self._full.get(tuple(parts[at : at + count]), "")
-            if key and not all(
+            if key and not any(
                 word[0].islower() and part in self._words
                 for word, part in zip(words[at : at + count], parts[at:], strict=False)
             ):
@@ -223,7 +223,12 @@ class Names:
         if not owner or (parts[0] in self._words and words[at][0].islower()):
             return 0, ""
         count = 1
-        while count < len(parts) and self._owners.get(parts[count]) == owner:
+        # The same part again is the same person again: "jörg, Jörg's car".
+        while (
+            count < len(parts)
+            and self._owners.get(parts[count]) == owner
+            and parts[count] not in parts[:count]
+        ):
             count += 1
         if count == 1 and parts[0] in self._words:
             before = text[max(0, words[at].start() - 12) : words[at].start()]
