@@ -250,7 +250,7 @@ def test_cells_under_a_head_that_names_a_lock_are_secrets():
 
 
 def test_the_owner_sees_what_was_taken_out_and_can_keep_it():
-    """P1: the inventory is in the clear; its ids stay the same, and reveal nothing by themselves."""
+    """P1: the inventory is in the clear, for the terminal; its ids stay the same."""
     pairs = [pair(reply="call 020 7946 0958 or ana@x.example"), pair(reply="020 7946 0958, yes")]
     found = inventory(pairs)
     assert [(one.kind, one.secret, one.times) for one in found] == [
@@ -265,11 +265,12 @@ def test_the_owner_sees_what_was_taken_out_and_can_keep_it():
 
 
 HOSTILE = (
-    *("a", "1", "1 ", "Ab ", "Ab, ", "password ", "password is ", "code ", "my pin is a ", "1-", "1."),
-    *("0 1 ", "x@", "http://a/", "http://a?", "www.a.b/", "one ", "Flat 1, ", "Ab Road ", "| password "),
-    *("password:\n", "WIFI:S:a;", "12 words abc ", "kod door ", "a_", "wifi ", "user a ", "4111 ", "+1 "),
-    *("ul. Ab ", "市区", "what code?\n1234\n", "mysql ", "login a ", "alarm mit a ", "Ab 1, ", "tel "),
-)  # fmt: skip
+    *("a", "1", "1 ", "Ab ", "Ab, ", "password ", "password is ", "code ", "my pin is a ", "1-"),
+    *("1.", "0 1 ", "x@", "http://a/", "http://a?", "www.a.b/", "one ", "Flat 1, ", "Ab Road "),
+    *("| password ", "password:\n", "WIFI:S:a;", "12 words abc ", "kod door ", "a_", "wifi "),
+    *("user a ", "4111 ", "+1 ", "ul. Ab ", "市区", "what code?\n1234\n", "mysql ", "login a "),
+    *("alarm mit a ", "Ab 1, ", "tel "),
+)
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
@@ -456,7 +457,7 @@ def squeezed(text):
 @given(secret(), st.sampled_from((*PLACES, "answer", "attached")), st.booleans())
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_file_of_a_dataset_holds_any_form_of_a_planted_secret(planted, place, people):
-    """P1: rows, manifest, list of pairs and page; also where only the message before announces it."""
+    """P1: rows, manifest, pairs and page; also where only the message before announces it."""
     kind, canary, text = planted
     with TemporaryDirectory() as folder:
         store = Store(Path(folder) / "corpus")

@@ -24,8 +24,10 @@ _CANADA = r"[A-Z]{2},? [A-Z]\d[A-Z] ?\d[A-Z]\d\b"
 _FOUR = r"\d{4}\b"
 _AUSTRALIA = r"(?:NSW|VIC|QLD|WA|SA|TAS|ACT|NT),? \d{4}\b"
 _POSTCODE = rf"(?:{_UK}|{_US}|{_CANADA}|{_AUSTRALIA}|{_FOUR}|\d{{6}}\b)"
-_WORD = rf"(?:{_UPPER}[\w'’.()-]*|\d{{1,4}}[.º°ª]?[A-Za-z]?|[a-z]{{1,4}}\.|de|del|della|da|do|am|an der|"
-_WORD += r"im|of|upon|on|sur|sous|apto|piso|esq|dto|dcha|izq|tv|th|mf|apt|flat|floor|fl|nr|no|-|–)"
+_WORD = (
+    rf"(?:{_UPPER}[\w'’.()-]*|\d{{1,4}}[.º°ª]?[A-Za-z]?|[a-z]{{1,4}}\.|de|del|della|da|do|am|"
+    r"an der|im|of|upon|on|sur|sous|apto|piso|esq|dto|dcha|izq|tv|th|mf|apt|flat|floor|fl|nr|no|-)"
+)
 _CODE = (
     rf"(?:{_UK}|[A-Z]{{2}},? \d{{5}}(?:-\d{{3,4}})?\b|{_CANADA}|"
     rf"{_AUSTRALIA}|[A-Z]\d[\dW] ?[A-Z\d]{{4}}\b|"
@@ -34,10 +36,9 @@ _CODE = (
 )
 # What may stand between a street and its postcode, and the town that follows: no small words.
 _TAIL = (
-    rf"(?:(?:,?[ ]{{1,2}}|,?\n|,|/){_WORD}){{0,9}}?(?:,?[ ]{{1,2}}|,?\n){_CODE}"
-    rf"(?:,? {_UPPER}[\w'’-]+){{0,2}}(?: [A-Z\d]{{1,2}}\b)?(?: \([A-Z]{{2}}\))?"
+    rf"(?:(?:(?:,?[ ]{{1,2}}|,?\n|,|/){_WORD}){{0,9}}?(?:,?[ ]{{1,2}}|,?\n){_CODE}"
+    rf"(?:,? {_UPPER}[\w'’-]+){{0,2}}(?: [A-Z\d]{{1,2}}\b)?(?: \([A-Z]{{2}}\))?)"
 )
-_TAIL = rf"(?:{_TAIL})"
 _UNIT = r"(?:,? (?:Apt|Apartment|Flat|Unit|Suite|Ste|#)\.? ?\w{1,5})?"
 _TOWN = rf"(?:,?\s{{1,2}}(?:{_NAME}\s?){{1,3}},?)"
 _POINT = r"(?: (?:N|S|E|W|NE|NW|SE|SW)\b\.?)?"
@@ -140,7 +141,8 @@ DETECTORS = (
         rf"\b{_UPPER}[\w-]+(?:er|en|ische)? (?:Stra(?:ß|ss)e|Str\.|Allee|Platz|Weg|Ring|Ufer|"
         rf"Damm|Gasse) "
         rf"{_NUMBER}(?!\d|[.,:]\d)(?:{_TAIL}|{_TO_CODE})?",
-        rf"(?<![\w]){_LEADING} ?{_LINKS}(?:{_NAME}[ ]?){{1,4}},? ?(?:(?:n[º°.r]\.?|num\.|No\.?:?) ?)?{_NO_YEAR}"
+        rf"(?<![\w]){_LEADING} ?{_LINKS}(?:{_NAME}[ ]?){{1,4}},? ?(?:(?:n[º°.r]\.?|num\.|"
+        rf"No\.?:?) ?)?{_NO_YEAR}"
         rf"{_NUMBER}(?!\d|[.,:]\d{_NO_UNIT})(?:{_TAIL}|(?:,[^\n,]{{1,12}})?{_TO_CODE}|"
         rf"(?:, (?:bl|sc|et|ap|apto|piso|int|scala|bloco)\.? ?\w{{1,4}}){{1,4}})?",
         rf"(?<![\w]){_AT} {_LINKS}(?:{_NAME}[ ]?){{1,3}} ?{_NUMBER}{_TO_CODE}",
@@ -183,7 +185,8 @@ DETECTORS = (
     # B-204, Lotus Heights, Andheri West, Mumbai - 400053
     detector(
         "ADDRESS",
-        rf"\b(?:[A-Z]{{1,2}}-?)?\d{{1,4}}[A-Z]?, (?:{_NAME}(?:, | )){{2,9}}(?:[-–] ?)?[1-9]\d\d ?\d{{3}}\b",
+        rf"\b(?:[A-Z]{{1,2}}-?)?\d{{1,4}}[A-Z]?, (?:{_NAME}(?:, |"
+        rf" )){{2,9}}(?:[-–] ?)?[1-9]\d\d ?\d{{3}}\b",
         digits="some",
         confirmed=lambda text: text.count(",") > 1,
     ),
@@ -197,23 +200,31 @@ DETECTORS = (
     # A street that needs no word for one: "Národní 25, 110 00 Praha 1", "Ερμού 56, 105 63 Αθήνα".
     detector(
         "ADDRESS",
-        rf"(?:{_CAPITAL}[\w.'’-]+ ){{1,3}}{_NO_YEAR}\d{{1,4}}[a-z]?(?:[/-]\d{{1,4}}){{0,2}}(?:, [^,\n]{{1,12}})?"
-        rf",\s(?:[A-Z]{{1,2}}-)?(?:\d{{3}} \d\d|\d\d-\d{{3}}|\d{{4,5}}(?:-\d{{3}})?|\d{{4}} ?[A-Z]{{2}}) {_CAPITAL}[\w'’-]{{2,}}(?: \d{{1,2}}\b)?",
+        rf"(?:{_CAPITAL}[\w.'’-]+ ){{1,3}}{_NO_YEAR}\d{{1,4}}[a-z]?(?:[/-]\d{{1,4}}){{0,2}}(?:, [^,"
+        rf"\n]{{1,12}})?"
+        rf",\s(?:[A-Z]{{1,2}}-)?(?:\d{{3}} \d\d|\d\d-\d{{3}}|\d{{4,5}}(?:-\d{{3}})?|"
+        rf"\d{{4}} ?[A-Z]{{2}}) {_CAPITAL}[\w'’-]{{2,}}(?: \d{{1,2}}\b)?",
         digits="town",
     ),
     detector(
         "ADDRESS",
-        rf"\b\d{{4}} {_NAME},? (?:{_NAME} ){{1,3}}(?:utca|út|tér|körút|köz|sétány|u\.) \d{{1,4}}\.?",
+        rf"\b\d{{4}} {_NAME},? (?:{_NAME} ){{1,3}}(?:utca|út|tér|körút|köz|sétány|"
+        rf"u\.) \d{{1,4}}\.?",
         rf"(?:{_NAME} ){{1,3}}(?:utca|út|tér|körút|köz|sétány) \d{{1,4}}\.?",
-        rf"(?:{_NAME} ){{1,3}}(?:Caddesi|Cad\.|Cd\.|Sokağı|Sokak|Sok\.|Sk\.|Bulvarı|Blv\.|Mah\.|Mahallesi),? "
-        rf"(?:{_NAME} )?(?:No\.?:? ?)?\d{{1,4}}(?:/\d{{1,3}}| D:? ?\d{{1,3}})?(?:,? {_NAME}(?:/{_NAME})?)?",
-        rf"(?i:Flat|Plot|House|H\.? ?No|Door|Shop|D\.? ?No|Block|Villa|Room|Unit|Blk)\.? ?(?i:No\.?:? ?)?"
-        rf"[A-Z]?-?\d{{1,5}}[\w/-]{{0,6}}(?:, [^,\n]{{2,30}}){{1,5}}[ ,-]{{1,3}}\d{{3}} ?\d{{3}}\b",
-        r"[가-힣]{2,8}(?:시|도|군|구) (?:[가-힣\d]+(?:시|군|구|읍|면|동) ){0,3}[가-힣\d]+(?:로|길) ?\d{1,4}"
+        rf"(?:{_NAME} ){{1,3}}(?:Caddesi|Cad\.|Cd\.|Sokağı|Sokak|Sok\.|Sk\.|Bulvarı|Blv\.|Mah\.|"
+        rf"Mahallesi),? "
+        rf"(?:{_NAME} )?(?:No\.?:? ?)?\d{{1,4}}(?:/\d{{1,3}}|"
+        rf" D:? ?\d{{1,3}})?(?:,? {_NAME}(?:/{_NAME})?)?",
+        r"(?i:Flat|Plot|House|H\.? ?No|Door|Shop|D\.? ?No|Block|Villa|Room|Unit|"
+        r"Blk)\.? ?(?i:No\.?:? ?)?"
+        r"[A-Z]?-?\d{1,5}[\w/-]{0,6}(?:, [^,\n]{2,30}){1,5}[ ,-]{1,3}\d{3} ?\d{3}\b",
+        r"[가-힣]{2,8}(?:시|도|군|구) (?:[가-힣\d]+(?:시|군|구|읍|면|동) ){0,3}[가-힣\d]+(?:로|"
+        r"길) ?\d{1,4}"
         r"(?:-\d{1,3})?(?:번길 ?\d{1,3})?(?:,? ?\d{1,4}동)?(?: ?\d{1,4}호)?",
         r"شارع [^\d\n]{2,30}\d{1,4}|רח(?:וב|['׳]) [^\d\n]{2,25}\d{1,4}|"
         rf"\b\d{{1,4}}[A-Z]?(?:/\d{{1,3}})? (?:[Đđ]ường|[Pp]hố) (?:{_CAPITAL}\w+ ?){{1,4}}|"
-        rf"(?:[Οο]δός|[Λλ]εωφ(?:όρος|\.)) (?:{_CAPITAL}\w+ ){{1,3}}\d{{1,3}}|\d{{1,4}}(?:/\d{{1,4}})? ?(?:ถนน|ถ\.|ซอย) ?[ก-๙]{{2,20}}",
+        rf"(?:[Οο]δός|[Λλ]εωφ(?:όρος|\.)) (?:{_CAPITAL}\w+ ){{1,3}}\d{{1,3}}|"
+        rf"\d{{1,4}}(?:/\d{{1,4}})? ?(?:ถนน|ถ\.|ซอย) ?[ก-๙]{{2,20}}",
         words=(
             *("utca", "út ", "tér", "körút", "köz", "sétány", "u. ", "cad", "cd.", "sok", "sk."),
             *("bulvar", "blv.", "mah.", "mahallesi", "flat", "plot", "house", "h. no", "h.no"),
@@ -229,9 +240,11 @@ DETECTORS = (
         r"(?:д\.|дом|буд\.)? ?\d{1,4}[а-я]?(?:/\d+)?(?:,? ?(?:к|корп|стр)\.? ?\d+)?(?:,? ?(?:кв|"
         r"оф)\.? ?\d+)?",
         r"〒 ?\d{3}-?\d{4}[^\S\n]*[^\s,，。、]{0,40}",
-        r"[\u4e00-\u9fff]{2,8}[都道府県][\u4e00-\u9fff\u30a0-\u30ff]{1,12}[市区町村郡][^\s,，。、]{0,20}\d+"
+        r"[\u4e00-\u9fff]{2,8}[都道府県][\u4e00-\u9fff\u30a0-\u30ff]{1,12}[市区町村郡][^\s,，。、]{"
+        r"0,20}\d+"
         r"(?:-\d+)*",
-        r"(?:[\u4e00-\u9fff]{2,8}[省市])?[\u4e00-\u9fff]{2,8}[区县市][\u4e00-\u9fff]{2,12}[路街道巷]\d+号?"
+        r"(?:[\u4e00-\u9fff]{2,8}[省市])?[\u4e00-\u9fff]{2,8}[区县市][\u4e00-\u9fff]{2,12}[路街道巷"
+        r"]\d+号?"
         r"(?:[\u4e00-\u9fff\d]{1,20}[室楼栋单元号])?",
         words=(
             *(

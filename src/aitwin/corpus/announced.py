@@ -21,10 +21,14 @@ FIRST_WORDS = 5
 """Words before the answer, and fewer."""
 
 _QUESTION = (
-    r"(?:\?|？|؟|\b(?:what|send|text me|tell me|give me|(?:need|got|have|forgot|know) (?:the|your|ur|my|our)|remind|"
-    r"whats|wie|welche\w*|schick\w*|sag|brauch\w*|hast|gib|quel\w*|c['’]est quoi|envoie\w*|donne\w*|"
-    r"cu[aá]l|p[aá]same|m[aá]nda\w*|env[ií]a\w*|dime|qual|manda\w*|dimmi|passa\w*|wat|stuur|geef|vad|"
-    r"skicka|hva|hvad|mikä|jaki\w*|podaj|wyślij|ne|nedir|gönder|какой|скинь|пришли|напомни|дай|який)\b|"
+    r"(?:\?|？|؟|\b(?:what|send|text me|tell me|give me|(?:need|got|have|forgot|know) (?:the|your|"
+    r"ur|my|our)|remind|"
+    r"whats|wie|welche\w*|schick\w*|sag|brauch\w*|hast|gib|quel\w*|c['’]est quoi|envoie\w*|"
+    r"donne\w*|"
+    r"cu[aá]l|p[aá]same|m[aá]nda\w*|env[ií]a\w*|dime|qual|manda\w*|dimmi|passa\w*|wat|stuur|geef|"
+    r"vad|"
+    r"skicka|hva|hvad|mikä|jaki\w*|podaj|wyślij|ne|nedir|gönder|какой|скинь|пришли|напомни|дай|"
+    r"який)\b|"
     r"教えて|多少|什么|发我|뭐|알려|ما |أرسل|מה |שלח)"
 )
 
@@ -54,7 +58,8 @@ _ASKS = (
         r"(?:\b(?:codes?|digicode|pin|otp|tan|puk|combo|combination|kod\w{0,4}|kood\w*|kód\w*|"
         r"c[oó]digo|codice|cod(?:ul)?|κωδικ\w*|код\w*|пин)\b|\w(?:code|kod|koden|kode|koodi)\b|"
         r"验证码|コード|番号|인증|رمز|קוד)",
-        "code pin otp tan puk comb kod kood kód cód cod κωδικ код пин 验证码 コード 番号 인증 رمز קוד",
+        "code pin otp tan puk comb kod kood kód cód cod κωδικ код пин 验证码 コード 番号 인증 رمز ק"
+        "וד",
         ("door code ",),
         "CODE",
     ),
@@ -69,7 +74,8 @@ _ASKS = (
     _ask(
         r"\b(?:account|acct|iban|bank details|sort code|konto\w*|compte|rib|cuenta|conto|conta|"
         r"rekening\w*|счёт|счет|hesap)\b|账号|口座|계좌",
-        "account acct iban bank sort konto compte rib cuenta cont rekening счёт счет hesap 账号 口座 "
+        "account acct iban bank sort konto compte rib cuenta cont rekening счёт счет hesap 账号 口"
+        "座 "
         "계좌",
         ("account ", "sort code "),
         *("BANK", "IBAN"),
@@ -178,7 +184,7 @@ def columns(text: Prepared) -> Iterator[Span]:
         return
     under = _Under("", 0, ())
     for line in _LINE.finditer(text.text):
-        if under.places and line[0].count(under.separator) == under.count:
+        if under.places and line[0].count(under.separator) == under.parts:
             yield from _cells(line, under)
         else:
             under = _head(line[0])
@@ -191,7 +197,7 @@ class _Under(NamedTuple):
     """How the lines of a table are parted, and which cells hold secrets."""
 
     separator: str
-    count: int
+    parts: int
     """Separators of a line: a line with more or fewer is no part of the table."""
     places: tuple[int, ...]
 

@@ -42,7 +42,8 @@ _SURE = (
 """Words that nothing but a secret code has, in languages that part words; they may go on."""
 _SURE_ELSEWHERE = (
     r"验证码|驗證碼|校验码|动态(?:码|密码)|门禁(?:码|密码)|認証(?:コード|番号)|確認コード|暗証番号|"
-    r"セキュリティ ?コード|ワンタイム(?:パスワード|コード)|인증 ?(?:번호|코드)|보안 ?코드|현관 ?비밀번호|"
+    r"セキュリティ ?コード|ワンタイム(?:パスワード|コード)|인증 ?(?:번호|코드)|보안 ?코드|"
+    r"현관 ?비밀번호|"
     r"(?:رمز|كود) (?:التحقق|الدخول|التأكيد|الأمان|الباب|التفعيل)|"
     r"קוד (?:ה?אימות|ה?כניסה|ה?אבטחה|ה?דלת|ה?שער|לדלת|לשער|לבניין)|"
     r"รหัส ?(?:otp|ยืนยัน|ประตู)|(?:सत्यापन|वेरिफिकेशन) कोड|ओटीपी"
@@ -84,33 +85,44 @@ _OTHER_CODES = (
     r"كود التحقق|رمز التحقق|קוד אימות"
 )
 _NO_UNIT = (
-    r"(?![\w%]|[.:/]\d|,\d{3}(?!\d)| ?(?:lines?|rows?|bytes?|words?|chars?|characters|pages?|loc|lignes|zeilen|"
+    r"(?![\w%]|[.:/]\d|,\d{3}(?!\d)| ?(?:lines?|rows?|bytes?|words?|chars?|characters|pages?|loc|"
+    r"lignes|zeilen|"
     r"líneas|linhas|righe|regels|tests?|times|lux|apart|строк|rpm|volts?|ms|[kmg]b)\b)"
 )
 _DIGITS = r"(?:[#*]?(?:\d{3,4}[ -]?\d{3,4}|\d{4,8})|\d\d[ -]\d\d[ -]\d\d)(?:#|\b)"
 _OR_LETTERS = r"(?=[A-Z\d-]*\d)[A-Z\d]{4,6}(?:-[A-Z\d]{4,6})?#?"
 _NAMED = (
-    r"(?:\w*(?:codes?|kod|koden|kode|kodu|kód|koodi|cod(?:ul|e)?|c[oó]digos?|codice|código|koda|κωδικός)|"
+    r"(?:\w*(?:codes?|kod|koden|kode|kodu|kód|koodi|cod(?:ul|e)?|c[oó]digos?|codice|código|koda|"
+    r"κωδικός)|"
     r"pin|nip|puk|pass ?code|combo|combinat?ion|combinaison|combinaci[oó]n|combinazione|combinação|"
     r"\w*kombination|şifresi?|parola|kode?t|код\w{0,2}|пин|пароль|κωδικό)"
 )
 """What a secret code may be called, where the same sentence says what it opens."""
 _OPENED = (
-    r"(?:door|gate|alarm|safe|lock|padlock|shed|garage|building|flat|apartment|house|cabin|entrance|"
+    r"(?:door|gate|alarm|safe|lock|padlock|shed|garage|building|flat|apartment|house|cabin|"
+    r"entrance|"
     r"entry|lift|locker|box|vault|suitcase|bike|wi-?fi|phone|ipad|iphone|tablet|laptop|sim|card|"
-    r"bank|visa|voicemail|parking|barrier|unit|storage|vchod|entrada|ingresso|wejści|intrare|giriş|вход|вхід|bejárat|"
-    r"sisäänkäyn|ingång|inngang|indgang|kellar|källar|tür|tor|schlo(?:ss|ß)|tresor|haus|keller|wohnung|karte|"
+    r"bank|visa|voicemail|parking|barrier|unit|storage|vchod|entrada|ingresso|wejści|intrare|giriş|"
+    r"вход|вхід|bejárat|"
+    r"sisäänkäyn|ingång|inngang|indgang|kellar|källar|tür|tor|schlo(?:ss|ß)|tresor|haus|keller|"
+    r"wohnung|karte|"
     r"handy|koffer|fahrrad|schließfach|eingang|porte|portail|immeuble|cadenas|coffre|entrée|carte|"
-    r"téléphone|local|vélo|puerta|portal|port[oó]n|caja|garaje|candado|tarjeta|edificio|casa|maleta|"
+    r"téléphone|local|vélo|puerta|portal|port[oó]n|caja|garaje|candado|tarjeta|edificio|casa|"
+    r"maleta|"
     r"m[oó]vil|trastero|cancello|cassaforte|allarme|lucchetto|bancomat|carta|palazzo|porta|portão|"
     r"cofre|alarme|prédio|cadeado|cartão|garagem|deur|poort|kluis|slot|huis|fiets|kaart|berging|"
-    r"schuur|dörr|port|grind|förråd|lås|larm|kassaskåp|kort|cykel|dør|bod|garasje|hytt|skab|ovi|ove|"
+    r"schuur|dörr|port|grind|förråd|lås|larm|kassaskåp|kort|cykel|dør|bod|garasje|hytt|skab|ovi|"
+    r"ove|"
     r"lukko|luko|portti|portin|hälyty|kassakaap|kortti|kortin|varasto|drzw|bram|furtk|domofon|sejf|"
     r"kłódk|kart|klatk|garaż|dveř|brán|zám|ajtó|kapu|széf|lakat|riasztó|kárty|ușă|ușii|poart|seif|"
-    r"lacăt|interfon|kapı|kasa|kilit|bina|двер|ворот|калитк|подъезд|домофон|сейф|зам[ок]|сигнализац|"
+    r"lacăt|interfon|kapı|kasa|kilit|bina|двер|ворот|калитк|подъезд|домофон|сейф|зам[ок]|"
+    r"сигнализац|"
     r"карт|телефон|гараж|шкаф|шлагбаум|під['’]їзд|πόρτα|χρηματοκιβώτ|συναγερμ|κάρτα|λουκέτ)\w{0,6}"
 )
-_PLACED = r"(?:[#*]?(?!(?:19[5-9]|20[0-4])\d\b)\d{4,8}|[#*]?1[0-8]\d\d|\d\d?(?:-\d\d?){2,3}|(?-i:(?=[A-ZА-Я]{0,2}\d)(?=\d*[A-ZА-Я])[A-ZА-Я\d]{4,7}))"
+_PLACED = (
+    r"(?:[#*]?(?!(?:19[5-9]|20[0-4])\d\b)\d{4,8}|[#*]?1[0-8]\d\d|\d\d?(?:-\d\d?){2,3}|"
+    r"(?-i:(?=[A-ZА-Я]{0,2}\d)(?=\d*[A-ZА-Я])[A-ZА-Я\d]{4,7}))"
+)
 _APART = (
     r"(?:[#*]?(?!(?:19[5-9]|20[0-4])\d\b)\d{4,8}[#*]?|\d{3}[ -]\d{3,4}|\d{4}[ -]\d{4}|"
     r"\d\d?-\d\d?-\d\d?(?:-\d\d?)?|\d(?: \d){3,7}|"
@@ -170,11 +182,13 @@ DETECTORS = (
     detector(
         "CODE",
         rf"(?i)(?<![^\W_])(?:{_SURE})[^\W\d_]{{0,7}}{_BETWEEN}(?P<sure>{_APART}){_NO_UNIT}",
-        rf"(?i)(?:{_SURE_ELSEWHERE})[^\d\n]{{0,20}}?(?P<elsewhere>\d(?: \d){{3,7}}|\d{{3}}[ -]\d{{3}}|"
+        rf"(?i)(?:{_SURE_ELSEWHERE})[^\d\n]{{0,20}}?(?P<elsewhere>\d(?: \d){{3,7}}|"
+        rf"\d{{3}}[ -]\d{{3}}|"
         rf"\d{{4,8}})(?![a-z\d%]|[.:/]\d)",
         rf"(?i)\b(?:pins?(?:[- ]?(?:code|number|nummer))?|combination|combo|geheimzahl|nip|"
         rf"(?:the|your|my|our) (?:\w+ ){{0,3}}?codes?)(?:[^\w\n]{{1,3}}[^\W\d_]{{1,15}}){{0,6}}?"
-        rf"(?: (?:is|ist|lautet|est|es|to|still|now|be|är|er|jest|je|on|este|è|é|είναι|это)|['’]s| ?[:=])[^\w\n#*]{{1,3}}"
+        rf"(?: (?:is|ist|lautet|est|es|to|still|now|be|är|er|jest|je|on|este|è|é|είναι|это)|['’]s|"
+        rf" ?[:=])[^\w\n#*]{{1,3}}"
         rf"(?P<copula>{_APART}){_NO_UNIT}",
         rf"(?i)\b(?:din|deres|min|koden) (?:kode )?er (?P<danish>\d{{4,8}}){_NO_UNIT}",
         r"(?i)(?<![\d.#-])(?P<told>\d{4,8}|\d{3}[ -]\d{3}|\d\d?-\d\d?-\d\d?(?:-\d\d?)?)[^\w\n]{1,4}"
@@ -206,7 +220,8 @@ DETECTORS = (
         "CODE",
         rf"(?i)(?<![^\W_]){_NAMED}{_WORDS}{{0,3}}?[^\w\n]{{1,3}}{_OPENED}{_WORDS}{{0,3}}?"
         rf"[^\w\n#*]{{1,4}}(?P<opens>{_PLACED}[#*]?){_NO_UNIT}",
-        rf"(?i)(?<![^\W_])\w{{0,12}}?{_OPENED}[^\w\n]{{1,3}}{_NAMED}{_WORDS}{{0,3}}?[^\w\n#*]{{1,4}}"
+        rf"(?i)(?<![^\W_])\w{{0,12}}?{_OPENED}[^\w\n]{{1,3}}{_NAMED}{_WORDS}{{0,3}}?[^\w\n#*]{{1,4"
+        rf"}}"
         rf"(?P<opened>{_PLACED}[#*]?){_NO_UNIT}",
         words=(
             *("code", "kod", "kód", "koodi", "cod", "cód", "pin", "nip", "puk", "comb", "komb"),
@@ -217,18 +232,24 @@ DETECTORS = (
     detector(
         "CODE",
         r"(?i)\b(?:door|gate|alarm|safe|pad ?lock|garage|shed|keypad|lock ?box|key ?safe|voicemail)"
-        r"(?:['’]s| one is| one['’]s| is| ?[:=-]) ?(?P<thing>(?!(?:19[5-9]|20[0-4])\d\b)\d{4,6})[#*]?"
+        r"(?:['’]s| one is| one['’]s| is| ?[:=-]) ?(?P<thing>(?!(?:19[5-9]|"
+        r"20[0-4])\d\b)\d{4,6})[#*]?"
         rf"{_NO_UNIT}",
-        r"(?i)\b(?:unlocks?|opens?|unlock it|open it|entsperr\w*|öffne\w*|déverrouill\w*|s['’]ouvre|"
+        r"(?i)\b(?:unlocks?|opens?|unlock it|open it|entsperr\w*|öffne\w*|déverrouill\w*|"
+        r"s['’]ouvre|"
         r"se abre|desbloque\w*|si apre|sblocc\w*|abre|opent|låses? op|öppnas?|otwiera|открывается)"
         rf"(?:{_WORDS}){{0,2}} (?:with|mit|avec|con|com|met|med|z|по|кодом) {_WORDS}{{0,1}}?\W?"
         rf"(?P<with>{_PLACED}[#*]?){_NO_UNIT}",
-        r"(?i)\b(?:enter|type(?: in)?|punch(?: in)?|press|key in|dial|tapez?|tippe?|digita|marca|pulsa|"
+        r"(?i)\b(?:enter|type(?: in)?|punch(?: in)?|press|key in|dial|tapez?|tippe?|digita|marca|"
+        r"pulsa|"
         r"aperte|toets|tryck|slå|wpisz|naciśnij|набери|введи|нажми|tuşla)\W{1,2}"
         r"(?P<typed>[#*]?\d{4,8}[#*]?|(?-i:\d{1,4}[A-C]\d{1,4}))"
-        r"(?=[.,;!)]*(?:\s*$|\s+(?:when|to|at|on|and|then|into|au|am|al|en|und|et|y|e|na|på|i|и)\b))",
-        rf"(?i)\balarm\w{{0,8}}{_WORDS}{{0,3}} (?:with|mit|avec|con) (?P<alarm>\d{{4,6}}){_NO_UNIT}",
-        r"(?i)\b(?:my|the|your|his|her) (?:\w+ )?pin is[^\d\n]{1,40}, (?P<same>\d{4,6})(?=[.!]*\s*$)",
+        r"(?=[.,;!)]*(?:\s*$|\s+(?:when|to|at|on|and|then|into|au|am|al|en|und|et|y|e|na|på|i|"
+        r"и)\b))",
+        rf"(?i)\balarm\w{{0,8}}{_WORDS}{{0,3}} (?:with|mit|avec|"
+        rf"con) (?P<alarm>\d{{4,6}}){_NO_UNIT}",
+        r"(?i)\b(?:my|the|your|his|her) (?:\w+ )?pin is[^\d\n]{1,40}, (?P<same>\d{4,6})(?=[.!]*\s*$"
+        r")",
         r"(?-i:\b[mp]?TAN)\b[: ]{1,3}(?P<tan>(?=[A-Z\d]*\d)[A-Z\d]{6,8})\b",
         words=(
             *("door", "gate", "alarm", "safe", "lock", "garage", "shed", "keypad", "voicemail"),

@@ -239,7 +239,8 @@ _NUMBER_IS = (
 _CARD_WORDS = (
     r"(?:credit|debit|bank)? ?card|maestro|visa|mastercard|amex|karte|kreditkarte|carte|tarjeta|"
     r"carta|"
-    r"cartão|kort|карт[аеуы]|rupay|unionpay|discover|jcb|diners|mir|elo|mada|troy|卡号|银行卡(?:号)?|"
+    r"cartão|kort|карт[аеуы]|rupay|unionpay|discover|jcb|diners|mir|elo|mada|troy|卡号|"
+    r"银行卡(?:号)?|"
     r"カード番号|카드번호|بطاقة"
 )
 
@@ -310,19 +311,23 @@ _MONEY = (
     detector(
         "BANK",
         rf"(?i)(?:\bsort ?code|\bs/c){_NUMBER_IS}(?P<sort>\d\d[- ]?\d\d[- ]?\d\d)\b",
-        rf"(?i)\b(?:account|acct|acc|a/c|bank account|checking|savings|konto|kontonummer|kto|girokonto|compte|"
+        rf"(?i)\b(?:account|acct|acc|a/c|bank account|checking|savings|konto|kontonummer|kto|"
+        rf"girokonto|compte|"
         rf"cuenta|"
-        rf"conta|conto|rekening(?:nummer)?|konto(?:nr|nummer)|konta|rachunku?|účtu?|účet|számla(?:szám)?|"
-        rf"cont|tili(?:numero)?|hesap|счет[ауе]?|счёт|рахунок|账号|帐号|口座(?:番号)?|계좌(?:번호)?|"
+        rf"conta|conto|rekening(?:nummer)?|konto(?:nr|nummer)|konta|rachunku?|účtu?|účet|"
+        rf"számla(?:szám)?|"
+        rf"cont|tili(?:numero)?|hesap|счет[ауе]?|счёт|рахунок|账号|帐号|口座(?:番号)?|"
+        rf"계좌(?:번호)?|"
         rf"חשבון|حساب){_NUMBER_IS}(?P<account>\d[\d "
         rf"-]{{5,20}}\d)\b",
         rf"(?i)\b(?:routing|aba){_NUMBER_IS}(?P<routing>\d{{9}})\b",
         rf"(?i)\b(?:blz|bankleitzahl){_NUMBER_IS}(?P<blz>\d{{3}} ?\d{{3}} ?\d\d)\b",
         rf"(?i)\btransit{_NUMBER_IS}(?P<transit>\d{{5}}(?:-\d{{3}})?)\b",
-        rf"(?i)\b(?:bankgiro|plusgiro|postgiro|bg|pg|swish){_NUMBER_IS}(?P<giro>\d{{2,4}}-\d{{1,4}}|"
+        rf"(?i)\b(?:bankgiro|plusgiro|postgiro|bg|pg|"
+        rf"swish){_NUMBER_IS}(?P<giro>\d{{2,4}}-\d{{1,4}}|"
         rf"\d{{7,10}})\b",
-        rf"(?i)\breg\.? ?(?:nr|no)?\.?:? ?(?P<reg>\d{{4}})[ ,]{{1,3}}(?:konto(?:nr)?\.?:? ?)?"
-        rf"(?P<regged>\d{{6,10}})\b",
+        r"(?i)\breg\.? ?(?:nr|no)?\.?:? ?(?P<reg>\d{4})[ ,]{1,3}(?:konto(?:nr)?\.?:? ?)?"
+        r"(?P<regged>\d{6,10})\b",
         rf"(?i)\brib{_NUMBER_IS}(?P<rib>\d{{5}} ?\d{{5}} ?[A-Z\d]{{11}} ?\d\d)\b",
         rf"(?i)\bbsb{_NUMBER_IS}(?P<bsb>\d{{3}}[- ]?\d{{3}})\b",
         rf"(?i)\bclabe{_NUMBER_IS}(?P<clabe>\d{{18}})\b",
@@ -387,12 +392,14 @@ _PAPERS = (
     r"(?:chave )?pix|id-?nr|identifikationsnummer|rvnr|sv-?nr|ahv(?:-?nummer)?|avs|cpr|svnr|"
     r"(?:nummer|numero|numéro|número) (?:de|di|della|des) (?:passeport|pasaporte|passaporto|"
     r"carte d['’]identité|carta d['’]identità)|carte d['’]identité|carta d['’]identità|dowód|"
-    r"dowodu|paszport|občansk\w+ průkaz|útlevél|buletin|legitimation|henkilökortti|pas(?= ?(?:nr|no))|"
+    r"dowodu|paszport|občansk\w+ průkaz|útlevél|buletin|legitimation|henkilökortti|pas(?= ?(?:nr|"
+    r"no))|"
     r"green card|alien (?:registration )?number|a-number|visa (?:number|no)|permit (?:number|no)|"
     r"medical (?:record|card) (?:number|no)|mrn|ahvnr|ehic"
 )
 _SHORT_PAPERS = (
-    r"ein|dni|nie|nif|rut|cuil|cuit|c\.?f\.?|nir|bsn|cpr|rč|cnp|fin|ktp|nik|cpf|rg|rfc|sin|tfn|ird|vat "
+    r"ein|dni|nie|nif|rut|cuil|cuit|c\.?f\.?|nir|bsn|cpr|rč|cnp|fin|ktp|nik|cpf|rg|rfc|sin|tfn|ird|"
+    r"vat "
     r"reg|"
     r"amka|afm|jmbg|oib|egn|emšo"
 )
@@ -434,7 +441,8 @@ _PAPER_NUMBERS = (
     detector(
         "ID_NUMBER",
         r"(?i)\blast (?:4|four)(?: digits)? (?:of|on) (?:(?:my|the|your|his|her|our) )?"
-        r"(?:\w+ ){0,2}?(?:card|ssn|social|account|acct|number)(?: is| are|:)?\W{1,2}(?P<last>\d{4})\b",
+        r"(?:\w+ ){0,2}?(?:card|ssn|social|account|acct|number)(?: is| are|"
+        r":)?\W{1,2}(?P<last>\d{4})\b",
         words=("last 4", "last four"),
         same=_plain,
     ),

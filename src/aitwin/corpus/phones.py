@@ -29,10 +29,14 @@ _PHONE_WORDS = (
     r"móvil|movil|cel|celular|telefone|telemóvel|telemovel|telefono|cellulare|gsm|mobil|"
     r"mobil(?:nr|nummer)|puh|numer|nr tel|ph|hp|mob(?:ile)? no|(?:my|his|her|ur|your) no|numaram|"
     r"whats ?app (?:me )?(?:on|at)|viber|facetime|line(?= ?:)|digits(?= ?:)|"
-    r"ll[aá]mame(?: al?)?|chiamami(?: al)?|me liga(?: no)?|liga (?:para|pro)|zadzwoń(?: pod)?|txt(?: me)?(?: at| on)?|"
-    r"text(?: me)?|call(?: me)?|ring(?: me)?|reach (?:me|him|her|us)(?: on| at)?|bel(?: me)?(?: op)?|"
-    r"ring (?:mig|meg)(?: på)?|joignable au|rappelle(?:-moi)?(?: au)?|ruf(?: mich)?(?: an)?(?: unter)?|"
-    r"arayın?|contact(?: me| us| no| number)?(?: at| on)?|fone|nº|telefonszám(?:om)?|telefonnummer|číslo|telefoonnummer|nomor|sđt|số điện thoại"
+    r"ll[aá]mame(?: al?)?|chiamami(?: al)?|me liga(?: no)?|liga (?:para|pro)|zadzwoń(?: pod)?|"
+    r"txt(?: me)?(?: at| on)?|"
+    r"text(?: me)?|call(?: me)?|ring(?: me)?|reach (?:me|him|her|us)(?: on| at)?|"
+    r"bel(?: me)?(?: op)?|"
+    r"ring (?:mig|meg)(?: på)?|joignable au|rappelle(?:-moi)?(?: au)?|"
+    r"ruf(?: mich)?(?: an)?(?: unter)?|"
+    r"arayın?|contact(?: me| us| no| number)?(?: at| on)?|fone|nº|telefonszám(?:om)?|telefonnummer|"
+    r"číslo|telefoonnummer|nomor|sđt|số điện thoại"
 )
 _PHONE_WORDS_ELSEWHERE = (
     r"тел(?:ефон)?|моб|κινητό|τηλ(?:έφωνο)?|мобил\w+|мой номер|(?:по)?звони(?:те)?|номер|"
@@ -93,7 +97,8 @@ DETECTORS = (
     # National, by shapes of their own: North America, Russia, Brazil.
     detector(
         "PHONE",
-        rf"{_NO_NUMBER_BEFORE}(?:1[-. ])?(?:\([2-9]\d\d\) ?[2-9]\d\d[-. ]|[2-9]\d\d[-. /][2-9]\d\d[-.])\d{{4}}"
+        rf"{_NO_NUMBER_BEFORE}(?:1[-. ])?(?:\([2-9]\d\d\) ?[2-9]\d\d[-. ]|"
+        rf"[2-9]\d\d[-. /][2-9]\d\d[-.])\d{{4}}"
         rf"{_NO_NUMBER_AFTER}",
         rf"{_NO_NUMBER_BEFORE}8[ -]?(?:\(\d{{3}}\)|-\d{{3}})[ -]?\d{{3}}[ -]?\d\d[ -]?\d\d"
         rf"{_NO_NUMBER_AFTER}",
@@ -108,7 +113,8 @@ DETECTORS = (
     detector(
         "PHONE",
         rf"(?i)(?:(?<![^\W_])(?:{_PHONE_WORDS})|{_PHONE_WORDS_ELSEWHERE})"
-        r"(?: (?:no|nr|number|nummer)\.?)?(?: ?[.:=] ?| (?:is|ist|est|es|é|è|är)(?: now| el| le)? ?|"
+        r"(?: (?:no|nr|number|nummer)\.?)?(?: ?[.:=] ?| (?:is|ist|est|es|é|è|är)(?: now| el|"
+        r" le)? ?|"
         r"\s?[是は]\s?|"
         r" ){0,3}(?P<named>\+?\(?\d[\d ()\-./]{5,18}\d)(?![A-Za-z\d_-]|[.,:/]\d| \d)",
         r"(?i)\b(?:wa\.me/|whatsapp\.com/send\?phone=)\+?(?P<link>\d{8,15})",

@@ -18,7 +18,8 @@ _LATIN_LOCKS = (
     "heslo|jelszó|parol[aă]|lozinka|şifre|mật khẩu|kata sandi"
 )
 _OTHER_LOCKS = (
-    "парол[ьяю]|κωδικός|密码|密碼|口令|パスワード|暗証番号|비밀번호|암호|비번|패스워드|รหัสผ่าน|पासवर्ड|"
+    "парол[ьяю]|κωδικός|密码|密碼|口令|パスワード|暗証番号|비밀번호|암호|비번|패스워드|รหัสผ่าน|"
+    "पासवर्ड|"
     "كلمة (?:السر|المرور)|رمز عبور|סיסמ[הא]|סיסמת"
 )
 _LOCK = rf"(?:(?<![^\W_])(?:{_LATIN_LOCKS}|pw)(?![^\W_])|pgpassword|{_OTHER_LOCKS})"
@@ -146,7 +147,8 @@ def _is_apples(text: str) -> bool:
 
 _FEW = r"(?:[^\w\n]{1,3}[^\W\d_]{1,15})"
 _SERVICE = (
-    r"(?:wi-?fi|wlan|router|netflix|g?mail|hotmail|e-?mail|account|icloud|spotify|ipad|laptop|amazon|"
+    r"(?:wi-?fi|wlan|router|netflix|g?mail|hotmail|e-?mail|account|icloud|spotify|ipad|laptop|"
+    r"amazon|"
     r"facebook|insta(?:gram)?|hotspot|disney\+?|paypal|vpn)"
 )
 
@@ -163,7 +165,8 @@ _PASSWORDS = (
         "PASSWORD",
         rf"(?i)(?:pass ?phrase|{_LATIN_LOCKS}){OF_WHAT} (?:is|ist|est|es|to|lautet)(?: now)? "
         rf"{_OPEN}(?P<quoted>[^\"`”“»\n]{{3,60}}){_CLOSE}",
-        rf"(?i){_LOCK}{OF_WHAT}(?: (?:{_IS}(?![^\W_])|has (?:changed|been set) to)|['’]s|は|是|为|為) ?"
+        rf"(?i){_LOCK}{OF_WHAT}(?: (?:{_IS}(?![^\W_])|has (?:changed|been set) to)|['’]s|は|是|为|"
+        rf"為) ?"
         rf"(?:now |jetzt )?{_OPEN}?(?P<token>{_TOKEN}{{4,}}?)(?=[.?,:)]*(?:\s|$)|{_CLOSE}|です)",
         words=LOCK_STEMS,
         confirmed=_is_mixed,
@@ -176,7 +179,8 @@ _PASSWORDS = (
         rf"(?im){_LOCK}{OF_WHAT}(?: {_IS})?[^\S\n]*:?[^\S\n]*\n[^\S\n]*{_OPEN}?(?P<below>{_STRONG})"
         rf"{_CLOSE}?[^\S\n]*$",
         rf"(?im)(?P<bracketed>{_STRONG})[^\S\n]*\((?:the |my |our )?(?:[\w-]+ )?{_LOCK}\)",
-        rf"(?i)(?P<before>{_STRONG})['\"”»]? (?:is|ist|est|for|für|pour) (?:the|my|our|your|das|le) "
+        rf"(?i)(?P<before>{_STRONG})['\"”»]? (?:is|ist|est|for|für|pour) (?:the|my|our|your|das|"
+        rf"le) "
         r"(?:[\w-]+ ){0,2}(?:password|passwort|passcode|pw)\b",
         rf"(?i)\b(?:use|try|with) {_OPEN}?(?P<used>{_STRONG}){_CLOSE}? as (?:\w+ )?(?:password|pw)",
         rf"(?i)\b(?:pass(?: is|:)|user\w*\b[^\n]{{1,30}}\bpass) (?P<pass>{_STRONG})",
@@ -201,13 +205,17 @@ _PASSWORDS = (
     # "la pass del wifi è pizza4tutti", "user: admin, key: 7hq2-Wmzk".
     detector(
         "PASSWORD",
-        rf"(?i)(?<![^\W_])(?:pass|psw|pswd|contra|clave|codice|senha|chiave|key|code|koden?|clé|login)"
+        rf"(?i)(?<![^\W_])(?:pass|psw|pswd|contra|clave|codice|senha|chiave|key|code|koden?|clé|"
+        rf"login)"
         rf"{_FEW}{{0,3}}?[^\w\n]{{1,3}}{_SERVICE}{_FEW}{{0,2}}?[^\w\n]{{1,4}}(?P<of>{_STRONG})",
-        rf"(?i)(?<![^\W_]){_SERVICE}(?:['’]s|{_FEW}{{0,3}}?[^\w\n]{{1,3}}(?:pass|psw|key|code|clave|pw))"
+        rf"(?i)(?<![^\W_]){_SERVICE}(?:['’]s|{_FEW}{{0,3}}?[^\w\n]{{1,3}}(?:pass|psw|key|code|"
+        rf"clave|pw))"
         rf"(?: is| ist| est| es| è)?[^\w\n]{{1,3}}(?P<its>{_STRONG})",
-        rf"(?i)(?<![^\W_])(?:user(?:name)?|benutzer|usuario|utente|login|id)\W{{1,3}}[\w.@+-]{{1,40}}"
+        rf"(?i)(?<![^\W_])(?:user(?:name)?|benutzer|usuario|utente|login|"
+        rf"id)\W{{1,3}}[\w.@+-]{{1,40}}"
         rf"\W{{1,3}}(?:key|pass|code|pw|schlüssel)\W{{1,3}}(?P<after>{_STRONG})",
-        r"(?i)\b(?:account|log ?in)\b[^\n\d]{1,40}(?:it['’]s|it is|is|:) [\w.@+-]{2,40} (?:and|/|,|und|et|y) "
+        r"(?i)\b(?:account|log ?in)\b[^\n\d]{1,40}(?:it['’]s|it is|is|:) [\w.@+-]{2,40} (?:and|/|,|"
+        r"und|et|y) "
         rf"(?P<both>{_STRONG})",
         words=(
             *("wifi", "wi-fi", "wlan", "router", "netflix", "mail", "account", "icloud", "spotify"),
@@ -229,7 +237,8 @@ _PASSWORDS = (
     # User and password, side by side.
     detector(
         "PASSWORD",
-        r"(?i)(?<![\w/])(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|credenciales|"
+        r"(?i)(?<![\w/])(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|"
+        r"credenciales|"
         r"accesos?|(?:log|sign) ?(?:in|on) (?:with|as)|user(?:name)?|benutzer|usuario|identifiant)"
         rf"(?: are| is|:| sind)? ?:? ?[\w.@+-]{{1,40}} ?[/|] ?(?P<pair>{_STRONG})",
         words=(
@@ -263,7 +272,8 @@ _PASSWORDS = (
     # Settings: "smtp_pass: ...", <password>...</password>, the text behind a WiFi's QR code.
     detector(
         "PASSWORD",
-        r"(?i)(?<![^\W_])[a-z][\w-]{0,40}[_-](?:pass|pw|pwd|passwd|password|passphrase)[\"']?\s?[:=]"
+        r"(?i)(?<![^\W_])[a-z][\w-]{0,40}[_-](?:pass|pw|pwd|passwd|password|"
+        r"passphrase)[\"']?\s?[:=]"
         r"[^\S\n]?[\"']?(?P<setting>[^\s\"',;]{4,})",
         r"(?i)<(?:\w+:)?(?:password|passwd|pwd|passphrase|secret|api-?key|token)>(?P<element>"
         r"[^<\s]{3,80})</",
@@ -279,7 +289,8 @@ _PASSWORDS = (
     detector("PASSWORD", r"(?<![\w-])(?:\d{6}-){7}\d{6}(?![\w-])", digits="many"),
     detector(
         "PASSWORD",
-        r"(?i)\bapp(?:lication)?[- ](?:specific )?(?:password|passwort|pw)\b[^\w\n]{1,3}(?:(?:is|ist)"
+        r"(?i)\bapp(?:lication)?[- ](?:specific )?(?:password|passwort|pw)\b[^\w\n]{1,3}(?:(?:is|"
+        r"ist)"
         r"[^\w\n]{1,3})?(?P<app>[a-z]{4}(?:[ -][a-z]{4}){3})\b",
         words=("app pass", "app-pass", "app pw", "app-spec", "app spec", "application"),
     ),
@@ -291,7 +302,8 @@ _PASSWORDS = (
     ),
     detector(
         "PASSWORD",
-        r"(?i)\b(?:(?:seed|recovery|mnemonic|backup|secret|wallet)(?:[ -](?:phrase|words?|key|seed))+|"
+        r"(?i)\b(?:(?:seed|recovery|mnemonic|backup|secret|wallet)(?:[ -](?:phrase|words?|key|"
+        r"seed))+|"
         r"mnemonic|(?:12|15|18|21|24|twelve|twenty-four)[ -]words?(?:[ -]phrase)?|seed)"
         r"(?: is| are)?\s*:?\s*[\"'“„«(\[]?"
         rf"(?P<seed>(?:{_NUMBERED}[a-z]{{3,8}}[ ,;\n]{{1,3}}){{11,23}}{_NUMBERED}[a-z]{{3,8}})\b",
@@ -363,7 +375,8 @@ _KEYS = (
     # What a company puts before its keys, and then letters and digits without order.
     detector(
         "API_KEY",
-        r"(?<![\w/.-])[a-z][a-z\d]{1,9}(?:[_-][a-z\d]{1,9}){0,3}[_-](?:[a-f\d]{32,}|[A-Za-z\d]{24,})"
+        r"(?<![\w/.-])[a-z][a-z\d]{1,9}(?:[_-][a-z\d]{1,9}){0,3}[_-](?:[a-f\d]{32,}|"
+        r"[A-Za-z\d]{24,})"
         r"(?![\w/@.-]|\(\))",
         confirmed=lambda text: _is_issued(re.split("[_-]", text)[-1]),
     ),
@@ -438,7 +451,8 @@ _URLS = (
     ),
     detector(
         "URL",
-        r"\b(?:https?://|www\.)[^\s<>\"]{0,800}?/(?:[A-Za-z\d!]{16,}|[\w-]{22,})(?!\.)\b[^\s<>\"')\]]*",
+        r"\b(?:https?://|www\.)[^\s<>\"]{0,800}?/(?:[A-Za-z\d!]{16,}|"
+        r"[\w-]{22,})(?!\.)\b[^\s<>\"')\]]*",
         words=("://", "www."),
         confirmed=lambda url: any(
             map(_is_random, re.findall(r"(?<=/)(?:[A-Za-z\d!]{16,}|[\w-]{22,})(?![\w.-])", url))
