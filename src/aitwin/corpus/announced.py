@@ -90,6 +90,7 @@ _ASKS = (
         "ID_NUMBER",
     ),
 )
+STEMS = frozenset(stem for ask in _ASKS for stem in ask.stems)
 _QUESTIONS = re.compile(rf"(?i){_QUESTION}")
 _TRIED = (*secrets.DETECTORS, *codes.DETECTORS, *identifiers.DETECTORS, *phones.DETECTORS)
 _LINE = re.compile(r"[^\n]+")

@@ -27,6 +27,14 @@ class Span(NamedTuple):
     """What two spellings of one secret have in common."""
 
 
+def plain(text: str) -> str:
+    """A text as detectors read it, character by character in its place."""
+    if not text.isascii():
+        text = text.translate(_PLAIN)
+    text = text.replace(HIDDEN, " ")
+    return PLACEHOLDER.sub(lambda found: HIDDEN * len(found[0]), text) if "[" in text else text
+
+
 class Prepared:
     """A text as detectors read it, character by character in its place.
 
@@ -34,13 +42,14 @@ class Prepared:
     width become spaces, placeholders that are there already are hidden.
     """
 
-    def __init__(self, text: str) -> None:
-        if not text.isascii():
-            text = text.translate(_PLAIN)
-        text = text.replace(HIDDEN, " ")
-        self.text = PLACEHOLDER.sub(lambda found: HIDDEN * len(found[0]), text)
+    def __init__(self, text: str, vocabulary: frozenset[str] = frozenset()) -> None:
+        """A `vocabulary` has all words that will be asked for: they are looked for but once."""
+        self.text = plain(text)
         self.lower = self.text.lower()
         self.plain = self.lower.isascii()
+        known = _ascii(vocabulary) if self.plain else vocabulary
+        self._held = frozenset(word for word in known if word in self.lower)
+        self._vocabulary = bool(vocabulary)
         self.digits = bool(_DIGIT.search(self.text))
         self._lines_with: dict[re.Pattern[str], list[tuple[int, int]]] = {}
 
@@ -58,8 +67,8 @@ class Prepared:
 
     def around(self, words: tuple[str, ...], more: int = 1) -> Iterator[tuple[int, int]]:
         """The lines with one of the words, each with `more` lines after it, as (start, end)."""
-        tried = _ascii(words) if self.plain else words
-        places = [at for word in tried if word in self.lower for at in self._all(word)]
+        held = self._held.intersection(words) if self._vocabulary else words
+        places = [at for word in held for at in self._all(word)]
         return self._lines(sorted(places), more) if places else iter(())
 
     def _all(self, word: str) -> Iterator[int]:
@@ -94,9 +103,9 @@ Digits = Literal["", "some", "many", "town"]
 
 
 @cache
-def _ascii(words: tuple[str, ...]) -> tuple[str, ...]:
+def _ascii(words: frozenset[str]) -> frozenset[str]:
     """Those that a text in plain letters can hold: half of them, in English."""
-    return tuple(word for word in words if word.isascii())
+    return frozenset(word for word in words if word.isascii())
 
 
 def _always(_: str) -> bool:

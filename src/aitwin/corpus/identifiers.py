@@ -255,7 +255,7 @@ _MONEY = (
         r"(?i)\b[A-Z]{2}\d{2}[A-Z0-9]{11,30}\b",
         r"(?i)\b[A-Z]{2}\d{2}(?:[ -][A-Z0-9]{4}){2,7}(?:[ -][A-Z0-9]{1,3})?\b",
         confirmed=_is_iban,
-        digits="some",
+        digits="many",
         same=_plain,
     ),
     detector(

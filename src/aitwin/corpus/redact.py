@@ -2,7 +2,7 @@
 
 The same secret has the same placeholder all through one pair, however it is spelt; one that is
 announced once ("the password is ...") is also taken out where it merely stands. What a secret
-looks like is said elsewhere: secrets, identifiers, phones, addresses.
+looks like is said elsewhere: secrets, codes, identifiers, phones, addresses, announced.
 Names stay, unless they are given.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from aitwin.corpus import addresses, announced, codes, identifiers, phones, secrets
-from aitwin.corpus.detector import PLACEHOLDER, Prepared, Span, digits
+from aitwin.corpus.detector import PLACEHOLDER, Prepared, Span, digits, plain
 from aitwin.corpus.names import Names
 from aitwin.corpus.pairs import Pair
 
@@ -25,6 +25,8 @@ DETECTORS = (
     *addresses.DETECTORS,
 )
 """In order of precedence: where two overlap, the first says what it is."""
+VOCABULARY = frozenset(announced.STEMS).union(*(one.words for one in DETECTORS))
+"""All words that any rule looks for."""
 SHORTEST_KNOWN = 4
 """Characters of a secret that is looked for by itself where no word announces it."""
 SHORTEST_EVERYWHERE = 6
@@ -172,39 +174,39 @@ class Redactor:
 
     def find(self, texts: Sequence[str]) -> list[list[Span]]:
         """The secrets of texts that follow each other: of each apart, in their order."""
-        plain = [Prepared(text) for text in texts]
-        found = [list(self._all(text)) for text in plain]
-        for which, span in announced.answers(plain):
+        prepared = [Prepared(text, VOCABULARY) for text in texts]
+        found = [list(self._all(text)) for text in prepared]
+        for which, span in announced.answers(prepared):
             found[which].append(span)
         return [
             _apart(span for span in spans if not self._allowed(span, text.text))
-            for text, spans in zip(plain, found, strict=True)
+            for text, spans in zip(prepared, found, strict=True)
         ]
 
-    def _all(self, plain: Prepared) -> Iterator[Span]:
+    def _all(self, text: Prepared) -> Iterator[Span]:
         for detector in DETECTORS:
-            yield from detector.find(plain)
-        yield from announced.columns(plain)
+            yield from detector.find(text)
+        yield from announced.columns(text)
         if self._regional:
-            yield from self._regional(plain)
-        yield from self._names.find(plain.text)
+            yield from self._regional(text)
+        yield from self._names.find(text.text)
 
     def learn(self, text: str, spans: Iterable[Span]) -> None:
         """Take these secrets for secrets in every text that is to come."""
-        self._everywhere.add(Prepared(text).text, spans)
+        self._everywhere.add(plain(text), spans)
 
     def replace(
         self, texts: Sequence[str], found: Sequence[list[Span]]
     ) -> tuple[list[str], Counter[str]]:
         """Put placeholders for what was found, and for the same where no rule sees it."""
         here = _Known(SHORTEST_KNOWN)
-        plain = [Prepared(text).text for text in texts]
-        for text, spans in zip(plain, found, strict=True):
+        read = [plain(text) for text in texts]
+        for text, spans in zip(read, found, strict=True):
             here.add(text, spans)
         placeholders = _Placeholders(texts)
         clean = []
-        for text, read, spans in zip(texts, plain, found, strict=True):
-            again = (*spans, *here.find(read), *self._everywhere.find(read))
+        for text, bare, spans in zip(texts, read, found, strict=True):
+            again = (*spans, *here.find(bare), *self._everywhere.find(bare))
             clean.append(placeholders.put(text, _apart(again)))
         return clean, placeholders.counts
 
