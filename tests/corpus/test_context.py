@@ -69,6 +69,21 @@ def test_a_long_reply_leaves_less_room_but_never_none():
     assert by_words(longest.incoming) <= context.LEAST
 
 
+def test_what_will_be_counted_is_told_beforehand():
+    told, counted = [], []
+
+    def count(text):
+        counted.append(text)
+        return by_words(text)
+
+    budget = Budget(200, count, "words", 0, told.extend)
+    small = asked("one two", "three")
+    large = asked("word " * 60, "said " * 60, "last " * 90)
+    assert [p.incoming[:4] for p in context.fit_all([small, large], budget)] == ["one ", "[…]\n"]
+    assert "one two" not in told
+    assert {text for text in counted if len(text) > 20} <= set(told)
+
+
 PIECES = st.lists(st.text(st.sampled_from("ab 雨é\n:"), max_size=200), max_size=8)
 
 

@@ -111,7 +111,7 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
     funnel.add("usable pairs", "pairs", len(fit), {"not among the chosen": len(fit) - len(chosen)})
     if not choice.languages:
         chosen = languages.told(chosen)
-    chosen = [context.fit(pair, budget) for pair in chosen]
+    chosen = context.fit_all(chosen, budget)
     # Together: a secret that one pair gives away is one in all of them.
     redacted, redactions = redact.redact_pairs(chosen, rules)
     common = Commonness.of(pair.reply for pair in found if pair.channel == "mail")
