@@ -5,12 +5,14 @@ module cannot count them: who knows the model passes a counter in, else they are
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from aitwin.corpus.messages import Channel
+from aitwin.corpus.report import lose
 from aitwin.prompt import ROW_TOKENS
 
 if TYPE_CHECKING:
@@ -63,6 +65,27 @@ class Budget:
     """Tokens that every example has besides its own texts."""
     learn: Callable[[Iterable[str]], None] = lambda texts: None
     """Told beforehand what will be counted: many texts at once may be quicker."""
+
+
+def without_endless(pairs: Sequence["Pair"], budget: Budget, dropped: Counter[str]) -> list["Pair"]:
+    """The pairs whose replies leave room for a prompt; no training could take the others.
+
+    An estimate loses nothing: then the trainer decides, who counts.
+    """
+    if budget.counted_by == ESTIMATE:
+        return list(pairs)
+    rest = {pair.id: _rest(pair) for pair in pairs}
+    spare = budget.row - budget.template - LEAST
+    long = {id_ for id_, text in rest.items() if len(text.encode(errors="replace")) > spare}
+    budget.learn(rest[pair.id] for pair in pairs if pair.id in long)
+    kept = []
+    for pair in pairs:
+        needed = budget.template + (LEAST if pair.incoming else 0)
+        if pair.id in long and needed + budget.count(rest[pair.id]) > budget.row:
+            lose(dropped, f"reply too long for an example of {budget.row} tokens", pair.id)
+        else:
+            kept.append(pair)
+    return kept
 
 
 def fit_all(pairs: Sequence["Pair"], budget: Budget) -> list["Pair"]:

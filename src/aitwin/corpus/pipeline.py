@@ -101,6 +101,7 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
         kept = languages.told(kept)
     dropped = Losses()
     fit = curate.gate(kept, dropped, choice.languages)
+    fit = context.without_endless(fit, budget, dropped)
     funnel.add("distinct pairs", "pairs", len(kept), dropped)
     reasons |= dropped.reasons
     curate.require_enough(fit, f"{own} messages of yours", allow_small=choice.allow_small)
