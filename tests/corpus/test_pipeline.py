@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aitwin.corpus import curate, dataset, imports, messages, pairs, pipeline, reverse
+from aitwin.corpus import curate, dataset, imports, messages, pairs, pipeline, reading, reverse
 from aitwin.corpus.context import CUT, Budget
 from aitwin.corpus.curate import Choice
 from aitwin.corpus.messages import Message, Owner, Person, threads
@@ -39,6 +39,7 @@ def baechle(shared, tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("baechle") / "corpus")
     [(_, imported)] = imports.add(store, [folder / "all.mbox"])
     assert imported.new == len(truth)
+    assert not reading.what_matters(store, owner).gone
     return store, owner, truth
 
 
@@ -208,7 +209,7 @@ def test_a_bad_file_is_reported_and_the_others_are_imported(tmp_path):
         "[18/07/2020, 18:24:25] Ana: dry?\n[18/07/2020, 18:25:02] Thota: No.\n"
     )
     (folder / "when.txt").write_text(
-        "[01/02/2020, 18:24:25] Ana: dry?\n[01/02/2020, 18:25:02] Thota: No.\n"
+        "01/02/2020, 18:24 - Ana: dry?\n01/02/2020, 18:25 - Thota: No.\n"
     )
     (folder / "notes.txt").write_text("leeks\n")
     store = Store(tmp_path / "corpus")

@@ -79,7 +79,10 @@ def build(  # noqa: PLR0913 (each is a wish of the owner's)
     )
     with ExitStack() as stack:
         bar = stack.enter_context(progress())
-        task = bar.add_task("reading threads, cleaning, choosing …", total=None)
+        task = bar.add_task("looking at threads", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total or None)
 
         def track(pairs: "Sequence[Pair]") -> "Iterator[Pair]":
             bar.update(task, description="wording instructions", total=len(pairs))
@@ -98,6 +101,7 @@ def build(  # noqa: PLR0913 (each is a wish of the owner's)
             stack.enter_context(open_author(home, settings, track))
             if instructions == "llm"
             else None,
+            show,
         )
     if json:
         print_json(dataset.manifest)
@@ -112,8 +116,12 @@ def build(  # noqa: PLR0913 (each is a wish of the owner's)
 
 
 def _say_how(dataset: "Dataset") -> None:
-    """Languages, what counted the tokens, and how the model's instructions fared."""
+    """What is gone, languages, what counted the tokens, how the model's instructions fared."""
+    from aitwin.corpus import reading
+
     settings = dataset.manifest["settings"]
+    if gone := reading.remark(settings["mails_gone"]):
+        say(gone)
     languages = Counter(dataset.manifest["languages"]).most_common()
     if len(languages) > 1:
         told = ", ".join(f"{language} {count:,}" for language, count in languages)

@@ -7,7 +7,10 @@ import re
 
 RUN = 3
 """Machine-like lines in a row before any is taken for machine text."""
-_HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_PATCH_BEGINS = ("diff -", "Index: ", "=====", "--- ", "*** ", "RCS file: ", "@@ -")
+_MAY_BE_MACHINE = re.compile(r"[\d;{}\\<>=$#%:/*\[\])_|]|^[ \t]|--|[r-]-[x-]|rwx|^diff ")
+"""What every machine-like line has; most lines of people do not."""
+_HUNK = re.compile(r"^@@ -\d+(?:,(\d{1,9}))? \+\d+(?:,(\d{1,9}))? @@")
 _DIFF_START = re.compile(
     r"^(?:diff -|diff --git |Index: \S|={20,}\s*$|--- \S+.*$|\*\*\* \S+.*$|RCS file: )"
 )
@@ -31,6 +34,7 @@ _LOG = re.compile(
     r"^\s*(?:\[\s*\d+\.\d{3,}\]|<\d>|\w{3}\s+\d{1,2}\s\d\d:\d\d:\d\d\s"
     r"|\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d|\d\d:\d\d:\d\d[.,]\d|[-dlbcps][rwxsStT-]{9}[.+@]?\s"
     r"|(?:Call Trace|Backtrace|Stack|Code)\s?:|\$\s?\d+\s*:\s|at [\w.$]+\([\w.]+:\d+\)"
+    r"|Traceback \(most recent call last\):|[\w.]+(?:Error|Exception): "
     r"|File \".*\", line \d+|make(?:\[\d+\])?: |\S+\.(?:[chSs]|cpp|cc|py|rs|go|java)(?::\d+)+:)"
 )
 _HEX = re.compile(r"\b(?:0x[0-9a-fA-F]{2,}|[0-9a-f]{8}|[0-9a-f]{16}|[0-9A-F]{8})\b")
@@ -49,6 +53,7 @@ _ASM = re.compile(
 )
 _PROMPT = re.compile(r"^\s*(?:\$\s+[a-z./]|[\w.-]+@[\w.-]+[:\s][^$#%]{0,60}[$#%]\s|\(gdb\)|>>> )")
 _TOKEN = re.compile(r"^\s*(?=\S*[\d_/\\=])\S{8,}\s*$")
+_CALL = re.compile(r"^\s{2,}[\w.\[\]]+\(.*\)\s*$")
 _PLAIN_WORD = re.compile(r"[(\"']?[^\W\d_]+(?:['’-][^\W\d_]+)*[.,;:!?)\"']*")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
@@ -56,30 +61,38 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 def mask(lines: list[str], is_own: list[bool]) -> list[bool]:
     """Which own lines are machine text."""
     found = [False] * len(lines)
-    _patches(lines, is_own, found)
-    for number, line in enumerate(lines):
-        if is_own[number] and (_DIFFSTAT.match(line) or _TRAILER.match(line)):
+    likely = [
+        number
+        for number, line in enumerate(lines)
+        if is_own[number] and _MAY_BE_MACHINE.search(line)
+    ]
+    _patches(lines, likely, found)
+    for number in likely:
+        line = lines[number]
+        if _DIFFSTAT.match(line) or (":" in line and _TRAILER.match(line)):
             found[number] = True
-    _runs(lines, is_own, found)
-    for number in range(len(lines) - 1):
-        if lines[number].rstrip() == "---" and is_own[number] and found[number + 1]:
+    _runs(lines, likely, found)
+    for number in likely:
+        if lines[number].rstrip() == "---" and any(found[number + 1 : number + 2]):
             found[number] = True  # git's line between the message and the patch
     return found
 
 
-def _patches(lines: list[str], is_own: list[bool], found: list[bool]) -> None:
-    number = 0
-    while number < len(lines):
-        end = _patch_end(lines, number) if is_own[number] else number
-        for inside in range(number, end):
-            found[inside] = True
-        number = max(end, number + 1)
+def _patches(lines: list[str], likely: list[int], found: list[bool]) -> None:
+    end = 0
+    for number in likely:
+        if number < end or not lines[number].startswith(_PATCH_BEGINS):
+            continue
+        # Headers without a patch below are not looked at again.
+        end, is_patch = _patch_end(lines, number)
+        if is_patch:
+            found[number:end] = [True] * (end - number)
 
 
-def _patch_end(lines: list[str], start: int) -> int:
-    """Where the patch that begins at `start` ends; `start` if none does."""
+def _patch_end(lines: list[str], start: int) -> tuple[int, bool]:
+    """Where what looks like a patch from `start` on ends, and whether it is one."""
     if not (_DIFF_START.match(lines[start]) or _HUNK.match(lines[start])):
-        return start
+        return start, False
     number, seen_body = start, False
     while number < len(lines):
         line = lines[number]
@@ -90,11 +103,11 @@ def _patch_end(lines: list[str], start: int) -> int:
         elif line.startswith("***************"):
             number = _context_end(lines, number)
             seen_body = True
-        elif _DIFF_HEAD.match(line) and number - start < 100_000:
+        elif _DIFF_HEAD.match(line):
             number += 1
         else:
             break
-    return number if seen_body else start
+    return number, seen_body
 
 
 def _hunk_end(lines: list[str], number: int, old: int, new: int) -> int:
@@ -119,24 +132,30 @@ def _context_end(lines: list[str], number: int) -> int:
     return number
 
 
-def _runs(lines: list[str], is_own: list[bool], found: list[bool]) -> None:
+def _runs(lines: list[str], likely: list[int], found: list[bool]) -> None:
     run: list[int] = []
     between: list[int] = []
-    for number in range(len(lines) + 1):
-        inside = number < len(lines) and is_own[number] and not found[number]
-        if inside and not lines[number].strip():
+    last = -1
+    for number in [*likely, len(lines)]:
+        if number == len(lines) or found[number] or any(map(str.strip, lines[last + 1 : number])):
+            if len(run) >= RUN:
+                for member in run:
+                    found[member] = True
+            run, between = [], []
+        last = number
+        if number == len(lines) or found[number] or not lines[number].strip():
             continue
-        if inside and looks_machine(lines[number]):
+        if looks_machine(lines[number]):
             run += [*between, number] if run else [number]
             between = []
-            continue
-        if inside and (_TOKEN.match(lines[number]) or _CODE.search(lines[number][:400])):
+        elif _goes_between(lines[number][:400]):
             between.append(number)  # `return err;`, or the end of a wrapped line: as what follows
-            continue
-        if len(run) >= RUN:
-            for member in run:
-                found[member] = True
-        run, between = [], []
+        else:
+            last = number - 1  # a line of prose: it ends the run like any that is not likely
+
+
+def _goes_between(line: str) -> bool:
+    return bool(_TOKEN.match(line) or _CALL.match(line) or _CODE.search(line))
 
 
 def looks_machine(line: str) -> bool:

@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from aitwin import artifact
@@ -15,7 +16,8 @@ from aitwin.corpus import (
     instructions,
     languages,
     page,
-    pairs,
+    pairing,
+    reading,
     redact,
     reverse,
 )
@@ -35,9 +37,16 @@ from aitwin.corpus.store import Store
 from aitwin.errors import TwinError
 from aitwin.prompt import Persona
 
+Track = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and of how much (0 where nobody knows)."""
+
 CANDIDATES = "pairs.json"
 EXAMPLES = 5
 """Messages shown for each reason why a message gave no pair."""
+
+
+def _untracked(what: str, done: int, total: int) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
     marks: Marks = Marks(),  # noqa: B008 - frozen
     rules: Rules = Rules(),  # noqa: B008 - frozen
     budget: Budget = Budget(),  # noqa: B008 - frozen
+    track: Track = _untracked,
 ) -> Selection:
     """From messages to the chosen pairs.
 
@@ -86,11 +96,13 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
         )
 
     dropped = Losses()
-    found = [pair for thread in grouped for pair in pairs.from_thread(thread, owner, dropped)]
+    pairing_up = partial(track, "cleaning and pairing")
+    found = list(pairing.from_threads(grouped, owner, dropped, pairing_up))
     # One pair may hold several messages of a chat: all but one of them are counted as joined.
     funnel.add("your messages", "messages", own, dropped)
     lost = _examples(grouped, dropped)
 
+    track("choosing", 0, 0)
     pinned, struck = marks.pinned(found), marks.dropped(found)
     found = [replace(pair, pinned=True) if pair.id in pinned else pair for pair in found]
     kept, copies = dedupe.without_copies(found, struck)
@@ -172,7 +184,7 @@ def _examples(grouped: list[Thread], dropped: Losses) -> dict[str, list[Message]
     return examples
 
 
-def build(  # noqa: PLR0913 (the last four are the wishes of the owner, each with a default)
+def build(  # noqa: PLR0913 (the last five are the wishes of the owner, each with a default)
     store: Store,
     owner: Owner,
     persona: Persona,
@@ -181,18 +193,23 @@ def build(  # noqa: PLR0913 (the last four are the wishes of the owner, each wit
     rules: Rules = Rules(),  # noqa: B008 - frozen
     budget: Budget = Budget(),  # noqa: B008 - frozen
     author: Author | None = None,
+    track: Track = _untracked,
 ) -> Dataset:
-    """From the store to the dataset at `target`, with its page and its list of all pairs."""
+    """From the store to the dataset at `target`, with its page and its list of all pairs.
+
+    Mails that matter and were only listed so far are read first.
+    """
     imports = store.import_log()
     if not imports:
         raise TwinError(
             "nothing has been imported yet; add your mail or chats: twin corpus add PATH"
         )
+    gone = reading.what_matters(store, owner, partial(track, "reading what you wrote")).gone
     funnel = Funnel()
     read, known = sum(i.read for i in imports), sum(i.known for i in imports)
     funnel.add("read", "messages", read, {"read before": known})
     marks = hand.load(store.path.parent)
-    selection = select(store.messages(owner), owner, choice, funnel, marks, rules, budget)
+    selection = select(store.messages(owner), owner, choice, funnel, marks, rules, budget, track)
     fates: Counter[str] = Counter()
     if author:
         selection, fates = reword(selection, author, store.path.parent, rules)
@@ -204,6 +221,7 @@ def build(  # noqa: PLR0913 (the last four are the wishes of the owner, each wit
         "instructions_llm": dict(fates),
         "redactions": dict(selection.redactions),
         "pinned": sum(pair.pinned for pair in selection.pairs),
+        "mails_gone": {str(path): count for path, count in gone.items()},
     }
     built = dataset.build(
         selection.pairs,

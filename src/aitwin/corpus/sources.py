@@ -6,7 +6,7 @@ over in silence: every file that is not read is listed with a reason.
 
 import os
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from typing import Protocol
 from aitwin.corpus import mail, whatsapp
 from aitwin.corpus.messages import Message
 from aitwin.corpus.report import Skipped
+from aitwin.corpus.whatsapp import Siblings
 from aitwin.corpus.whatsapp_headers import DateOrder
 from aitwin.errors import TwinError
 
@@ -28,10 +29,6 @@ class Reader(Protocol):
 
     def read(self, path: Path, skipped: Skipped) -> Iterator[Message]:
         """Its messages; what cannot become one is counted in `skipped`."""
-
-
-Passed = Callable[[int], None]
-"""Told how many bytes of the file have been read; only for large ones is that worth telling."""
 
 
 SOURCES: dict[str, Reader] = {"mail": mail, "whatsapp": whatsapp}
@@ -65,13 +62,11 @@ class Found:
         self,
         skipped: Skipped,
         date_order: DateOrder | None = None,
-        passed: Passed = lambda position: None,
+        siblings: Siblings | None = None,
     ) -> Iterator[Message]:
-        """The messages of a file that has a reader."""
+        """The messages of a file that has a reader, whole."""
         if self.format == "whatsapp":
-            return whatsapp.read(self.path, skipped, date_order)
-        if self.format == "mail":
-            return mail.read(self.path, skipped, passed)
+            return whatsapp.read(self.path, skipped, date_order, siblings)
         return SOURCES[self.format].read(self.path, skipped)
 
     def refusal(self) -> TwinError:
