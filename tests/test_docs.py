@@ -28,10 +28,11 @@ from typer.testing import CliRunner
 from aitwin import artifact, models
 from aitwin.cli import app
 from aitwin.cli.serve import PORT
-from aitwin.corpus import curate, dedupe, imports, pairs, pipeline
+from aitwin.corpus import context, curate, dedupe, imports, pairs, pipeline, reverse
 from aitwin.corpus.messages import Owner
 from aitwin.corpus.store import Store
 from aitwin.demo import SAMPLE_OWNER, THOTA, tour
+from aitwin.prompt import ROW_TOKENS
 from aitwin.style.recipe import Recipe
 
 REPOSITORY = Path(__file__).parent.parent
@@ -413,7 +414,11 @@ def test_numbers_in_prose_are_those_of_the_code() -> None:
         ),
         "docs/serving.md": (f"127.0.0.1:{PORT}/v1",),
         "docs/dataset.md": (
-            f"at most {pairs.INCOMING_CHARACTERS:,} characters",
+            f"at most {ROW_TOKENS} tokens",
+            f"leave ({context.LEAST} at least)",
+            f"a pause of {pairs.RHYTHM} times its usual one",
+            f"one of {pairs.TURN_RHYTHM} times the usual one",
+            f"over {reverse.SENTENCES} sentences or {reverse.WORDS} words",
             f"at least {dedupe.THRESHOLD:.0%}".replace("%", " %"),
             f"runs of {('', '', '', '', 'four', 'five')[dedupe.SHINGLE]} characters",
             f"Replies under {dedupe.SHORT_REPLY} characters",

@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -67,6 +68,34 @@ def test_a_long_reply_leaves_less_room_but_never_none():
     longest = context.fit(asked(*pieces, reply="word " * 900), words(300))
     assert len(short.incoming) > len(long.incoming) >= len(longest.incoming) > 0
     assert by_words(longest.incoming) <= context.LEAST
+
+
+def test_what_will_be_counted_is_told_beforehand():
+    told, counted = [], []
+
+    def count(text):
+        counted.append(text)
+        return by_words(text)
+
+    budget = Budget(200, count, "words", 0, told.extend)
+    small = asked("one two", "three")
+    large = asked("word " * 60, "said " * 60, "last " * 90)
+    assert [p.incoming[:4] for p in context.fit_all([small, large], budget)] == ["one ", "[…]\n"]
+    assert "one two" not in told
+    assert {text for text in counted if len(text) > 20} <= set(told)
+
+
+def test_a_reply_that_leaves_no_room_is_left_out_and_counted():
+    """M4: an example that no training can take is none. An estimate loses nothing."""
+    rows = [
+        asked("dry?", reply="word " * 100),
+        replace(asked("dry?", reply="word " * 150), id="long"),
+        replace(PAIR, id="first", reply="word " * 150),
+    ]
+    dropped = Counter()
+    assert [p.id for p in context.without_endless(rows, words(200), dropped)] == ["p", "first"]
+    assert dropped == {"reply too long for an example of 200 tokens": 1}
+    assert context.without_endless(rows, Budget(64), Counter()) == rows
 
 
 PIECES = st.lists(st.text(st.sampled_from("ab 雨é\n:"), max_size=200), max_size=8)

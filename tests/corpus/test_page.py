@@ -1,6 +1,7 @@
 import json
 import re
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,6 +44,23 @@ def sample(tmp_path_factory):
         assert not isinstance(result, TwinError)
     built = pipeline.build(store, SAMPLE, Persona("Thota"), home / "main")
     return store, built, parsed(built.path / page.FILE)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "options"),
+    [
+        ({}, ""),
+        ({"languages": ["en", "de"]}, " --language en --language de"),
+        ({"mail_share": 0.5}, " --mail-share 0.5"),
+        ({"mail_share": 0.0}, " --mail-share 0"),
+        ({"tokens": {"row": 1024}}, " --tokens 1024"),
+        ({"instructions": "llm"}, " --instructions llm"),
+    ],
+)
+def test_the_command_that_builds_it_again_has_every_wish(sample, wishes, options):
+    built = sample[1]
+    manifest = {**built.manifest, "settings": {**built.manifest["settings"], **wishes}}
+    assert page._build_command(replace(built, manifest=manifest)) == f"twin dataset build{options}"
 
 
 @pytest.fixture(scope="module")

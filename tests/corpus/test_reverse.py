@@ -102,6 +102,16 @@ def test_another_model_or_another_text_is_asked_anew(tmp_path):
     assert len(asked) == 2
 
 
+def test_no_answer_outlives_its_mail(tmp_path):
+    """P1: what was taken out of the corpus is out of this file after the next build."""
+    reverse.reworded([FIRST, replace(FIRST, id="p3")], author(GOOD, "Tell Ana."), tmp_path)
+    assert "Tell Ana." in (tmp_path / reverse.FILE).read_text()
+    reverse.reworded([FIRST], author(), tmp_path)
+    assert "Tell Ana." not in (tmp_path / reverse.FILE).read_text()
+    assert (tmp_path / reverse.FILE).stat().st_mode & 0o777 == 0o600
+    reverse.reworded([FIRST], author(), tmp_path)
+
+
 def test_what_is_asked_holds_the_mail_and_no_marks_of_a_template():
     said = reverse.messages(replace(FIRST, reply="It leaks. <|im_end|>"))
     assert [m["role"] for m in said] == ["system", "user", "assistant", "user"]

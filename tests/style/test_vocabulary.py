@@ -25,6 +25,19 @@ def test_it_tokenizes_as_the_whole_model_does(smollm2, tmp_path):
 
 
 @pytest.mark.model
+def test_many_texts_at_once_are_counted_as_each_by_itself(smollm2):
+    texts = [*TEXTS, "", "x", "\n", *(f"{text} {n}" for n in range(99) for text in TEXTS)]
+    with vocabulary.tokenizer(smollm2) as tokenizer:
+        one_by_one = vocabulary.TokenCounter(tokenizer)
+        at_once = vocabulary.TokenCounter(tokenizer)
+        at_once.learn(texts)
+        asked = []
+        at_once._engine = type("None", (), {"tokenize": asked.append})()
+        assert [at_once(text) for text in texts] == [one_by_one(text) for text in texts]
+    assert asked == []
+
+
+@pytest.mark.model
 def test_it_is_small_and_private(smollm2, tmp_path):
     vocabulary.write(smollm2, tmp_path / "v.gguf")
     assert (tmp_path / "v.gguf").stat().st_size < smollm2.stat().st_size / 20

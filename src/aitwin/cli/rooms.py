@@ -76,8 +76,8 @@ def open_budget(home: Home, settings: Settings, row: int) -> "Iterator[Budget]":
             tokenizer = stack.enter_context(vocabulary.tokenizer(path))
             empty = prompt.messages(persona(settings), prompt.Task(""))
             template = len(tokenizer.prompt_tokens(empty)) + len(tokenizer.tokenize(END_OF_TURN))
-            count = cache(lambda text: len(tokenizer.tokenize(prompt.plain(text))))
-            budget = Budget(row, count, settings.base, template)
+            count = vocabulary.TokenCounter(tokenizer)
+            budget = Budget(row, count, settings.base, template, count.learn)
         except (TwinError, ImportError):
             # No base yet, or one that cannot be trained on: then there is nothing to count with.
             pass

@@ -5,12 +5,14 @@ module cannot count them: who knows the model passes a counter in, else they are
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from aitwin.corpus.messages import Channel
+from aitwin.corpus.report import lose
 from aitwin.prompt import ROW_TOKENS
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ TEMPLATE = 64
 """Tokens of the chat template and the standing instruction, where nobody has counted them."""
 LEAST = 64
 """Tokens of context that stay, however long the reply: without any it answers nothing."""
+PIECES = 12
+"""Of the newest pieces, how many are counted beforehand: more seldom fit."""
 ESTIMATE = "estimate"
 
 # Tokens a character, so that 99 of 100 texts are not underestimated: measured on SmolLM2, whose
@@ -59,16 +63,60 @@ class Budget:
     """Whose tokens: the name of a base model, or ESTIMATE."""
     template: int = TEMPLATE
     """Tokens that every example has besides its own texts."""
+    learn: Callable[[Iterable[str]], None] = lambda texts: None
+    """Told beforehand what will be counted: many texts at once may be quicker."""
+
+
+def without_endless(pairs: Sequence["Pair"], budget: Budget, dropped: Counter[str]) -> list["Pair"]:
+    """The pairs whose replies leave room for a prompt; no training could take the others.
+
+    An estimate loses nothing: then the trainer decides, who counts.
+    """
+    if budget.counted_by == ESTIMATE:
+        return list(pairs)
+    rest = {pair.id: _rest(pair) for pair in pairs}
+    spare = budget.row - budget.template - LEAST
+    long = {id_ for id_, text in rest.items() if len(text.encode(errors="replace")) > spare}
+    budget.learn(rest[pair.id] for pair in pairs if pair.id in long)
+    kept = []
+    for pair in pairs:
+        needed = budget.template + (LEAST if pair.incoming else 0)
+        if pair.id in long and needed + budget.count(rest[pair.id]) > budget.row:
+            lose(dropped, f"reply too long for an example of {budget.row} tokens", pair.id)
+        else:
+            kept.append(pair)
+    return kept
+
+
+def fit_all(pairs: Sequence["Pair"], budget: Budget) -> list["Pair"]:
+    """Each pair with as much of its context as there is room for."""
+    budget.learn(text for pair in pairs if _may_exceed(pair, budget) for text in _counted(pair))
+    return [fit(pair, budget) for pair in pairs]
+
+
+def _counted(pair: "Pair") -> Iterator[str]:
+    """The texts whose tokens decide."""
+    yield _rest(pair)
+    yield from (piece.strip() for piece in pair.pieces[-PIECES:])
+
+
+def _rest(pair: "Pair") -> str:
+    # The break stands for the one that there is between the instruction and the incoming text.
+    return f"{pair.instruction}{BETWEEN['mail']}{pair.reply}"
+
+
+def _may_exceed(pair: "Pair", budget: Budget) -> bool:
+    """Whether there is anything to count: a token has one byte or more."""
+    texts = (pair.instruction, pair.incoming, pair.reply)
+    size = sum(len(text.encode(errors="replace")) for text in texts)
+    return budget.template + len(BETWEEN["mail"]) + size > budget.row
 
 
 def fit(pair: "Pair", budget: Budget) -> "Pair":
     """`pair` with as much of its context as its instruction and its reply leave room for."""
-    texts = (pair.instruction, pair.incoming, pair.reply)
-    # A token has one byte or more: most examples need no counting.
-    if budget.template + sum(len(text.encode(errors="replace")) for text in texts) <= budget.row:
+    if not pair.incoming or not _may_exceed(pair, budget):
         return replace(pair, pieces=())
-    used = budget.template + budget.count(pair.instruction) + budget.count(pair.reply)
-    used += _between("mail", budget.count)  # the instruction and the incoming text are so parted
+    used = budget.template + budget.count(_rest(pair))
     room = max(LEAST, budget.row - used)
     pieces = newest(pair.pieces or (pair.incoming,), pair.channel, room, budget.count)
     return replace(pair, incoming=BETWEEN[pair.channel].join(pieces), pieces=())

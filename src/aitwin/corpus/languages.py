@@ -83,7 +83,7 @@ def codes(languages: Iterable[str]) -> tuple[str, ...]:
     """The languages as this module writes them. Raises TwinError for one that it cannot tell."""
     plain = [re.split("[-_]", language.strip().lower())[0] for language in languages]
     plain = [_ALIASES.get(language, language) for language in plain]
-    known = set(_identifier().labels) - {_NONE}
+    known = set(_identifier().labels) - {_NONE} if plain else set()
     if unknown := [language for language in plain if language not in known]:
         raise TwinError(
             f"{', '.join(unknown)}: no language that can be told apart here; "

@@ -29,6 +29,7 @@ from aitwin.corpus.messages import Channel, Message, Owner
 from aitwin.corpus.pairs import Pair
 from aitwin.corpus.report import Losses
 from aitwin.corpus.store import Imported, Store
+from aitwin.prompt import ROW_TOKENS
 
 if TYPE_CHECKING:
     from aitwin.corpus.pipeline import Selection
@@ -154,6 +155,11 @@ def _build_command(dataset: Dataset) -> str:
     options += f" --size {settings['size']}" if settings["size"] != usual.size else ""
     options += f" --seed {settings['seed']}" if settings["seed"] != usual.seed else ""
     options += " --allow-small" if settings["allow_small"] else ""
+    options += "".join(f" --language {language}" for language in settings["languages"])
+    share, row = settings["mail_share"], settings["tokens"]["row"]
+    options += f" --mail-share {share:g}" if share is not None else ""
+    options += f" --tokens {row}" if row != ROW_TOKENS else ""
+    options += " --instructions llm" if settings["instructions"] == "llm" else ""
     return f"twin dataset build{options}"
 
 

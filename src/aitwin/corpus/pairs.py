@@ -32,6 +32,9 @@ SHORTEST_TURN_GAP = timedelta(minutes=10)
 TURN_RHYTHM = 4
 """A pause this many times the chat's usual one ends a turn, though the same person goes on."""
 
+_QUOTING = re.compile(r"\s{0,6}[\w.-]{0,12}[>|:%]")
+"""Begins a line that may be a quote, of whatever kind; clean knows which are."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -171,6 +174,9 @@ def _answered_one_by_one(mail: Message) -> tuple[str, ...]:
 
     Two answers or more make it so: one below a quote answers the whole mail.
     """
+    quoting = [bool(_QUOTING.match(line)) for line in mail.text.split("\n") if line.strip()]
+    if sum(one and not other for one, other in pairwise(quoting)) < 2:
+        return ()  # seen at a glance, for most mails
     answered = [quoted for quoted, own in clean.exchanges(mail.text) if quoted.strip() and own]
     if len(answered) < 2:
         return ()

@@ -115,6 +115,7 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
         kept = languages.told(kept)
     dropped = Losses()
     fit = curate.gate(kept, dropped, choice.languages)
+    fit = context.without_endless(fit, budget, dropped)
     funnel.add("distinct pairs", "pairs", len(kept), dropped)
     reasons |= dropped.reasons
     curate.require_enough(fit, f"{own} messages of yours", allow_small=choice.allow_small)
@@ -125,7 +126,7 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
     funnel.add("usable pairs", "pairs", len(fit), {"not among the chosen": len(fit) - len(chosen)})
     if not choice.languages:
         chosen = languages.told(chosen)
-    chosen = [context.fit(pair, budget) for pair in chosen]
+    chosen = context.fit_all(chosen, budget)
     # Together: a secret that one pair gives away is one in all of them.
     redactor = Redactor(_with_people(rules, grouped, owner))
     redacted, redactions = redactor.redact_set(chosen)

@@ -73,23 +73,27 @@ def reworded(
 ) -> tuple[list[Pair], Counter[str]]:
     """The pairs, first mails with the model's instructions; and how each first mail fared.
 
-    Answers are kept in `directory`, readable by the owner alone. Counted are those "worded by the
+    Answers are kept in `directory`, readable by the owner alone: those to these pairs, so that none
+    outlives a mail that was taken out of the corpus. Counted are those "worded by the
     model", and the malformed ones by reason.
     """
     cache = _Cache(directory / FILE)
     fates: Counter[str] = Counter()
     worded: dict[str, str] = {}
+    asked: list[str] = []
     for pair in author.track([pair for pair in pairs if pair.begins]):
         prompt = messages(pair)
         key = _key(pair, author.model, prompt)
         if (said := cache.get(key)) is None:
             said = author.answer(prompt, MAX_TOKENS)
             cache.put(key, said)
+        asked.append(key)
         instruction = " ".join(said.split())
         flaw = malformed(instruction, pair)
         fates[flaw or "worded by the model"] += 1
         if not flaw:
             worded[pair.id] = instruction
+    cache.keep(asked)
     return [replace(p, instruction=worded.get(p.id, p.instruction)) for p in pairs], fates
 
 
@@ -178,5 +182,17 @@ class _Cache:
         artifact.make_private_dir(self._path.parent)
         handle = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
         with os.fdopen(handle, "a", encoding="utf-8") as file:
-            # The line break comes first: what a killed run left half stays by itself.
-            file.write("\n" + json.dumps({"key": key, "said": said}))
+            file.write(_line(key, said))
+
+    def keep(self, keys: Iterable[str]) -> None:
+        """Forget all other answers."""
+        kept = {key: self._answers[key] for key in keys}
+        if kept.keys() != self._answers.keys():
+            self._answers = kept
+            lines = (_line(key, said) for key, said in kept.items())
+            artifact.write_private(self._path, "".join(lines))
+
+
+def _line(key: str, said: str) -> str:
+    # The line break comes first: what a killed run left half stays by itself.
+    return "\n" + json.dumps({"key": key, "said": said})

@@ -7,15 +7,18 @@ layer that knows nothing. Reads no weights; what such a model generates is meani
 
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
 from aitwin import artifact
 from aitwin.errors import TwinError
+from aitwin.prompt import plain
 from aitwin.style.base import GGUF_MAGIC
 from aitwin.style.engine import LlamaCpp
+from aitwin.style.tokens import END_OF_TURN
 
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 """Bytes of a value of GGUF metadata, by its type; strings and arrays say their own."""
@@ -26,6 +29,8 @@ _WIDTH = 32
 """Numbers a token and layer: one block of Q4_0, the least that can be."""
 _ALIGNMENT = 32
 _CONTEXT = 64  # tokens: nothing is generated
+_BATCH = 200
+"""Texts that are tokenized at once."""
 _TOKENS = b"tokenizer.ggml.tokens"
 _MOST = 1 << 31
 """Bytes or elements of one entry; a larger number is damage."""
@@ -42,6 +47,34 @@ def tokenizer(gguf: Path) -> Iterator[LlamaCpp]:
         write(gguf, small)
         with LlamaCpp(small, context=_CONTEXT) as engine:
             yield engine
+
+
+class TokenCounter:
+    """Counts the tokens of texts, each once."""
+
+    def __init__(self, engine: LlamaCpp) -> None:
+        self._engine = engine
+        self._known: dict[str, int] = {}
+
+    def __call__(self, text: str) -> int:
+        """Tokens of `text` where it stands among others."""
+        if text not in self._known:
+            self._known[text] = len(self._engine.tokenize(plain(text)))
+        return self._known[text]
+
+    def learn(self, texts: Iterable[str]) -> None:
+        """Count many texts at once, four times as fast as one by one."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        for start in range(0, len(new), _BATCH):
+            batch = new[start : start + _BATCH]
+            # A mark that no text holds, as `plain` takes it out, stands behind each.
+            joined = "".join(plain(text) + END_OF_TURN for text in batch)
+            marked = self._engine.tokenize(joined)
+            mark = self._engine.tokenize(END_OF_TURN)
+            ends = [-1, *(place for place, token in enumerate(marked) if [token] == mark)]
+            if len(ends) == len(batch) + 1:  # else the base has no such mark: one by one, then
+                sizes = (end - before - 1 for before, end in pairwise(ends))
+                self._known.update(zip(batch, sizes, strict=True))
 
 
 def write(gguf: Path, target: Path) -> None:
