@@ -51,6 +51,8 @@ PASTED_DAYS = 20  # changes of day in one pasted block; beyond, it was a wrong c
 NAME = 120  # characters; WhatsApp's own limit for a group's name is 100
 
 _MARK = re.compile(f"[{MARKS}]+")
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError)
+"""What zipfile raises for broken archives; the last for a name that is not in the charset it says."""
 _QUOTES = re.compile('["“”„«»「」『』]')
 
 
@@ -137,7 +139,7 @@ def _open(path: Path) -> Iterator[tuple[IO[bytes], str, Shape] | None]:
                 return
             file.seek(0)
             yield file, _encoding(start), shape
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except _DAMAGED as error:
             why = type(error).__name__
             raise TwinError(f"{path}: the zip is damaged ({why}); export the chat again") from None
         except OSError as error:
