@@ -7,17 +7,19 @@ Answers between quoted lines are kept, in order, as paragraphs; the quoted lines
 are not in `own_words`, since they are not the sender's, but `exchanges` gives both side by side.
 """
 
+import functools
 import itertools
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aitwin.corpus import machine, phrases, quotes
 from aitwin.corpus.quotes import Mark
 
 _OUTSIDE = (Mark.QUOTE, Mark.INTRODUCTION, Mark.FOREIGN)
-_INVISIBLE = re.compile("[\u200b\u200c\u2060\ufeff\u00ad\x00]")
+# Not U+200C, which Persian spells with.
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\x00]")
 _PGP_SIGNED = re.compile(
     r"^-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\n(?:[A-Za-z-]+:[^\n]*\n)*\n?(.*?)"
     r"(?:^-----BEGIN PGP SIGNATURE-----.*?(?:^-----END PGP SIGNATURE-----[ \t]*$|\Z)|\Z)",
@@ -34,14 +36,26 @@ _CONTACT = re.compile(
     r"|\b(?:tel|fax|phone|mobile|cell|mob|skype|icq|gsm|office|web|email|e-mail)\b\s?[.:]",
     re.IGNORECASE,
 )
+_SHORT_RULE = re.compile(r"^\s*(?:-{1,4}|_{1,4}|={1,4}|\*{1,4})\s*$")
 _SENTENCE = re.compile(r"[^\W\d_]{2,}[.!?…][\"')]*(?:\s|$)")
 _POSTSCRIPT = re.compile(r"^\s*P\.?\s?P?\.?S\b[.:\s]", re.IGNORECASE)
+_HTML_RULE = "_" * 32
 _WRAP_COLUMNS = (55, 80)
 """Where mail programs break lines for the writer; a longer line was left alone by them."""
 _NOT_PROSE = re.compile(r"\s|[-*•>|+#]|\(?(?:\d{1,2}|[^\W\d_]|[ivx]{2})[.)]\s")
 """Begins a line that stands for itself: indented, a list item, a quote, a table."""
 _GOES_ON = re.compile(r"[\w,)'\"-]\n[a-z(]")
 """The break between two lines of one sentence."""
+_NETWORK = re.compile(
+    r"\b(?:on|via|from|over) .{2,30}(?:\bnetwork|T-Mobile|AT&T|Verizon\b.*)\.?$", re.IGNORECASE
+)
+_VALEDICTION = re.compile(r"^\s*[^\W\d_][^@:/\d]{0,39}[,!.]?\s*$")
+"""A short line of words: "Kind regards,", "Ana Ruiz"."""
+PLACE = "[…]"
+"""Stands in what was answered line by line where an answer stood."""
+_CONTACT_LINES = 30
+_DISCLAIMER_LENGTH = 5000
+"""Characters; the longest legal paragraphs seen have 2,000."""
 _SIGNATURE_LINES = 12
 """Lines below a bare `--` that may still be a signature; more is text that a `--` divides."""
 
@@ -105,8 +119,7 @@ def _with_next_word(before: str, line: str) -> int:
 def quoted(text: str) -> str:
     """What this mail quotes, without the quote marks: the own words of whom it answers."""
     for _ in range(3):  # a quote may begin with the header block that it was sent under
-        lines, marks = _marked(text)
-        lines = _quoted_lines(lines, marks)
+        lines = _quoted_lines(*_marked(text))
         first = next((line for line in lines if line.strip()), "")
         if quotes.introduces(first):
             lines.remove(first)
@@ -120,7 +133,7 @@ def quoted(text: str) -> str:
 def exchanges(text: str) -> list[tuple[str, str]]:
     """(quoted, own) passages in order: what each answer written between quoted lines answers.
 
-    The quoted side is empty where own words come first.
+    The quoted side is empty where own words come first. The own sides, in order, are `own_words`.
     """
     lines, marks = _marked(text)
     result: list[tuple[str, str]] = []
@@ -135,15 +148,36 @@ def exchanges(text: str) -> list[tuple[str, str]]:
         elif side is False:
             own = _tidy(line if mark is Mark.OWN else None for line, mark in members)
             if own and (pending or not result):
-                result.append((own_words("\n".join(pending)), own))
+                result.append((_said(pending), own))
                 pending = []
             elif own:
                 result[-1] = (result[-1][0], f"{result[-1][1]}\n\n{own}")
     return result
 
 
-def _marked(text: str) -> tuple[list[str], list[Mark]]:
-    text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " "))
+def answered(text: str) -> str:
+    """What a mail answers line by line, with `PLACE` where its answers stand; empty if it does not.
+
+    Line by line means two quoted passages or more with own words below. The own words in order
+    are `own_words`.
+    """
+    asked = [theirs for theirs, _ in exchanges(text) if theirs]
+    return "\n\n".join(f"{theirs}\n{PLACE}" for theirs in asked) if len(asked) > 1 else ""
+
+
+def _said(quote: list[str]) -> str:
+    """The words of a quoted passage; if it is all quotes of quotes, or code, what it shows."""
+    return own_words("\n".join(quote)) or _tidy(
+        re.sub(r"^[>\s]+", "", line) if line.startswith(">") else line for line in quote
+    )
+
+
+@functools.lru_cache(maxsize=2)  # its own words, then its quotes, are asked for of one mail
+def _marked(text: str) -> tuple[tuple[str, ...], tuple[Mark, ...]]:
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if not text.isascii() or "\x00" in text:
+        text = _INVISIBLE.sub("", text.replace("\xa0", " "))
     lines = _without_armour(text).split("\n")
     marks = quotes.marks(lines)
     for start, end in _regions(marks):
@@ -152,10 +186,10 @@ def _marked(text: str) -> tuple[list[str], list[Mark]]:
     for number, found in enumerate(machine.mask(lines, own)):
         if found and marks[number] is Mark.OWN:
             marks[number] = Mark.MACHINE
-    return lines, marks
+    return tuple(lines), tuple(marks)
 
 
-def _quoted_lines(lines: list[str], marks: list[Mark]) -> list[str]:
+def _quoted_lines(lines: Sequence[str], marks: Sequence[Mark]) -> list[str]:
     result = []
     for line, mark in zip(lines, marks, strict=True):
         if mark is Mark.QUOTE:
@@ -167,7 +201,8 @@ def _quoted_lines(lines: list[str], marks: list[Mark]) -> list[str]:
 
 def _tidy(lines: Iterable[str | None]) -> str:
     """Own lines as text: dropped ones become one blank line, dangling rules go."""
-    kept = ["" if line is None else line.rstrip() for line in lines]
+    # Laid-out HTML has such rules; nobody types one of just this length.
+    kept = ["" if line is None or line == _HTML_RULE else line.rstrip() for line in lines]
     while kept and (not kept[-1] or _RULE.match(kept[-1])):
         kept.pop()
     while kept and (not kept[0] or _RULE.match(kept[0])):
@@ -199,10 +234,17 @@ def _mark_footers(lines: list[str], marks: list[Mark], start: int, end: int) -> 
     for number in range(start, end):
         if _is_device_line(lines, number, start, end):
             marks[number] = Mark.FOOTER
-    end = _cut(lines, marks, start, end, _list_footer(lines, start, end))
+    alone = Mark.OWN not in marks[:start]
+    at = _list_footer(lines, start, end)
+    if at > start or not alone:  # "To unsubscribe, ask Ana" may be all that somebody says
+        end = _cut(lines, marks, start, end, at)
     end = _cut(lines, marks, start, end, _signature(lines, start, end))
-    end = _cut(lines, marks, start, end, _disclaimer(lines, start, end))
-    end = _cut(lines, marks, start, end, _sent_from(lines, start, end))
+    legal = _disclaimer(lines, start, end)
+    # A mail is not a disclaimer alone: then somebody speaks of confidential things.
+    if legal > start or not alone:
+        end = _cut(lines, marks, start, end, legal)
+    for _ in range(3):  # "Sent from my phone" above "Get Outlook for Android"
+        end = _cut(lines, marks, start, end, _sent_from(lines, start, end))
     _cut(lines, marks, start, end, _contact_block(lines, start, end))
 
 
@@ -226,9 +268,16 @@ def _last_written(lines: list[str], start: int, end: int) -> int:
 
 def _list_footer(lines: list[str], start: int, end: int) -> int:
     """Where what a mailing list or a service appends begins; `end` if nothing."""
+    region = "\n".join(lines[start:end]).lower()
+    if not any(hint in region for hint in phrases.FOOTER_HINTS):
+        return end
     for number in range(start, end):
         if not phrases.LIST_FOOTER.match(lines[number].strip()[:300]):
             continue
+        if _goes_on(lines, number + 1, end):
+            continue
+        if number > start and _SHORT_RULE.match(lines[number - 1]):
+            return number - 1
         above = number - 1
         while (
             above > start
@@ -242,6 +291,20 @@ def _list_footer(lines: list[str], start: int, end: int) -> int:
         if number == start or not lines[number - 1].strip() or end - number <= 4:
             return number
     return end
+
+
+def _goes_on(lines: list[str], start: int, end: int) -> bool:
+    """Whether a person speaks below a footer's line: a paragraph of sentences, without an address.
+
+    What a program appends is short, and tells where to go.
+    """
+    for first, last in _paragraphs(lines, start, end):
+        text = "\n".join(lines[first:last])
+        apart = first > start or not start
+        sentences = len(_SENTENCE.findall(text))
+        if apart and sentences >= 2 and not re.search(r"https?:|@|www\.|<", text):
+            return True
+    return False
 
 
 def _is_divider(line: str) -> bool:
@@ -260,9 +323,25 @@ def _signature(lines: list[str], start: int, end: int) -> int:
         prose = sum(len(_SENTENCE.findall(line)) for line in below)
         if lines[number] == "-- " and prose <= 12:
             return number
-        if len(below) <= _SIGNATURE_LINES and prose <= 3:
+        if len(below) <= _SIGNATURE_LINES and prose <= 3 and _looks_signed(lines, number + 1, end):
             return number
     return end
+
+
+def _looks_signed(lines: list[str], start: int, end: int) -> bool:
+    """Whether what stands below a bare `--` is a signature, and not what a person goes on to say.
+
+    People divide their paragraphs with it too: then the next one says something at once.
+    """
+    paragraphs = _paragraphs(lines, start, end)
+    if not paragraphs:
+        return True
+    first, last = paragraphs[0]
+    if any(map(_is_contact, lines[first:last])):
+        return True
+    begin = lines[first].strip()
+    said = len(begin) > 60 or _SENTENCE.search(begin) is not None
+    return not (said or _POSTSCRIPT.match(begin))
 
 
 def _disclaimer(lines: list[str], start: int, end: int) -> int:
@@ -270,7 +349,9 @@ def _disclaimer(lines: list[str], start: int, end: int) -> int:
     result = end
     for first, last in reversed(_paragraphs(lines, start, end)):
         text = " ".join(lines[first:last])
-        hits = sum(1 for pattern in phrases.DISCLAIMER if pattern.search(text))
+        if len(text) <= 80 and result == end and not _RULE.match(lines[first]):
+            break
+        hits = _legal_phrases(text) if len(text) <= _DISCLAIMER_LENGTH else 0
         legal = hits >= 3 and len(text) > 80
         if (
             legal
@@ -281,6 +362,16 @@ def _disclaimer(lines: list[str], start: int, end: int) -> int:
         else:
             break
     return result
+
+
+def _legal_phrases(text: str) -> int:
+    """How many of the phrases the text has; counts no further where it cannot come to two."""
+    hits = 0
+    for asked, pattern in enumerate(phrases.DISCLAIMER):
+        if hits + len(phrases.DISCLAIMER) - asked < 2:
+            break
+        hits += pattern.search(text) is not None
+    return hits
 
 
 def _paragraphs(lines: list[str], start: int, end: int) -> list[tuple[int, int]]:
@@ -313,14 +404,16 @@ def _sent_from(lines: list[str], start: int, end: int) -> int:
 def _is_device_line(lines: list[str], number: int, start: int, end: int) -> bool:
     """Whether "Sent from my phone" is a paragraph of its own among others, and names a device."""
     line = lines[number].strip()
-    if not line or len(line) > 60 or not phrases.SENT_FROM.match(line):
+    if not line or len(line) > 60 or (number > start and lines[number - 1].strip()):
         return False
-    above = number == start or not lines[number - 1].strip()
-    below = number + 1 >= end or not lines[number + 1].strip()
-    return above and below and phrases.DEVICE.search(line) is not None and _names_a_device(line)
+    if (number + 1 < end and lines[number + 1].strip()) or not phrases.SENT_FROM.match(line):
+        return False
+    return phrases.DEVICE.search(line) is not None and _names_a_device(line)
 
 
 def _names_a_device(line: str) -> bool:
+    if _NETWORK.search(line):
+        return True
     words = line.rstrip(" .").split()
     ends_in_device = bool(phrases.DEVICE.search(" ".join(words[-2:])))
     if "," in line.rstrip(",") and not re.search(r"Verizon, |AT&T|T-Mobile", line):
@@ -338,11 +431,32 @@ def _contact_block(lines: list[str], start: int, end: int) -> int:
         return end
     first, last = blocks[-1]
     block = lines[first:last]
-    contacts = sum(1 for line in block if _CONTACT.search(line))
+    if len(block) > _CONTACT_LINES:
+        return end
+    contacts = sum(map(_is_contact, block))
     short = all(len(line.strip()) <= 70 for line in block)
+    if not short or contacts < 2 or contacts * 2 < len(block):
+        return end
+    above = lines[blocks[-2][0] : blocks[-2][1]]
+    if above[-1].rstrip().endswith((":", "：")) or sum(map(_is_contact, above)) >= 2:
+        return end  # people that the mail is about, not who wrote it
     sentences = sum(
         len(_SENTENCE.findall(re.sub(r"\S+@\S+|\S+\.\w+/?\S*", "", line))) for line in block
     )
-    if short and contacts >= 2 and sentences == 0 and contacts * 2 >= len(block):
-        return first
-    return end
+    return end if sentences else first + _signed_off(block, lines[blocks[-2][1] - 1])
+
+
+def _is_contact(line: str) -> bool:
+    return _CONTACT.search(line) is not None
+
+
+def _signed_off(block: list[str], above: str) -> int:
+    """How many lines at the top of a contact block are the writer's: "Kind regards,", "Ana".
+
+    The name counts where a valediction stands above it, which ends in a comma.
+    """
+    size = int(block[0].rstrip().endswith((",", "，")) and bool(_VALEDICTION.match(block[0])))
+    greeted = size or (above.rstrip().endswith((",", "，")) and bool(_VALEDICTION.match(above)))
+    if greeted and size < len(block) and not _CONTACT.search(block[size]):
+        size += bool(_VALEDICTION.match(block[size]))
+    return size

@@ -10,8 +10,10 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from aitwin.corpus import phrases
+from aitwin.corpus import phrases, quotes
 
+_BEGINNING = 60
+"""Nodes that are looked at for the words that an element begins with."""
 NODE_LIMIT = 400_000
 """Nodes that are walked; a mail of people has some thousands."""
 _HIDDEN = frozenset({"style", "script", "head", "title", "template", "noscript", "object", "svg"})
@@ -34,10 +36,15 @@ _REST_ID = re.compile(
 )
 _SIGNATURE = re.compile(
     r"gmail_signature|moz-signature|AppleMailSignature|(?:x_)?[sS]ignature$|ms-outlook-mobile-signature"
-    r"|protonmail_signature_block|yahoo[-_]signature|ymail_android_signature"
+    r"|protonmail_signature_block|yahoo[-_]signature|ymail_android_signature|messageSignatureSection"
+    r"|front-signature|composer_signature|tutanota_signature|skiff_signature|x_ms-outlook-mobile-signature"
 )
 _BORDER_TOP = re.compile(
     r"border-top\s*:\s*solid|border-top\s*:[^;]*\bsolid|border-top-style\s*:\s*solid"
+)
+_BORDER_LEFT = re.compile(r"border(?:-left(?:-style|-width|-color)?)?\s*:", re.IGNORECASE)
+_INTRODUCED = re.compile(
+    rf"\s*\S.{{5,300}}?\b(?:{phrases.WROTE})\s?[:：]", re.IGNORECASE | re.DOTALL
 )
 _INDENT = re.compile(r"border\s*:\s*(?:none|medium none|0)|webkit-indent-blockquote")
 _INVISIBLE = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all|visibility\s*:\s*hidden")
@@ -58,6 +65,8 @@ class _Lines:
     """How many `pre` elements are open."""
     leading: bool = False
     """Between the start of Gmail's container and its quote: the attribution, in any language."""
+    cites: bool = False
+    """Whether a bare `blockquote` was seen to hold an older mail: then the next ones do too."""
     own: bool = False
     """Whether an unquoted word has been written."""
 
@@ -153,6 +162,8 @@ def _is_unseen(node: LexborNode, lines: _Lines) -> bool:
     marked = (
         _SIGNATURE.match(css_class)
         or _SIGNATURE.match(identity)
+        or _SIGNATURE.match(node.attributes.get("name") or "")
+        or node.attributes.get("data-smartmail") == "gmail_signature"
         or "data-signatureblock" in node.attributes
     )
     if not marked or not lines.own:
@@ -171,7 +182,7 @@ def _enter(node: LexborNode, tag: str, lines: _Lines) -> int:
     before = lines.depth
     if (identity and _REST_ID.match(identity)) or _is_outlook_divider(node, style):
         lines.floor = 1
-    elif _is_quote(node, tag, css_class, identity, style):
+    elif _is_quote(node, tag, style, lines):
         if tag == "blockquote" and lines.leading:
             lines.leading = False
             return before - 1  # Gmail's attribution ends here, and what follows may be an answer
@@ -209,11 +220,29 @@ def _leave(tag: str, lines: _Lines, depth: int) -> None:
         lines.blank()
 
 
-def _is_quote(node: LexborNode, tag: str, css_class: str, identity: str, style: str) -> bool:
+def _is_cited(node: LexborNode, css_class: str, style: str, lines: _Lines) -> bool:
+    """Whether a `blockquote` holds an older mail: people indent their own words with it too."""
+    if "cite" in (node.attributes.get("type") or "") or "cite" in node.attributes:
+        return True
+    if _INDENT.search(style) or _INDENT.search(css_class):
+        return False
+    if css_class or _BORDER_LEFT.search(style) or lines.depth or lines.cites:
+        return True
+    if _has_child(node, "blockquote"):
+        return True  # quotes of quotes; people do not indent twice
+    above = next((line for line in reversed(lines.done) if line.strip()), "")
+    within = _INTRODUCED.match(_beginning(node))
+    lines.cites = any(
+        quotes.introduces(line, dated=True)
+        for line in ("".join(lines.current) or above, within[0] if within else "")
+    )
+    return lines.cites
+
+
+def _is_quote(node: LexborNode, tag: str, style: str, lines: _Lines) -> bool:
+    css_class, identity, _ = _identity(node)
     if tag == "blockquote":
-        return not (_INDENT.search(style) or _INDENT.search(css_class)) or "cite" in (
-            node.attributes.get("type") or ""
-        )
+        return _is_cited(node, css_class, style, lines)
     if css_class and _QUOTED_CLASS.search(css_class):
         return True
     if identity and _QUOTED_ID.match(identity):
@@ -228,5 +257,22 @@ def _is_outlook_divider(node: LexborNode, style: str) -> bool:
     """Outlook's thin line above `From: ... Sent: ...`: what comes after it is the old mail."""
     if not style or not _BORDER_TOP.search(style):
         return False
-    words = node.text(deep=True, separator=" ")[:200]
-    return phrases.FROM_LABEL.match(words.strip()) is not None
+    return phrases.FROM_LABEL.match(_beginning(node).strip()) is not None
+
+
+def _beginning(node: LexborNode) -> str:
+    """The first words in an element; stops early, as elements in elements would all ask anew."""
+    words: list[str] = []
+    stack = [node.child]
+    for _ in range(_BEGINNING):
+        if not stack:
+            break
+        current = stack.pop()
+        if current is None:
+            continue
+        stack += [current.next, current.child]
+        if current.tag == "-text":
+            words.append(current.text_content or "")
+        elif current.tag in _HIDDEN:
+            stack.pop()
+    return " ".join(words)[:400]

@@ -7,6 +7,9 @@ import re
 
 RUN = 3
 """Machine-like lines in a row before any is taken for machine text."""
+_PATCH_BEGINS = ("diff -", "Index: ", "=====", "--- ", "*** ", "RCS file: ", "@@ -")
+_MAY_BE_MACHINE = re.compile(r"[\d;{}\\<>=$#%:/*\[\])_]|^[ \t]|[r-]-[x-]|rwx")
+"""What every machine-like line has; most lines of people do not."""
 _HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _DIFF_START = re.compile(
     r"^(?:diff -|diff --git |Index: \S|={20,}\s*$|--- \S+.*$|\*\*\* \S+.*$|RCS file: )"
@@ -31,6 +34,7 @@ _LOG = re.compile(
     r"^\s*(?:\[\s*\d+\.\d{3,}\]|<\d>|\w{3}\s+\d{1,2}\s\d\d:\d\d:\d\d\s"
     r"|\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d|\d\d:\d\d:\d\d[.,]\d|[-dlbcps][rwxsStT-]{9}[.+@]?\s"
     r"|(?:Call Trace|Backtrace|Stack|Code)\s?:|\$\s?\d+\s*:\s|at [\w.$]+\([\w.]+:\d+\)"
+    r"|Traceback \(most recent call last\):|[\w.]+(?:Error|Exception): "
     r"|File \".*\", line \d+|make(?:\[\d+\])?: |\S+\.(?:[chSs]|cpp|cc|py|rs|go|java)(?::\d+)+:)"
 )
 _HEX = re.compile(r"\b(?:0x[0-9a-fA-F]{2,}|[0-9a-f]{8}|[0-9a-f]{16}|[0-9A-F]{8})\b")
@@ -49,6 +53,7 @@ _ASM = re.compile(
 )
 _PROMPT = re.compile(r"^\s*(?:\$\s+[a-z./]|[\w.-]+@[\w.-]+[:\s][^$#%]{0,60}[$#%]\s|\(gdb\)|>>> )")
 _TOKEN = re.compile(r"^\s*(?=\S*[\d_/\\=])\S{8,}\s*$")
+_CALL = re.compile(r"^\s{2,}[\w.\[\]]+\(.*\)\s*$")
 _PLAIN_WORD = re.compile(r"[(\"']?[^\W\d_]+(?:['’-][^\W\d_]+)*[.,;:!?)\"']*")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
@@ -58,7 +63,11 @@ def mask(lines: list[str], is_own: list[bool]) -> list[bool]:
     found = [False] * len(lines)
     _patches(lines, is_own, found)
     for number, line in enumerate(lines):
-        if is_own[number] and (_DIFFSTAT.match(line) or _TRAILER.match(line)):
+        if not is_own[number] or not line:
+            continue
+        if (("|" in line or line[:1] in " 0123456789") and _DIFFSTAT.match(line)) or (
+            ":" in line and _TRAILER.match(line)
+        ):
             found[number] = True
     _runs(lines, is_own, found)
     for number in range(len(lines) - 1):
@@ -70,7 +79,8 @@ def mask(lines: list[str], is_own: list[bool]) -> list[bool]:
 def _patches(lines: list[str], is_own: list[bool], found: list[bool]) -> None:
     number = 0
     while number < len(lines):
-        end = _patch_end(lines, number) if is_own[number] else number
+        begins = is_own[number] and lines[number].startswith(_PATCH_BEGINS)
+        end = _patch_end(lines, number) if begins else number
         for inside in range(number, end):
             found[inside] = True
         number = max(end, number + 1)
@@ -126,17 +136,23 @@ def _runs(lines: list[str], is_own: list[bool], found: list[bool]) -> None:
         inside = number < len(lines) and is_own[number] and not found[number]
         if inside and not lines[number].strip():
             continue
+        if inside and not _MAY_BE_MACHINE.search(lines[number]):
+            inside = False
         if inside and looks_machine(lines[number]):
             run += [*between, number] if run else [number]
             between = []
             continue
-        if inside and (_TOKEN.match(lines[number]) or _CODE.search(lines[number][:400])):
+        if inside and _goes_between(lines[number][:400]):
             between.append(number)  # `return err;`, or the end of a wrapped line: as what follows
             continue
         if len(run) >= RUN:
             for member in run:
                 found[member] = True
         run, between = [], []
+
+
+def _goes_between(line: str) -> bool:
+    return bool(_TOKEN.match(line) or _CALL.match(line) or _CODE.search(line))
 
 
 def looks_machine(line: str) -> bool:

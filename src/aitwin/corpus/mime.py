@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from aitwin.corpus import headers, html
+from aitwin.corpus import automatic, headers, html, signed
 from aitwin.corpus.headers import Headers
 
 DEPTH_LIMIT = 16
@@ -19,6 +19,7 @@ PART_LIMIT = 500
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]*={0,2}\s*$")
 _SNIFFED_BOUNDARY = re.compile(rb"^--([^\s][^\r\n]{0,200}?)[ \t]*\r?\nContent-", re.M | re.I)
 _UUENCODED = re.compile(rb"^begin [0-7]{3} [^\n]*\n(.*?)^(?:`|\s*)\r?\nend", re.M | re.S)
+_SMIME = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _PGP_MESSAGE = "-----BEGIN PGP MESSAGE-----"
 
 
@@ -54,12 +55,15 @@ def body(head: Headers, content: bytes) -> Body:
     result = Body()
     top = _part(head, content, "text/plain")
     budget = [PART_LIMIT]
-    if top.kind.startswith("multipart/"):
+    if top.kind.startswith("multipart/") or top.kind in _SMIME:
         result.text = _joined(_texts(top, result, 0, budget))
     elif not head.raw("content-disposition").lower().startswith("attachment"):
         result.text = _joined(_leaf(top, result))
     if result.text.lstrip().startswith(_PGP_MESSAGE):
         result.automatic = result.automatic or "encrypted"
+    answers = "in-reply-to" in head or "references" in head
+    if automatic.is_reply(head.text("subject"), result.text, answers=answers):
+        result.automatic = result.automatic or "auto-reply"
     return result
 
 
@@ -96,7 +100,9 @@ def _texts(part: _Part, result: Body, depth: int, budget: list[int]) -> Iterator
     budget[0] -= 1
     _note_kind(part, result)
     result.tnef += part.kind in ("application/ms-tnef", "application/vnd.ms-tnef")
-    if part.kind == "multipart/alternative":
+    if part.kind in _SMIME:
+        yield from _opened(part, result, depth, budget)
+    elif part.kind == "multipart/alternative":
         yield from _best(part, result, depth, budget)
     elif part.kind.startswith("multipart/") and part.kind != "multipart/encrypted":
         for child in _children(part):
@@ -105,6 +111,16 @@ def _texts(part: _Part, result: Body, depth: int, budget: list[int]) -> Iterator
                 break  # the first part is for people; the rest belongs to programs
     elif not part.is_attachment:
         yield from _leaf(part, result)
+
+
+def _opened(part: _Part, result: Body, depth: int, budget: list[int]) -> Iterator[str]:
+    """The text inside an S/MIME envelope, which is signed (then it is readable) or encrypted."""
+    inside = signed.content(_transfer_decoded(part))
+    if inside is not None:
+        block, content = headers.split(inside)
+        yield from _texts(_part(Headers(block), content, "text/plain"), result, depth + 1, budget)
+    elif part.parameters.get("smime-type", "").lower() not in ("signed-data", "certs-only"):
+        result.automatic = result.automatic or "encrypted"
 
 
 def _best(part: _Part, result: Body, depth: int, budget: list[int]) -> Iterator[str]:
@@ -176,11 +192,7 @@ def _note_kind(part: _Part, result: Body) -> None:
         reason = "read receipt" if report == "disposition-notification" else "bounce"
     elif kind == "multipart/digest":
         reason = "list digest"
-    elif kind == "multipart/encrypted" or (
-        kind in ("application/pkcs7-mime", "application/x-pkcs7-mime")
-        and part.parameters.get("smime-type", "").lower()
-        in ("", "enveloped-data", "authenveloped-data")
-    ):
+    elif kind == "multipart/encrypted":
         reason = "encrypted"
     elif kind == "text/calendar" and part.parameters.get("method") and not part.is_attachment:
         reason = "calendar"

@@ -71,6 +71,8 @@ _FORWARDED = _any(
     "|開始轉寄郵件|转发邮件|転送されたメッセージ|転送メッセージ|전달된 메시지|İletilen ileti|Yönlendirilen mesaj|Προωθημένο μήνυμα"
     "|Továbbított üzenet|Mesaj redirecționat|הודעה שהועברה|Pesan terusan|Fwd Message"
 )
+BARE_ORIGINAL = re.compile(rf"^\s*(?:{_ORIGINAL})\s*$", re.IGNORECASE)
+"""As some phones write it, without dashes: believed only right above a header block."""
 ORIGINAL = re.compile(
     rf"^\s*(?:-{{2,}}\s*(?:{_ORIGINAL})\s*(?:-{{2,}}|\(.*\)|$)|_{{3,}}\s*(?:{_ORIGINAL})\s*_{{3,}}\s*$"
     rf"|(?:{_ORIGINAL})\s*:\s*$)",
@@ -86,7 +88,7 @@ WROTE = (
     r"(?:wrote|writes?|said|says|a écrit|écrit|a ecrit|a wrote|schrieb|schrieben|geschrieben|escribió|escribio|escriu|va escriure|ha scritto"
     r"|scrisse|scrive|escreveu|schreef|geschreven|skrev|skreiv|skrifaði|napisał\(a\)|napisała|napisał|napisal\(a\)|napisal|napísal\(a\)|napísal|pisze"
     r"|napsal\(a\)|napsala|napsal|написал\(а\)|написала|написал|написали|пишет|пише|написав|написа|kirjoitti|kirjutas"
-    r"|写道|寫道|写了|作成|작성함|작성|님이 씀|のメッセージ|のメール|írta|yazdı|şunları yazdı|şunu yazdı|a scris|έγραψε|כתב/ה|כתבה|כתב|كتب"
+    r"|写道|寫道|写了|作成|작성함|작성|님이 씀|のメッセージ|のメール|írta|yazdı|şunları yazdı|şunu yazdı|a scris|έγραψε|כתב/ה|כתבה|כתב|كتب|نوشت"
     r"|đã viết|viết|menulis|เขียนว่า|je napisao|je napisala|napisao|rašė|rakstīja|ha escrit|schreibt|skriver)"
 )
 """The verb of an attribution line. What a line with it means is for clean to say."""
@@ -96,7 +98,10 @@ SENT_FROM = re.compile(
     r"|Skickat|Sendt|Lähetetty|Wysłane|Wysłano|Odesláno|Odoslané|Отправлено|Надіслано|Надіслане|发自|從我的|发送自|傳送自|Sendt fra|iPhoneから送信|iPadから送信"
     r"|Gönderildi|Στάλθηκε|Küldve|Trimis|Enviat|Saadetud|Dikirim|Poslano|Poslato|Đã gửi|ส่งจาก)"
     r"(?:\s|我的|$).{0,70}$"
-    r"|^\W{0,3}(?:Get|Obtenez|Obtener|Holen Sie sich|Download|Ottieni|Obter|Skaffa|Hent|Hanki|Pobierz)\s+Outlook\b.{0,40}$"
+    r"|^\W{0,3}(?:Get|Obtenez|Télécharger|Obtener|Holen Sie sich|Download|Ottieni|Scarica|Obter|Obtenha|Baixe|Skaffa|Skaff deg|Hent|Hanki|Pobierz"
+    r"|Získat|Загрузить|Скачать|Завантажити|获取|取得)\s(?:o |program |aplikaci )?Outlook\b.{0,70}$"
+    r"|^\W{0,3}Outlook (?:für|voor|for) (?:iOS|Android)(?:\s?<[^<>]{1,200}>)?\s?(?:herunterladen|beziehen|downloaden|を入手|をダウンロード)\W?$"
+    r"|^(?:iOS|Android)(?: için|용) Outlook.{0,90}$"
     r"|^\W{0,3}(?:iPhone|iPad|Android|スマートフォン).{0,12}(?:から送信|에서 보냄)\s*$|^나의 .{2,20}에서 보냄\s*$|^.{2,30}から送信\s*$"
     r"|^\W{0,3}.{2,40}(?:cihazımdan|tarafımdan) gönderildi\s*$|^\W{0,3}Von meinem .{2,40} gesendet\s*\.?$"
     r"|^\W{0,3}via mobile\s*$",
@@ -115,9 +120,21 @@ LIST_FOOTER = re.compile(
     r"|For more options, visit|More majordomo info|the body of a message to majordomo|Visit this group at"
     r"|Yahoo! Groups (?:Sponsor|Links)|List archives?:|.{1,60}\bmailing list(?:\s*$| -- \S+@\S+\s*$)|.{0,60}mailman/listinfo/"
     r"|Pour vous désinscrire|Um sich abzumelden|Para cancelar (?:la|su) suscripción|Per annullare l'iscrizione"
+    r"|This (?:e-?mail|message) (?:has been|was) (?:checked|scanned) .{0,40}\b(?:by|with) .{0,30}\b(?:avast|avg|norton|mcafee|kaspersky|eset|bitdefender|sophos|mailscanner|anti-?virus)"
+    r"|Diese (?:E-?Mail|Nachricht) wurde von .{0,30} auf Viren geprüft|L'absence de virus dans ce courrier|Este (?:correo electrónico|e-?mail) (?:ha sido|foi) (?:comprobado|analizado|escaneado|verificado) .{0,40}\b(?:virus|vírus)"
+    r"|Questa e-?mail è stata controllata per individuare virus|Virus-free\.\s|No virus found in this (?:incoming|outgoing)? ?message|Checked by AVG"
+    r"|(?:P\W{0,2})?(?:Please )?(?:consider|think of) the environment before printing|Bitte (?:denken Sie an|prüfen Sie der|prüfen Sie, ob) .{0,40}(?:Umwelt|ausgedruckt)"
+    r"|(?:Pensez|Merci de penser) à l'environnement avant d'imprimer|(?:Por favor,? )?(?:considere|piense en) el medio ambiente antes de imprimir|Antes de imprimir .{0,60}(?:medio ambiente|meio ambiente)|Prima di stampare.{0,40}ambiente|Denk aan het milieu voordat u"
     r"|To stop receiving|Post to\s+:\s|Liste de diffusion|FAQ:? +https?://\S+$|Please read the FAQ at)",
     re.IGNORECASE,
 )
+FOOTER_HINTS = (
+    "unsubscribe", "this group", "this message", "this e", "reply to this", "for more options", "more majordomo", "majordomo",
+    "yahoo! groups", "list archive", "mailing list", "mailman", "désinscrire", "abzumelden", "cancelar", "annullare", "to stop",
+    "post to", "liste de diffusion", "faq", "virus", "avg", "environment", "umwelt", "ausgedruckt", "environnement",
+    "medio ambiente", "meio ambiente", "ambiente", "milieu", "you're receiving", "you are receiving",
+)  # fmt: skip
+"""Every line that LIST_FOOTER matches holds one of these in lower case: a test that costs little."""
 DISCLAIMER = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (

@@ -40,8 +40,9 @@ _RULE = re.compile(r"^\s*[>\s]*(?:[-_=*~]\s?){8,}\s*$")
 _DATE = re.compile(
     r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
     r"|\b\d{1,2}(?:\.|er|st|nd|rd|th|º|-)?\s*(?:de |of )?-?"
-    r"[^\W\d_]{3,}\.?,?-?\s*(?:de |del )?(?:19|20)?\d\d\b"
+    r"[^\W\d_]{3,}\.?,?-?\s*(?:de |del )?(?:\d\d)?\d\d\b"
     r"|\b[^\W\d_]{3,}\.?\s+\d{1,2}(?:st|nd|rd|th)?,?\s+(?:at\s+)?(?:19|20)\d\d\b"
+    r"|\b(?:19|20)\d\d\.?\s(?:[gm]\.\s)?(?:\d{1,2}\.?\s[^\W\d_]{3,}|[^\W\d_]{3,}\.?\s\d{1,2}\b)"
     r"|\d{4}\s?[年년]|\b\d{1,2}월"
 )
 _TIME = re.compile(r"\b\d{1,2}(?::|\.|h|\s?Uhr)\d{2}|\b\d{1,2}\s?[AaPp]\.?[Mm]\b|[上下]午|오[전후]")
@@ -57,7 +58,14 @@ _QUOTING = re.compile(
     r"|Thus spoke|According to)\b.{1,200}:\s*$",
     re.IGNORECASE,
 )
-_ENDS_COLON = re.compile(r"[:：]\s*$")
+_INLINE = re.compile(
+    rf"^\s*(?P<line>\S.{{10,250}}?<[^<>@\s]+@[^<>\s]+>,?\s?(?:{phrases.WROTE})\s?[:：])\s",
+    re.IGNORECASE,
+)
+"""An attribution with the quote behind it on the same line, as Yahoo's phone program writes it."""
+_DIRECTIONS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_COLONS = (":", "：")
+_INVISIBLE_END = " \t\r\f\v\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _SENTENCE_END = re.compile(r"[.!?…:;][\"')\]]*\s*$")
 _YOU = re.compile(r"\b(?:you|vous|du|Sie|tú|usted|tu|você|u|je)\b")
 
@@ -70,6 +78,7 @@ def marks(lines: list[str]) -> list[Mark]:
     _mark_attributions(lines, found)
     _mark_prefixes(lines, found)
     _mark_wrapped(lines, found)
+    _take_back_broken(lines, found)
     return found
 
 
@@ -78,19 +87,42 @@ def unquoted(line: str) -> str:
     return re.sub(r"^\s{0,6}(?:[A-Za-z][\w.-]{0,11}(?:>|\|)|[|:%]?\s?>|\|)\s?", "", line, count=1)
 
 
-def introduces(line: str) -> bool:
-    """Whether the line would introduce a quote below it: "Bob <bob@example.com> wrote:"."""
-    return _ENDS_COLON.search(line[:_LINE_LIMIT]) is not None and _is_introduction(
-        line[:_LINE_LIMIT], quote_follows=True
-    )
+def introduces(line: str, *, dated: bool = False) -> bool:
+    """Whether the line would introduce a quote below it: "Bob <bob@example.com> wrote:".
+
+    With `dated` it must tell the day too, as hardly a sentence of a person's own does.
+    """
+    line = line[:_LINE_LIMIT].rstrip()
+    if dated and not _DATE.search(line):
+        return False
+    return line.endswith(_COLONS) and _is_introduction(line, quote_follows=True)
 
 
 def _mark_quotes(lines: list[str], found: list[Mark]) -> None:
     for number, line in enumerate(lines):
-        if found[number] is Mark.OWN and _QUOTE.match(line):
+        if ">" in line[:5] and found[number] is Mark.OWN and _QUOTE.match(line):
             # "Bob <bob@example.com" / ">:" is one address, cut in two.
             cut = number > 0 and _OPEN_ANGLE.search(lines[number - 1]) and _CLOSED_ANGLE.match(line)
             found[number] = Mark.OWN if cut else Mark.QUOTE
+
+
+def _take_back_broken(lines: list[str], found: list[Mark]) -> None:
+    """Take back a `>` that begins a line of the writer's: "if x > 3 and y" / "> 4 then".
+
+    Only one line, in the middle of a paragraph and of a sentence, above all that is introduced.
+    """
+    number = found.index(Mark.QUOTE) if Mark.QUOTE in found else 0
+    if not number or found[number - 1] is not Mark.OWN or Mark.INTRODUCTION in found[:number]:
+        return
+    if Mark.QUOTE in found[number + 1 :]:
+        following = found.index(Mark.QUOTE, number + 1)
+        begun = Mark.INTRODUCTION in found[number:following]
+        if not begun and not introduces(unquoted(lines[following]), dated=True):
+            return
+    above = lines[number - 1].rstrip()
+    goes_on = not unquoted(lines[number])[:1].isupper()
+    if goes_on and not _SENTENCE_END.search(above) and not above.endswith(_COLONS):
+        found[number] = Mark.OWN
 
 
 def next_written(found: list[Mark], number: int) -> int:
@@ -104,10 +136,9 @@ def _mark_forwards(lines: list[str], found: list[Mark]) -> None:
     """Header blocks and dividers, and the unmarked mail below them."""
     number = 0
     while number < len(lines):
-        if found[number] is not Mark.OWN:
-            number += 1
-            continue
-        end = _introduction_end(lines, found, number)
+        end = number
+        if found[number] is Mark.OWN and _may_introduce(lines[number]):
+            end = _introduction_end(lines, found, number)
         if end == number:
             number += 1
             continue
@@ -135,11 +166,19 @@ def _mark_rest_foreign(lines: list[str], found: list[Mark], start: int) -> int:
 
 def _with_rules_above(lines: list[str], found: list[Mark], number: int) -> int:
     above = number - 1
+    if above >= 0 and found[above] is Mark.OWN and phrases.BARE_ORIGINAL.match(lines[above]):
+        return above
     while above >= 0 and found[above] is Mark.BLANK:
         above -= 1
     return (
         above if above >= 0 and found[above] is Mark.OWN and _RULE.match(lines[above]) else number
     )
+
+
+def _may_introduce(line: str) -> bool:
+    """Whether the line has what every header line or divider has: most lines do not."""
+    marks = ":" in line or "--" in line or "__" in line
+    return marks or "==" in line or "：" in line or "**" in line
 
 
 def _introduction_end(lines: list[str], found: list[Mark], number: int) -> int:
@@ -151,7 +190,10 @@ def _introduction_end(lines: list[str], found: list[Mark], number: int) -> int:
         return max(block, number + 1) if block > after else number + 1
     if ":" not in line and "：" not in line:
         return number
-    return _header_block_end(lines, number, needed=3)
+    end = _header_block_end(lines, number, needed=3)
+    # Without a divider above, only an address or a date tells it from "To: do", "From: me".
+    evident = any(_ADDRESS.search(line) or _DATE.search(line) for line in lines[number:end])
+    return end if evident or (number and _RULE.match(lines[number - 1])) else number
 
 
 def _header_block_end(lines: list[str], start: int, *, needed: int) -> int:
@@ -166,7 +208,9 @@ def _header_block_end(lines: list[str], start: int, *, needed: int) -> int:
         line = lines[number].strip("\u200b\u200e\u200f ")
         header = phrases.HEADER_LINE.match(line[:_LINE_LIMIT])
         if header is not None:
-            labels.add(_label(header))
+            # "From: 19:00" is no sender.
+            named = header["from"] is None or any(map(str.isalpha, header["value"]))
+            labels.update({_label(header)} if named else ())
             end, blanks = number + 1, 0
         elif labels and not blanks and _ANY_HEADER.match(line):
             end = number + 1
@@ -191,18 +235,30 @@ def _complete(labels: set[str], needed: int) -> bool:
 
 
 def _mark_attributions(lines: list[str], found: list[Mark]) -> None:
-    number = 0
-    while number < len(lines):
-        size = _attribution_size(lines, found, number) if found[number] is Mark.OWN else 0
+    done = 0
+    for number in _likely_attributions(lines):
+        if number < done or found[number] is not Mark.OWN:
+            continue
+        size = _attribution_size(lines, found, number) or _begins_quoting(lines[number])
         if not size:
-            number += 1
             continue
         found[number : number + size] = [Mark.INTRODUCTION] * size
         after = next_written(found, number + size)
         if _unmarked_quote_follows(lines, found, number, after):
             _mark_rest_foreign(lines, found, after)
             return
-        number += size
+        done = number + size
+
+
+def _likely_attributions(lines: list[str]) -> list[int]:
+    """The lines where an attribution may begin: up to two above one that ends in a colon."""
+    likely: set[int] = set()
+    for number, line in enumerate(lines):
+        if line.rstrip(_INVISIBLE_END).endswith((*_COLONS, "--")):
+            likely.update(range(max(0, number - 2), number + 1))
+        elif "@" in line and _INLINE.match(line[:_LINE_LIMIT]):
+            likely.add(number)
+    return sorted(likely)
 
 
 def _unmarked_quote_follows(lines: list[str], found: list[Mark], start: int, after: int) -> bool:
@@ -226,10 +282,14 @@ def _attribution_size(lines: list[str], found: list[Mark], number: int) -> int:
         joined = " ".join(line.strip() for line in lines[number:end])
         if len(joined) > _LINE_LIMIT:
             return 0
-        if not (_ENDS_COLON.search(joined) or _ZOHO.match(joined)):
+        joined = _DIRECTIONS.sub("", joined).rstrip()
+        if not (joined.endswith(_COLONS) or _ZOHO.match(joined)):
             continue
         after = next_written(found, end)
-        quote_follows = after < len(found) and found[after] is Mark.QUOTE
+        quote_follows = after < len(found) and (
+            found[after] is Mark.QUOTE
+            or (after == end and bool(_prefix(lines[after])) and bool(_ENDS_WROTE.search(joined)))
+        )
         if size == 1 and _is_introduction(
             joined, quote_follows=quote_follows, ends=after == len(found)
         ):
@@ -245,7 +305,7 @@ def _attribution_size(lines: list[str], found: list[Mark], number: int) -> int:
             size > 1
             and quote_follows
             and _ADDRESS.search(joined)
-            and _names_only(lines[number:end])
+            and (_names_only(lines[number:end]) or _is_wrapped(lines, found, number, joined))
         ):
             return size
         return 0
@@ -260,6 +320,23 @@ def _begins_dated(line: str) -> bool:
         and date.start() < 42
         and not re.search(r"[.!?]\s", line[: date.start()][:-4])
     )
+
+
+def _begins_quoting(line: str) -> int:
+    """1 if the line is an attribution with the quote right behind it, else 0."""
+    inline = _INLINE.match(line[:_LINE_LIMIT])
+    if inline is None or not _begins_dated(inline["line"]) or not _TIME.search(inline["line"]):
+        return 0
+    return 1
+
+
+def _is_wrapped(lines: list[str], found: list[Mark], number: int, joined: str) -> bool:
+    """A paragraph with an address in brackets, a date and a time, whatever its language."""
+    alone = number == 0 or found[number - 1] is not Mark.OWN
+    begins = "<" in lines[number] or _DATE.search(lines[number]) is not None
+    bracketed = re.search(r"<[^<>\s]+@[^<>\s]+>", joined) is not None
+    dated = _DATE.search(joined) is not None and _TIME.search(joined) is not None
+    return alone and begins and bracketed and dated
 
 
 def _names_only(lines: list[str]) -> bool:
@@ -288,12 +365,17 @@ def _is_introduction(line: str, *, quote_follows: bool, ends: bool = False) -> b
 
 def _mark_prefixes(lines: list[str], found: list[Mark]) -> None:
     """`Ralf> text`, `| text`: a mark only where it repeats, or an introduction stands above."""
+    if not any(mark is Mark.OWN and _prefix(line) for line, mark in zip(lines, found, strict=True)):
+        return
     previous = ""
     introduced = False
     for number, line in enumerate(lines):
         if found[number] is not Mark.OWN:
-            introduced = found[number] is Mark.INTRODUCTION or (
-                introduced and found[number] is Mark.BLANK
+            introduced = (
+                found[number] is Mark.INTRODUCTION
+                or (introduced and found[number] is Mark.BLANK)
+                # Supercite marks its attribution as well: `>>>>> "GP" == Gareth writes:`
+                or (line.startswith(">>>") and introduces(line))
             )
             previous = previous if found[number] is Mark.BLANK else ""
             continue
@@ -306,6 +388,8 @@ def _mark_prefixes(lines: list[str], found: list[Mark]) -> None:
 
 
 def _prefix(line: str) -> str:
+    if ">" not in line and "|" not in line:
+        return ""
     initials = _INITIALS.match(line)
     if initials:
         return initials[1]
@@ -318,6 +402,8 @@ def _mark_wrapped(lines: list[str], found: list[Mark]) -> None:
 
     Only where a long quoted line stops in mid-sentence and another quoted line follows at once.
     """
+    if Mark.QUOTE not in found:
+        return
     for number in range(1, len(lines) - 1):
         if not (found[number] is Mark.OWN and found[number - 1] is found[number + 1] is Mark.QUOTE):
             continue
