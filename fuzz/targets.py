@@ -6,6 +6,7 @@ nobody speaks who is not in the file, and own words are words of the mail. Knows
 
 import re
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def chat_file(data: bytes) -> None:
         return
     for message in messages:
         _is_whole(message)
-    if not data.startswith(b"PK"):
+    if not zipfile.is_zipfile(path):
         _are_in_the_chat({message.sender.name for message in messages}, data)
 
 

@@ -291,6 +291,7 @@ MAILS: dict[str, tuple[int, Callable[[int], bytes]]] = {
     "spaces before a line's end": (100_000, lambda n: HEAD + b"Content-Transfer-Encoding: base64\n\n" + b"A" + b" " * n + b"."),
     "flowed lines": (50_000, lambda n: HEAD + b"Content-Type: text/plain; format=flowed\n\n" + b"a \n" * n),
     "uuencode begun often": (5_000, lambda n: HEAD + b"Content-Transfer-Encoding: x-uuencode\n\n" + b"begin 644 a\n" * n),
+    "uuencode ended often": (5_000, lambda n: HEAD + b"Content-Transfer-Encoding: x-uuencode\n\nbegin 644 a\n" + b" \n" * n),
     "labels": (20_000, lambda n: HEAD + b"X-Gmail-Labels: " + b"a," * n + b"\n\nHi.\n"),
     "blank lines before it": (60_000, lambda n: b"\n" * n + HEAD + b"\nHi.\n"),
 }  # fmt: skip
@@ -299,6 +300,8 @@ TEXTS: dict[str, tuple[int, Callable[[int], str]]] = {
     "quote marks": (100_000, lambda n: ">" * n),
     "lines of quote marks": (5_000, lambda n: ">\n" * n),
     "spaced quote marks": (50_000, lambda n: "> " * n),
+    "blank lines first": (100_000, lambda n: "\n" * n + "a"),
+    "rules first": (20_000, lambda n: "-----\n" * n + "a"),
     "blank lines": (20_000, lambda n: "a\n" + "\n" * n + "b"),
     "spaces": (100_000, lambda n: "a" + " " * n + "b"),
     "colons": (200_000, lambda n: ":" * n),
@@ -311,6 +314,7 @@ TEXTS: dict[str, tuple[int, Callable[[int], str]]] = {
     "original messages": (5_000, lambda n: "-----Original Message-----\n" * n),
     "armour begun often": (3_000, lambda n: "-----BEGIN PGP MESSAGE-----\n" * n),
     "signatures begun often": (3_000, lambda n: "-----BEGIN PGP SIGNED MESSAGE-----\n\n" * n),
+    "armour of many kinds": (2_000, lambda n: "".join(f"-----BEGIN PGP {chr(65 + i % 26) * (i // 26 % 30 + 1)}-----\n" for i in range(n))),
     "patches": (5_000, lambda n: "@@ -1 +1 @@\n" * n),
     "diff heads": (5_000, lambda n: "diff --git a b\n" * n),
     "digits": (50_000, lambda n: "1" * n),
@@ -329,6 +333,9 @@ TEXTS: dict[str, tuple[int, Callable[[int], str]]] = {
 
 PAGES: dict[str, tuple[int, Callable[[int], str]]] = {
     "tags never closed": (20_000, lambda n: "<div>" * n),
+    "tags closed out of order": (20_000, lambda n: "<div><table><td></div></td></table>" * n),
+    "closing tags alone": (20_000, lambda n: "<div></p></x>" * n),
+    "more tags than are laid out": (60_000, lambda n: "<i>x</i>" * n),
     "quotes never closed": (2_000, lambda n: "<blockquote>" * n),
     "quotes side by side": (10_000, lambda n: "<blockquote>x</blockquote>" * n),
     "gmail in gmail": (1_000, lambda n: "<div class=gmail_quote>" * n),

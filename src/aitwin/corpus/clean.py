@@ -25,10 +25,8 @@ _PGP_SIGNED = re.compile(
     r"(?:^-----BEGIN PGP SIGNATURE-----.*?(?:^-----END PGP SIGNATURE-----[ \t]*$|\Z)|\Z)",
     re.MULTILINE | re.DOTALL,
 )
-_PGP_BLOCK = re.compile(
-    r"^-----BEGIN (PGP [A-Z ]+|CERTIFICATE)-----[ \t]*\n.*?^-----END \1-----[ \t]*$",
-    re.MULTILINE | re.DOTALL,
-)
+_PGP_BEGIN = re.compile(r"^-----BEGIN (PGP [A-Z ]{1,40}|CERTIFICATE)-----[ \t]*\n", re.MULTILINE)
+_PGP_END = re.compile(r"^-----END (PGP [A-Z ]{1,40}|CERTIFICATE)-----[ \t]*$", re.MULTILINE)
 _DELIMITER = re.compile(r"^(?:--|—|––)\s*$")
 _RULE = re.compile(r"^\s*(?:[-_=*~#]\s?){5,}\s*$")
 _CONTACT = re.compile(
@@ -205,9 +203,8 @@ def _tidy(lines: Iterable[str | None]) -> str:
     kept = ["" if line is None or line == _HTML_RULE else line.rstrip() for line in lines]
     while kept and (not kept[-1] or _RULE.match(kept[-1])):
         kept.pop()
-    while kept and (not kept[0] or _RULE.match(kept[0])):
-        kept.pop(0)
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept))
+    first = next((n for n, line in enumerate(kept) if line and not _RULE.match(line)), len(kept))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept[first:]))
 
 
 def _without_armour(text: str) -> str:
@@ -215,7 +212,25 @@ def _without_armour(text: str) -> str:
     if "-----BEGIN " not in text:
         return text
     text = _PGP_SIGNED.sub(lambda found: re.sub(r"(?m)^- ", "", found[1]), text)
-    return _PGP_BLOCK.sub("", text)
+    return _without_blocks(text)
+
+
+def _without_blocks(text: str) -> str:
+    """Leave out each block that has an end. All ends are found at once: a beginning that is
+    repeated without one must not search the whole mail each time.
+    """
+    ends: dict[str, list[re.Match[str]]] = {}
+    for end in reversed(list(_PGP_END.finditer(text))):
+        ends.setdefault(end[1], []).append(end)
+    kept, position = [], 0
+    for begin in _PGP_BEGIN.finditer(text):
+        later = ends.get(begin[1], [])
+        while later and later[-1].start() < begin.end():
+            later.pop()
+        if later and begin.start() >= position:
+            kept.append(text[position : begin.start()])
+            position = later[-1].end()
+    return "".join(kept) + text[position:]
 
 
 def _regions(marks: list[Mark]) -> list[tuple[int, int]]:
@@ -316,16 +331,18 @@ def _signature(lines: list[str], start: int, end: int) -> int:
 
     With its space the mark is a standard and believed; without, only above a few lines.
     """
-    for number in range(start, end):
-        if not _DELIMITER.match(lines[number]):
-            continue
-        below = [line for line in lines[number + 1 : end] if line.strip()]
-        prose = sum(len(_SENTENCE.findall(line)) for line in below)
-        if lines[number] == "-- " and prose <= 12:
-            return number
-        if len(below) <= _SIGNATURE_LINES and prose <= 3 and _looks_signed(lines, number + 1, end):
-            return number
-    return end
+    delimiters = [number for number in range(start, end) if _DELIMITER.match(lines[number])]
+    found, written, prose, counted = end, 0, 0, end
+    for number in reversed(delimiters):  # from below: each line is counted once
+        below = [line for line in lines[number + 1 : counted] if line.strip()]
+        written, counted = written + len(below), number + 1
+        prose += sum(len(_SENTENCE.findall(line)) for line in below)
+        short = written <= _SIGNATURE_LINES and prose <= 3
+        if (lines[number] == "-- " and prose <= 12) or (
+            short and _looks_signed(lines, number + 1, end)
+        ):
+            found = number
+    return found
 
 
 def _looks_signed(lines: list[str], start: int, end: int) -> bool:

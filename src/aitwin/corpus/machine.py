@@ -10,7 +10,7 @@ RUN = 3
 _PATCH_BEGINS = ("diff -", "Index: ", "=====", "--- ", "*** ", "RCS file: ", "@@ -")
 _MAY_BE_MACHINE = re.compile(r"[\d;{}\\<>=$#%:/*\[\])_]|^[ \t]|[r-]-[x-]|rwx")
 """What every machine-like line has; most lines of people do not."""
-_HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_HUNK = re.compile(r"^@@ -\d{1,9}(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@")
 _DIFF_START = re.compile(
     r"^(?:diff -|diff --git |Index: \S|={20,}\s*$|--- \S+.*$|\*\*\* \S+.*$|RCS file: )"
 )
@@ -80,16 +80,17 @@ def _patches(lines: list[str], is_own: list[bool], found: list[bool]) -> None:
     number = 0
     while number < len(lines):
         begins = is_own[number] and lines[number].startswith(_PATCH_BEGINS)
-        end = _patch_end(lines, number) if begins else number
-        for inside in range(number, end):
-            found[inside] = True
+        end, is_patch = _patch_end(lines, number) if begins else (number, False)
+        if is_patch:
+            found[number:end] = [True] * (end - number)
+        # Heads without a body are none from their second line either: looking again costs squares.
         number = max(end, number + 1)
 
 
-def _patch_end(lines: list[str], start: int) -> int:
-    """Where the patch that begins at `start` ends; `start` if none does."""
+def _patch_end(lines: list[str], start: int) -> tuple[int, bool]:
+    """Where the lines of a patch that begin at `start` end, and whether they are one."""
     if not (_DIFF_START.match(lines[start]) or _HUNK.match(lines[start])):
-        return start
+        return start, False
     number, seen_body = start, False
     while number < len(lines):
         line = lines[number]
@@ -104,7 +105,7 @@ def _patch_end(lines: list[str], start: int) -> int:
             number += 1
         else:
             break
-    return number if seen_body else start
+    return number, seen_body
 
 
 def _hunk_end(lines: list[str], number: int, old: int, new: int) -> int:

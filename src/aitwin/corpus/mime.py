@@ -18,7 +18,8 @@ DEPTH_LIMIT = 16
 PART_LIMIT = 500
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]*={0,2}\s*$")
 _SNIFFED_BOUNDARY = re.compile(rb"^--([^\s][^\r\n]{0,200}?)[ \t]*\r?\nContent-", re.M | re.I)
-_UUENCODED = re.compile(rb"^begin [0-7]{3} [^\n]*\n(.*?)^(?:`|\s*)\r?\nend", re.M | re.S)
+_UU_BEGIN = re.compile(rb"^begin [0-7]{3} [^\n]*\n", re.M)
+_UU_END = re.compile(rb"^(?:`|[ \t]{0,8})\r?\nend", re.M)
 _SMIME = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _PGP_MESSAGE = "-----BEGIN PGP MESSAGE-----"
 
@@ -246,11 +247,13 @@ def _base64_body(content: bytes) -> bytes:
 
 
 def _uudecoded(content: bytes) -> bytes:
-    found = _UUENCODED.search(content)
-    if found is None:
+    # Two patterns, since one that looks for its end from every beginning takes quadratic time.
+    begin = _UU_BEGIN.search(content)
+    end = _UU_END.search(content, begin.end()) if begin else None
+    if begin is None or end is None:
         return content
     out = []
-    for line in found[1].splitlines():
+    for line in content[begin.end() : end.start()].splitlines():
         try:
             out.append(binascii.a2b_uu(line))
         except binascii.Error:
