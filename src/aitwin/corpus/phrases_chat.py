@@ -123,7 +123,8 @@ _GENERATED: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 GENERATED: dict[str, str] = {
-    phrase: kind for kind, phrases in _GENERATED.items() for phrase in phrases
+    **{phrase: kind for kind, phrases in _GENERATED.items() for phrase in phrases},
+    **dict.fromkeys(OMITTED, "media"),
 }
 """Whole bodies that no person wrote (lower case, without the last dot) and what they are."""
 

@@ -7,16 +7,13 @@ so that look-alikes pasted into a message stay text. Knows single lines, no file
 import re
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time
 from typing import Literal
 
 from aitwin.corpus import phrases_chat as phrases
 
 DateOrder = Literal["dmy", "mdy", "ymd"]
 ORDERS: tuple[DateOrder, ...] = ("dmy", "mdy", "ymd")
-Clock = tuple[int, int, int]
-"""Hour (0-23), minute, second."""
-
 MARKS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
 """Direction marks and byte order marks, as a character class."""
 
@@ -56,6 +53,8 @@ _ANY = tuple(
 
 _NUMBER = re.compile(rf"({_ERA})?{_G}(\d+)")
 _LEAD, _TAIL = re.compile(r"\D*"), re.compile(r"\D*$")
+_DIGITS = re.compile(r"\d+")
+_BETWEEN = re.compile(rf"[\s.{MARKS}]+")
 _MAIL_OR_PAGE = re.compile(r"From |[!-9;-Z\\-~]+:\s|<")
 _ERAS = {"r": 2018, "令和": 2018, "h": 1988, "平成": 1988, "民國": 1911, "民国": 1911}
 _PLACEHOLDERS = {
@@ -85,6 +84,48 @@ class Shape:
         first, last = parts if self.date_first else reversed(parts)
         middle = _M + _loosely(self.middle) + _M
         return re.compile(_OPEN[self.frame] + first + middle + last + _CLOSE[self.frame])
+
+
+class Headers:
+    """Takes the headers of one file off its lines, and remembers what they say.
+
+    Most lines are of the same day as the line before: then all but the time stands there already,
+    and the time has mostly been seen. Only what is new is matched and read.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self.dates: dict[str, dict[DateOrder, date]] = {}
+        """What each date of the file may mean."""
+        self.times: dict[str, time] = {}
+        self._match = shape.pattern().match
+        self._date = ""
+        # What stands before and behind the time; at first what no line holds.
+        self._before = self._behind = "\n"
+
+    def split(self, line: str) -> tuple[str, str, str] | None:
+        """Date and time as written, and what follows; None when the line goes on with a text."""
+        if line.startswith(self._before):
+            start = len(self._before)
+            end = line.find(self._behind, start, start + 120)
+            if end > 0 and (clock := line[start:end]) in self.times:
+                return self._date, clock, line[end + len(self._behind) :]
+        found = self._match(line)
+        if found is None:
+            return None
+        written, clock = found.group("date", "clock")
+        if not self._exist(written, clock):
+            return None
+        behind = line[found.end("clock") : found.end()]
+        if behind[-1:].isspace():  # else the next line may have a space more
+            self._date, self._before, self._behind = written, line[: found.start("clock")], behind
+        return written, clock, line[found.end() :]
+
+    def _exist(self, written: str, clock: str) -> bool:
+        if written not in self.dates and (days := readings(written)):
+            self.dates[written] = days
+        if clock not in self.times and (moment := time_of_day(clock)):
+            self.times[clock] = moment
+        return written in self.dates and clock in self.times
 
 
 def shape_of(line: str) -> Shape | None:
@@ -172,9 +213,9 @@ def _year(era: str, digits: str) -> int:
     return number - 543 if number > 2400 else number
 
 
-def time_of_day(written: str) -> Clock | None:
+def time_of_day(written: str) -> time | None:
     """The time, on a clock of 24 hours; None when it is none."""
-    numbers = [int(number) for number in re.findall(r"\d+", written)]
+    numbers = [int(number) for number in _DIGITS.findall(written)]
     hour, minute, second = (*numbers, 0)[:3]
     if hour > 23 or minute > 59 or second > 59:
         return None
@@ -186,13 +227,13 @@ def time_of_day(written: str) -> Clock | None:
             hour = 12 if late and word not in phrases.NIGHT else 0
         elif late and not (word in phrases.NOON and hour >= 10):
             hour += 12
-    return hour, minute, second
+    return time(hour, minute, second)
 
 
 def clock_words(written: str) -> list[str]:
     """The words around a time, without dots, spaces, marks and case: "p. m." is "pm"."""
-    around = (_LEAD.match(written), _TAIL.search(written))
-    words = [re.sub(rf"[\s.{MARKS}]", "", found[0]).lower() for found in around if found]
+    before, *_, after = _DIGITS.split(written)
+    words = [_BETWEEN.sub("", word).lower() for word in (before, after) if word]
     return [word for word in words if word and word not in _UNITS]
 
 
