@@ -154,8 +154,8 @@ def _squashed(text: str) -> str:
 
 
 def _are_in_the_chat(names: Iterable[str], data: bytes) -> None:
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-    text = _MARKS.sub("", data.decode(encoding, "replace")).replace("\u2011", "-")
-    there = "".join(text.split())
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    texts = [data.decode(code, "replace") for code in (["utf-16"] if wide else ["utf-8", "cp1252"])]
+    there = "".join(_MARKS.sub("", "\n".join(texts)).replace("\u2011", "-").split())
     for name in names:
         assert f"{''.join(name.split())}:" in there, "a sender who is not in the file"

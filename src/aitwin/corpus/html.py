@@ -17,8 +17,8 @@ _BEGINNING = 60
 """Nodes that are looked at for the words that an element begins with."""
 NODE_LIMIT = 400_000
 """Nodes that are walked; a mail of people has some thousands."""
-DEPTH_LIMIT = 5_000
-"""Elements that are open at once: the parser takes the square of it. People's mail has some tens."""
+DEPTH_LIMIT = 2_000
+"""Elements that are open at once: parsing takes the square of it. Mail of people has some tens."""
 TAG_LIMIT = 100_000
 """Tags that are laid out; what follows is taken for text, so that NODE_LIMIT cuts no words off."""
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]{0,40})")

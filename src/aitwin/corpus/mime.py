@@ -173,13 +173,14 @@ def _delimiters(content: bytes, mark: bytes) -> Iterator[tuple[int, int, bool]]:
     count = 0
     while found >= 0 and count < PART_LIMIT:
         after = found + len(mark)
-        newline = content.find(b"\n", after)
-        end = newline if newline >= 0 else len(content)
-        tail = content[after : min(end, after + 80)].strip()
-        if (found == 0 or content[found - 1] == 0x0A) and tail in (b"", b"--"):
-            count += 1
-            before = found - (found > 0)
-            yield before - (before > 0 and content[before - 1] == 0x0D), end, tail == b"--"
+        if found == 0 or content[found - 1] == 0x0A:
+            newline = content.find(b"\n", after)
+            end = newline if newline >= 0 else len(content)
+            tail = content[after : min(end, after + 80)].strip()
+            if tail in (b"", b"--"):
+                count += 1
+                before = found - (found > 0)
+                yield before - (before > 0 and content[before - 1] == 0x0D), end, tail == b"--"
         found = content.find(mark, after)
 
 
@@ -263,7 +264,7 @@ def _uudecoded(content: bytes) -> bytes:
 
 def unflow(text: str, *, delete_space: bool = False) -> str:
     """Join the lines of format=flowed (RFC 3676): one line per paragraph, quotes as `> `."""
-    out: list[str] = []
+    out: list[list[str]] = []  # the pieces of each line: adding to a long string copies it
     open_depth = -1  # quote depth of the paragraph that the last line left open; -1 if none is
     for line in text.split("\n"):
         content = line.lstrip(">")
@@ -272,8 +273,9 @@ def unflow(text: str, *, delete_space: bool = False) -> str:
         flowing = content.endswith(" ") and content != "-- "
         piece = content[:-1] if flowing and delete_space else content
         if open_depth == depth and content != "-- ":
-            out[-1] += piece
+            out[-1].append(piece)
         else:
-            out.append(f"{'>' * depth}{' ' * (depth > 0)}{piece}")
+            out.append([f"{'>' * depth}{' ' * (depth > 0)}{piece}"])
         open_depth = depth if flowing else -1
-    return "\n".join(line if line.endswith("-- ") else line.rstrip(" ") for line in out)
+    whole = map("".join, out)
+    return "\n".join(line if line.endswith("-- ") else line.rstrip(" ") for line in whole)

@@ -122,6 +122,8 @@ class _Heads:
     """The first lines of each head: a name may hold a colon."""
     actors: set[str] = field(default_factory=set, repr=False)
     """The first words of the system lines that hold no colon: who did something."""
+    repeated: bool = False
+    """Whether anybody speaks twice; settled before the names are."""
 
     def take(self, rest: str) -> str:
         """Note the line's beginning; "" when nobody speaks."""
@@ -168,6 +170,7 @@ class _Heads:
         counts = self.tight if self.tight.total() > self.counts.total() else self.counts
         counts += Counter({head: count for head, count in self.marked.items() if count > 2})
         plain = {_clean(head): count for head, count in counts.items()}
+        self.repeated = max(plain.values(), default=0) > 1
         found: dict[str, str] = {}
         for head, count in counts.items():
             whole = _longer(head, self.sample.get(head, []))
@@ -198,7 +201,7 @@ class _Heads:
             acts = names.get(actor, 0) > count or (count == 1 and actor in self.actors)
             if acts and not (_is_capital(words[end]) or _is_capital(words[-1])):
                 return True
-        if count > 1 or max(names.values()) == 1:
+        if count > 1 or not self.repeated:
             return False
         # Somebody who never speaks did something: a sentence is longer than a name.
         small = sum(not _is_capital(word) for word in words[1:])
