@@ -13,9 +13,7 @@ def seeds(target: str) -> Iterator[bytes]:
     """The first inputs of the target of this name."""
     for sample in samples():
         kind = _kind(sample)
-        if target in (kind, "detection"):
-            yield sample.data()
-        elif target == "body" and kind == "eml":
+        if target in (kind, "detection") or (target == "body" and kind == "eml"):
             yield sample.data()
         elif target == "headers" and kind == "eml":
             yield headers.split(sample.data())[0]
