@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from aitwin.artifact import MANIFEST
-from aitwin.corpus import imports
+from aitwin.cli import corpus
+from aitwin.corpus import imports, listing
 from aitwin.corpus.store import Store
+from tests.corpus import letters as post
 
 CANARY = "zuccanary"  # stands in every mail (see conftest)
 CHAT = "[{}, 18:24:25] Ana: dry {}?\n[{}, 18:25:02] Thota: No.\n"
@@ -70,8 +72,9 @@ def test_files_that_were_left_out_are_named(owner, mailbox, tmp_path):
     assert str(folder / "photo6.jpg") in left_out["a binary file, no mailbox or chat"]
 
 
-def test_a_long_mailbox_moves_the_bar(mbox, owner, mailbox, home):
+def test_a_long_mailbox_moves_the_bar(mbox, owner, mailbox, home, monkeypatch):
     """Bytes of all files: rising, never beyond the total, and many steps within one file."""
+    monkeypatch.setattr(listing, "PART", 200)
     second = mailbox.with_name("second.mbox")
     second.write_text(mbox(30, start=100))
     seen = []
@@ -289,3 +292,40 @@ def test_twin_home_is_honoured(twin_process, home, tmp_path, monkeypatch, mailbo
     assert {path.name for path in elsewhere.iterdir()} >= {"twin.toml", "corpus", "datasets"}
     assert not home.exists()
     assert not (tmp_path / "nobody").exists()
+
+
+def test_ctrl_c_keeps_what_is_done(owner, mailbox, monkeypatch):
+    """Stopped in the middle, told so, and gone on with by the same command."""
+    monkeypatch.setattr(listing, "PART", 2000)
+    kept = Store.list_part
+    parts = []
+
+    def stopped(self, source, rows, done):
+        if len(parts) == 2:
+            parts.append(None)
+            raise KeyboardInterrupt
+        parts.append(rows)
+        return kept(self, source, rows, done)
+
+    monkeypatch.setattr(Store, "list_part", stopped)
+    result = owner("corpus", "add", mailbox)
+    assert result.code == 130
+    assert "run the same command again to go on" in result.err
+    shown = owner("corpus", "show")
+    assert "(unfinished)" in shown.out
+    assert "add them again to go on" in shown.err
+    again = owner("corpus", "add", mailbox, "--json").json
+    assert [(one["read"], one["new"]) for one in again["imported"]] == [(60, 60)]
+
+
+def test_the_owner_is_asked_for_addresses_that_look_like_theirs(owner, home, tmp_path, monkeypatch):
+    """C1: "these look like yours too; add?" where somebody is there to answer."""
+    letters = [post.letter(n, "Thota <thota@old.example>", "ana@x.example") for n in range(3)]
+    path = post.mailbox(tmp_path / "old.mbox", *letters)
+    told = owner("corpus", "add", path)
+    assert "these look like yours too: thota@old.example (3 mails)" in told.err
+    assert "twin init --address" in told.err
+    monkeypatch.setattr(corpus, "_somebody_is_there", lambda: True)
+    owner("corpus", "show", stdin="y\n")
+    assert "thota@old.example" in (home / "twin.toml").read_text()
+    assert owner("corpus", "show", "--json").json["summary"]["whole_mails"] == 3

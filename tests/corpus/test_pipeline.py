@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aitwin.corpus import curate, dataset, imports, messages, pairs, pipeline
+from aitwin.corpus import curate, dataset, imports, messages, pairs, pipeline, reading
 from aitwin.corpus.curate import Choice
 from aitwin.corpus.messages import Message, Owner, Person, threads
 from aitwin.corpus.report import Skipped
@@ -35,6 +35,7 @@ def baechle(shared, tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("baechle") / "corpus")
     [(_, imported)] = imports.add(store, [folder / "all.mbox"])
     assert imported.new == len(truth)
+    assert not reading.what_matters(store, owner).gone
     return store, owner, truth
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from aitwin.corpus.mail import Listed
 from aitwin.corpus.messages import Message, Owner, Person
 from aitwin.corpus.report import Skipped
-from aitwin.corpus.store import FILE, Store
+from aitwin.corpus.store import FILE, Progress, Store, listed_row
 from aitwin.errors import TwinError
 
 ME = Owner("Thota", frozenset({"t@x.example"}), frozenset({"Thota"}))
@@ -210,3 +211,25 @@ def test_addresses_under_the_owners_name_are_suggested_when_seen_often(store):
 def test_chat_names_are_counted(store):
     add(store, [chat(1, "Ana", "Boat"), chat(2, "Thota", "Boat"), chat(3, "Ana", "Boat"), mail(1)])
     assert store.chat_names() == Counter(Ana=2, Thota=1)
+
+
+def test_an_address_with_a_tag_is_suggested_and_so_is_what_was_sent(store):
+    """C1: plus-addresses, Gmail's dots, and the label Sent."""
+    owner = Owner("Thota", frozenset({"t@x.example", "thota.r@gmail.com"}))
+    for number, (address, sent) in enumerate(
+        [
+            ("t+shop@x.example", False),
+            ("tho.tar+a@googlemail.com", False),
+            ("job@y.example", True),
+        ]
+        * 3
+        + [("ana@y.example", False)] * 5
+    ):
+        sender = Person("", address)
+        moment = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=number)
+        listed = Listed(number, 1, f"s{number}", sender, moment, "", "", False, sent)
+        done = Progress(0, 1, Skipped(), 1, 1, "")
+        store.list_part(SOURCE, [listed_row(listed)], done)
+    assert store.suggest_addresses(owner) == Counter(
+        {"t+shop@x.example": 3, "tho.tar+a@googlemail.com": 3, "job@y.example": 3}
+    )

@@ -1,5 +1,6 @@
 """twin corpus: mail and chats in."""
 
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.progress import DownloadColumn
 
-from aitwin.cli.console import Json, fail, print_json, progress, say, table
+from aitwin.cli.console import Json, err, fail, print_json, progress, say, table
 
 if TYPE_CHECKING:
     from aitwin.corpus.messages import Owner
     from aitwin.corpus.redact import Rules
     from aitwin.corpus.store import Imported, Store
-    from aitwin.home import Settings
+    from aitwin.home import Home, Settings
 
 app = typer.Typer(help="Your mail and chats: add, show, look through.", no_args_is_help=True)
 
@@ -22,6 +23,10 @@ NAMES_SHOWN = 5
 """Files that were left out, by name, for each reason."""
 FILES_SHOWN = 3
 """Files of a folder that have a row of their own; more of them share one."""
+INTERRUPTED = 130
+"""Exit code of what Ctrl-C stopped, as in any shell."""
+SUGGESTED = 5
+"""Addresses that are asked about at a time."""
 
 Dates = Literal["dmy", "mdy", "ymd"]
 
@@ -60,14 +65,23 @@ def add(
 ) -> None:
     """Import mail (.mbox, .eml, .emlx, Apple bundles) and WhatsApp chats (.txt, .zip).
 
-    Adding a grown export again imports only what is new. A file that cannot be read is reported,
-    the others go on, and the exit code is 1. Adding a chat again with other --dates replaces it.
+    Mail is listed first, then what you wrote and what you answered is read. Adding a grown export
+    again imports only what is new, and an interrupted import goes on where it stopped. A file that
+    cannot be read is reported, the others go on, and the exit code is 1. Adding a chat again with
+    other --dates replaces it.
     """
     from aitwin.corpus.store import Store
     from aitwin.errors import TwinError
     from aitwin.home import Home
 
-    outcome = _import(Store(Home.from_environment().open().corpus), paths, dates)
+    home = Home.from_environment().open()
+    store = Store(home.corpus)
+    try:
+        outcome = _import(store, paths, dates)
+        read = _read_what_matters(home, store) if outcome.imported else ""
+    except KeyboardInterrupt:
+        say("stopped; what is done is kept: run the same command again to go on")
+        raise typer.Exit(INTERRUPTED) from None
     if json:
         print_json(vars(outcome))
     elif outcome.imported:
@@ -81,7 +95,55 @@ def add(
     if not outcome.imported:
         raise TwinError("there was nothing to read; give a mailbox or a WhatsApp export")
     if not json:
+        say(read)
+        _offer_addresses(home, store)
         say("next: twin corpus show, then twin dataset build")
+
+
+def _read_what_matters(home: "Home", store: "Store") -> str:
+    """Read the owner's mails and what they answer, with a bar over their bytes; what to say of it.
+
+    Where it is not known yet who the owner is, the dataset's build reads them later.
+    """
+    from aitwin.corpus import reading
+
+    if not home.settings_file.exists():
+        return "mail is listed; say who you are (twin init), so that your mails can be read"
+    with progress(DownloadColumn()) as bar:
+        task = bar.add_task("reading what you wrote and answered", total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        read = reading.what_matters(store, owner_of(home.settings()), show)
+    gone = reading.remark(read.gone)
+    return gone or f"read {read.read:,} mails whole: those that you wrote, and what they answer"
+
+
+def _offer_addresses(home: "Home", store: "Store") -> None:
+    """Name the addresses that look like the owner's; where somebody is there to ask, add them."""
+    from dataclasses import replace
+
+    if not home.settings_file.exists():
+        return
+    settings = home.settings()
+    suggested = store.suggest_addresses(owner_of(settings)).most_common(SUGGESTED)
+    if not suggested:
+        return
+    which = ", ".join(f"{address} ({count:,} mails)" for address, count in suggested)
+    say(f"these look like yours too: {which}")
+    if not _somebody_is_there():
+        say("add them with `twin init --address …`, each that is yours")
+    elif typer.confirm("Add all of them?", default=False, err=True):
+        more = tuple(address for address, _ in suggested)
+        home.write_settings(replace(settings, addresses=(*settings.addresses, *more)))
+        say(_read_what_matters(home, store))
+    else:
+        say("add those that are yours with `twin init --address …`")
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty() and err.is_terminal
 
 
 def _names(files: list[Path]) -> str:
@@ -133,7 +195,8 @@ def _show_imports(imported: "list[Imported]") -> None:
                 kind,
                 sum(one.read for one in group),
                 sum(one.new for one in group),
-                reasons(sum((one.skipped for one in group), Counter())),
+                reasons(sum((one.skipped for one in group), Counter()))
+                + ("" if all(one.finished for one in group) else " (unfinished)"),
             )
             for (name, kind), group in rows.items()
         ],
@@ -157,13 +220,13 @@ def show(json: Json = False) -> None:
     owner = owner_of(home.settings())
     store = Store(home.corpus)
     log, summary = store.import_log(), store.summary(owner)
-    suggested, names = store.suggest_addresses(owner), store.chat_names()
+    names = store.chat_names()
     if json:
         print_json(
             {
                 "files": log,
                 "summary": summary,
-                "suggested_addresses": suggested,
+                "suggested_addresses": store.suggest_addresses(owner),
                 "chat_names": names,
             }
         )
@@ -175,16 +238,21 @@ def show(json: Json = False) -> None:
     span = f"{summary.first:%Y-%m-%d} to {summary.last:%Y-%m-%d}" if summary.first else "-"
     table(
         "Corpus",
-        ("", "messages#", "yours#"),
+        ("", "messages#", "yours#", "read whole#"),
         [
-            ("mail", summary.mails, summary.own_mails),
-            ("chat", summary.chat_messages, summary.own_chat_messages),
-            (span, summary.mails + summary.chat_messages, summary.own),
+            ("mail", summary.mails, summary.own_mails, summary.whole_mails),
+            ("chat", summary.chat_messages, summary.own_chat_messages, summary.chat_messages),
+            (
+                span,
+                summary.mails + summary.chat_messages,
+                summary.own,
+                summary.whole_mails + summary.chat_messages,
+            ),
         ],
     )
-    if suggested:
-        addresses = ", ".join(address for address, _ in suggested.most_common(5))
-        say(f"these look like yours too: {addresses}; add them with `twin init --address …`")
+    if any(not one.finished for one in log):
+        say("some files are not listed to their end; add them again to go on")
+    _offer_addresses(home, store)
     if names and not owner.chat_names & set(names):
         say(f"none of your chat names speaks in the chats; there are {', '.join(list(names)[:8])}")
 

@@ -5,18 +5,21 @@ years has to come through. Knows nothing of bodies.
 """
 
 import binascii
+import calendar
 import codecs
 import email.utils
 import quopri
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 
 from aitwin.corpus.messages import Person
 
-_FIELD = re.compile(rb"^([!-9;-~]{1,76})[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
+_FIELD = re.compile(r"\n([!-9;-~]{1,76})[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)")
 _FIELDS_KEPT = 2000
+_VALUE = re.compile(rb"[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)")
 _WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]{1,60}\?[bBqQ]\?)")
 _PARAMETER = re.compile(r";\s*([\w.*-]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^;\s]*))", re.DOTALL)
@@ -60,40 +63,88 @@ _NOT_ASCII_BASED = (
     "ibm",
     "ebcdic",
 )
+_MONTHS = {name: number for number, name in enumerate(calendar.month_abbr) if number}
+_USUAL_DATE = re.compile(
+    rf"(?:[A-Z][a-z]{{2}}, )? ?(\d{{1,2}}) ({'|'.join(_MONTHS)}) (\d{{4}}) "
+    r"(\d\d):(\d\d):(\d\d) ([+-])([01]\d)([0-5]\d)(?![\d:])"
+)
+"""What nearly all clients write, at a fifth of the time that the standard library takes."""
 _PLAUSIBLE = (datetime(1975, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
 class Headers:
-    """The header fields of one message or part."""
+    """The header fields of one message or part.
+
+    A few fields are looked up where they stand, which is all that listing a mailbox needs; the
+    block is taken apart once, when many are asked for (see taken_apart).
+    """
 
     def __init__(self, block: bytes) -> None:
-        self._fields: dict[str, list[bytes]] = {}
-        for count, field in enumerate(_FIELD.finditer(block)):
-            if count >= _FIELDS_KEPT:
-                break
-            self._fields.setdefault(field[1].decode("ascii").lower(), []).append(field[2])
+        self._block = b"\n" + block
+        self._small = b""
+        self._fields: dict[str, list[str]] | None = None
+
+    def taken_apart(self) -> "Headers":
+        """Itself, with every field found: from some ten lookups on, that is the quicker way."""
+        self._apart()
+        return self
+
+    def _apart(self) -> dict[str, list[str]]:
+        """The fields by their names in lower case, in their order."""
+        if self._fields is None:
+            self._fields = {}
+            # One character a byte: what is not ASCII is decoded when it is asked for.
+            for name, value in _FIELD.findall(self._block.decode("latin-1"))[:_FIELDS_KEPT]:
+                self._fields.setdefault(name.lower(), []).append(value)
+        return self._fields
 
     def __len__(self) -> int:
         """How many different fields there are."""
-        return len(self._fields)
+        return len(self._apart())
 
     def __contains__(self, name: str) -> bool:
         """Whether there is a field called `name`."""
-        return name in self._fields
+        return self._first(name) is not None
 
     def raw(self, name: str) -> str:
         """The first field called `name` (lower case), unfolded but not decoded; empty if none."""
-        return next(self.all(name), "")
+        value = self._first(name)
+        return _unfolded(value) if value else ""
 
     def all(self, name: str) -> Iterator[str]:
         """Every field called `name`, unfolded but not decoded."""
-        for value in self._fields.get(name, ()):
-            text = decode_bytes(value)
-            yield (_FOLD.sub(" ", text) if "\n" in text else text).strip()
+        first = self._first(name)
+        if first is not None:
+            yield _unfolded(first)  # for most callers that is all
+            yield from map(_unfolded, self._apart().get(name, [])[1:])
+
+    def _first(self, name: str) -> str | None:
+        if self._fields is None:
+            return self._sought(name)
+        values = self._fields.get(name)
+        return values[0] if values else None
 
     def text(self, name: str) -> str:
         """The first field called `name`, with RFC 2047 words decoded, on one line."""
         return decode_words(self.raw(name))
+
+    def _sought(self, name: str) -> str | None:
+        """The first field called `name` as it stands, found without taking the block apart."""
+        self._small = self._small or self._block.lower()
+        start = b"\n" + name.encode()
+        found = self._small.find(start)
+        while found >= 0:
+            value = _VALUE.match(self._block, found + len(start))
+            if value is not None:
+                return value[1].decode("latin-1")
+            found = self._small.find(start, found + 1)
+        return None
+
+
+def _unfolded(value: str) -> str:
+    if not value.isascii() or "\0" in value:
+        value = decode_bytes(value.encode("latin-1"))
+    return (_FOLD.sub(" ", value) if "\n" in value else value).strip()
 
 
 def end(data: bytes) -> int:
@@ -257,6 +308,14 @@ def _clean_address(address: str) -> str:
 
 def moment(value: str) -> datetime | None:
     """An aware time from a Date field or a separator line; None if there is none to be had."""
+    if usual := _USUAL_DATE.match(value):
+        day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = usual.groups()
+        zone = _zone(sign, zone_hours, zone_minutes)
+        with suppress(ValueError):
+            when = datetime(
+                int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), 0, zone
+            )
+            return when if 1975 < when.year < 2099 else _plausible(when)
     try:
         parts = email.utils.parsedate_tz(value[:200])
         if parts is None:
@@ -266,7 +325,17 @@ def moment(value: str) -> datetime | None:
         when = datetime(*parts[:6], tzinfo=zone)
     except (ValueError, IndexError, TypeError, OverflowError):
         return None
+    return _plausible(when)
+
+
+def _plausible(when: datetime) -> datetime | None:
     try:
         return when if _PLAUSIBLE[0] <= when <= _PLAUSIBLE[1] else None
     except OverflowError:
         return None
+
+
+@lru_cache(maxsize=1024)
+def _zone(sign: str, hours: str, minutes: str) -> timezone:
+    offset = timedelta(hours=int(hours), minutes=int(minutes))
+    return timezone(-offset if sign == "-" else offset)

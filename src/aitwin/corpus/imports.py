@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aitwin.corpus import sources
+from aitwin.corpus import listing, sources
 from aitwin.corpus.messages import Message
 from aitwin.corpus.report import Skipped
 from aitwin.corpus.sources import Found
@@ -38,35 +38,44 @@ def add(
     date_order: DateOrder | None = None,
     on_progress: Callable[[Reading], None] = lambda reading: None,
 ) -> Iterator[tuple[Found, Imported | TwinError | None]]:
-    """Import files and folders, one transaction per file, telling each result as it is there.
+    """Import files and folders, telling each result as it is there.
 
     A file that fails gives its error and the next one goes on; None is a file in a folder that
-    is no mail and no chat.
+    is no mail and no chat. Mail is listed only: reading.what_matters reads the rest.
     """
     every = sources.find(paths)
     before, total = 0, sum(found.bytes for found in every)
-    for found in every:
-        if not found.format:
-            store.pass_over(sources.place(found.path), found.error or found.reason)
-            yield found, found.refusal() if found.named or found.error else None
-            continue
-        on_progress(Reading(found.path, before, total))
-        skipped, source = Skipped(), sources.place(found.path)
-        try:
+    with store.held():
+        for found in every:
+            if not found.format:
+                store.pass_over(sources.place(found.path), found.error or found.reason)
+                yield found, found.refusal() if found.named or found.error else None
+                continue
+            on_progress(Reading(found.path, before, total))
             passed = _metered(found.path, before, total, on_progress)
-            instead = date_order is not None and _dated_otherwise(store, found, date_order)
-            messages = found.read(skipped, date_order, passed)
             before += found.bytes
-            imported = store.add(source, found.format, messages, skipped, instead=instead)
-        except OSError as problem:
-            error = TwinError(f"{found.path} cannot be read ({problem.strerror}); check the disk")
-            store.pass_over(source, str(error))
-            yield found, error
-        except TwinError as error:
-            store.pass_over(source, str(error))
-            yield found, error
-        else:
-            yield found, imported
+            try:
+                yield found, _one(store, found, date_order, passed)
+            except OSError as problem:
+                why = f"{found.path} cannot be read ({problem.strerror}); check the disk"
+                store.pass_over(sources.place(found.path), why)
+                yield found, TwinError(why)
+            except TwinError as error:
+                store.pass_over(sources.place(found.path), str(error))
+                yield found, error
+
+
+def _one(
+    store: Store, found: Found, date_order: DateOrder | None, passed: Callable[[int], None]
+) -> Imported:
+    """Import one file: mail is listed, to be read where it matters; a chat is read whole."""
+    source = sources.place(found.path)
+    if found.format == "mail":
+        return listing.import_mail(store, source, found.path, passed)
+    skipped = Skipped()
+    instead = date_order is not None and _dated_otherwise(store, found, date_order)
+    messages = found.read(skipped, date_order)
+    return store.add(source, found.format, messages, skipped, instead=instead)
 
 
 def _dated_otherwise(store: Store, found: Found, date_order: DateOrder) -> bool:

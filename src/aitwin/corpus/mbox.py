@@ -20,6 +20,11 @@ _WHEN = re.compile(
     rb"(?=.*\b\d{1,2}:\d{2}(?::\d{2})?\b)(?=.*\b(?:19|20)\d\d\b)"
     rb".*(?:\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b|\d{4}-\d\d-\d\d)"
 )
+_SURE = re.compile(
+    rb"From (?=[^\n]{0,500}\d:\d\d[:\s])(?=[^\n]{0,500}\b(?:19|20)\d\d\b)"
+    rb"[^\n]{0,500}\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b[^\n]{0,500}\n[!-9;-~]{1,76}:"
+)
+"""Nearly all separators at one look; the others get a second one."""
 _UNDATED = re.compile(rb"From (?:-|nobody|MAILER-DAEMON|[^\s@]+@[^\s@]+)\s*$")
 _MAIL_HEADER = re.compile(
     rb"(?i)(?:received|return-path|delivered-to|message-id|mime-version|date|from|to|subject"
@@ -29,25 +34,30 @@ _CONTENT_LENGTH = re.compile(rb"(?im)^content-length[ \t]*:[ \t]*(\d{1,12})[ \t]
 _HEADER_LIMIT = 1 << 18
 """Bytes within which a header block must end; longer ones are taken as they come."""
 _ESCAPED = re.compile(rb"^(>+)From ", re.MULTILINE)
-_RELEASE = 1 << 26
+_RELEASE = 1 << 25
 """Bytes after which pages already read are given back: a 50 GB mailbox in constant memory."""
 
 
-def spans(buffer: Buffer) -> Iterator[tuple[int, int]]:
-    """(start, end) of each message, its `From ` line included.
+def spans(
+    buffer: Buffer, start: int = 0, stop: int | None = None
+) -> Iterator[tuple[int, int, bytes]]:
+    """(start, end, header block) of each message, its `From ` line included.
 
-    Bytes before the first separator, if any, come as a span of their own.
+    Bytes before the first separator, if any, come as a span of their own. With `start`, which must
+    be where a message begins, and `stop`: those that begin at `start` or later and before `stop`.
     """
     size = len(buffer)
-    start, released = 0, 0
-    while start < size:
-        end = _end_by_length(buffer, start)
+    stop = size if stop is None else min(stop, size)
+    released = start
+    while start < stop:
+        block = header_block(buffer, start)
+        end = _end_by_length(buffer, start, block)
         if end is None:
-            end = _next_separator(buffer, start + 1)
-        yield start, end
+            end = next_separator(buffer, start + 1)
+        yield start, end, block[: end - start]
         start = end
         if isinstance(buffer, mmap.mmap) and start - released > _RELEASE:
-            released = _release(buffer, released, start)
+            released = release(buffer, released, start)
 
 
 def is_separator(buffer: Buffer, position: int) -> bool:
@@ -56,6 +66,8 @@ def is_separator(buffer: Buffer, position: int) -> bool:
     It does when a date-like tail, or a bare address or `-`, is followed by header lines; after a
     line that is not blank (writers that forget the blank line exist) by two that only mail has.
     """
+    if _SURE.match(buffer, position) and _after_blank(buffer, position):
+        return True
     if buffer[position : position + 5] != _FROM:
         return False
     line, following = _line(buffer, position)
@@ -124,7 +136,8 @@ def _after_blank(buffer: Buffer, position: int) -> bool:
     return position == 0 or before.endswith((b"\n\n", b"\n\r\n")) or before in (b"\n", b"\r\n")
 
 
-def _next_separator(buffer: Buffer, position: int) -> int:
+def next_separator(buffer: Buffer, position: int) -> int:
+    """Where the first message after `position` begins, or the end of the file."""
     while True:
         found = buffer.find(b"\nFrom ", position)
         if found < 0:
@@ -134,13 +147,12 @@ def _next_separator(buffer: Buffer, position: int) -> int:
         position = found + 1
 
 
-def _end_by_length(buffer: Buffer, start: int) -> int | None:
+def _end_by_length(buffer: Buffer, start: int, block: bytes) -> int | None:
     """Where Content-Length says that the message ends, if a separator or the file's end is there.
 
     It is only a hint: copies, gateways and editors leave wrong ones behind.
     """
-    block = header_block(buffer, start)
-    if b"ontent-" not in block:
+    if b"ontent-L" not in block and b"ontent-l" not in block and b"CONTENT-L" not in block:
         return None
     found = _CONTENT_LENGTH.search(block)
     if found is None:
@@ -168,7 +180,8 @@ def header_block(buffer: Buffer, start: int) -> bytes:
     return block[:end] if end >= 0 else block
 
 
-def _release(buffer: mmap.mmap, released: int, position: int) -> int:
+def release(buffer: mmap.mmap, released: int, position: int) -> int:
+    """Give pages back to the system up to `position`; from where on the next ones are to go."""
     upto = position - position % mmap.PAGESIZE
     if upto > released and hasattr(mmap, "MADV_DONTNEED"):
         buffer.madvise(mmap.MADV_DONTNEED, released, upto - released)

@@ -119,6 +119,7 @@ def of_dataset(dataset: Dataset, selection: "Selection", store: Store, owner: Ow
         redactions=selection.redactions.most_common(),
         groups=_groups(selection, split | reasons),
         all_groups=len(selection.copies),
+        gone=dataset.manifest["settings"].get("mails_gone", {}),
         people=_people(selection, split),
         lengths=_lengths(selection.pairs),
         chosen_by_month=_timeline(Counter(f"{pair.sent_at:%Y-%m}" for pair in selection.pairs)),
@@ -184,6 +185,7 @@ def _imported(store: Store, owner: Owner) -> dict[str, Any]:
         "owner": owner,
         "summary": store.summary(owner),
         "files": len({one.source for one in log}),
+        "unfinished": _unfinished(log),
         "sources": _sources(log),
         "losses": _losses(log),
         "not_read": _not_read(store.passed_over()),
@@ -211,6 +213,12 @@ def _sources(log: Sequence[Imported]) -> list[dict[str, Any]]:
         row["new"] += one.new
         row["skipped"] += one.skipped.total()
     return list(rows.values())
+
+
+def _unfinished(log: Sequence[Imported]) -> list[str]:
+    """Files that were not listed to their end, by the last time that each was added."""
+    last = {one.source: one.finished for one in log}
+    return [str(path) for path, finished in last.items() if not finished]
 
 
 def _losses(log: Iterable[Imported]) -> list[dict[str, Any]]:

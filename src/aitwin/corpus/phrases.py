@@ -168,3 +168,11 @@ GMAIL_LABELS = {
     "chat": frozenset("chat|chats|чаты|чат|聊天|チャット|채팅|sohbet|sohbetler|συνομιλίες|csevegés|צ'אט|keskustelut|chatter|czat|czaty".split("|")),
 }  # fmt: skip
 """Gmail's names for its own labels, in lower case, by the reason they are left out for."""
+
+SENT_LABELS = frozenset(
+    "sent|sent mail|gesendet|messages envoyés|envoyés|enviados|enviado|posta inviata|inviati|e-mails enviados"
+    "|verzonden|verzonden berichten|skickat|skickade|sendt|sendte|lähetetyt|wysłane|odeslané|odeslaná pošta|odoslané|отправленные|надіслані"
+    "|已发送|已发邮件|寄件備份|送信済み|送信済みメール|보낸편지함|보낸메일함|gönderilmiş postalar|gönderilenler|απεσταλμένα|elküldött|elküldött levelek"
+    "|trimise|poslano|poslana pošta|изпратени|נשלח|דואר יוצא|المرسل|الرسائل المرسلة|enviats|terkirim|đã gửi|thư đã gửi|จดหมายที่ส่งแล้ว".split("|")
+)  # fmt: skip
+"""Gmail's names for the label of what its owner sent, in lower case."""

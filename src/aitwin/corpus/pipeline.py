@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from aitwin import artifact
-from aitwin.corpus import curate, dataset, dedupe, page, pairs, redact
+from aitwin.corpus import curate, dataset, dedupe, page, pairing, pairs, reading, redact
 from aitwin.corpus import marks as hand
 from aitwin.corpus.curate import Choice
 from aitwin.corpus.dataset import REMEDY, Dataset
@@ -71,7 +71,7 @@ def select(  # noqa: PLR0913 (the last four are the wishes of the owner, each wi
         )
 
     dropped = Losses()
-    found = [pair for thread in grouped for pair in pairs.from_thread(thread, owner, dropped)]
+    found = list(pairing.from_threads(grouped, owner, dropped))
     # One pair may hold several messages of a chat: all but one of them are counted as joined.
     funnel.add("your messages", "messages", own, dropped)
     lost = _examples(grouped, dropped)
@@ -125,20 +125,26 @@ def _examples(grouped: list[Thread], dropped: Losses) -> dict[str, list[Message]
     return examples
 
 
-def build(  # noqa: PLR0913 (the last two are the wishes of the owner, each with a default)
+def build(  # noqa: PLR0913 (the last three are the wishes of the owner, each with a default)
     store: Store,
     owner: Owner,
     persona: Persona,
     target: Path,
     choice: Choice = Choice(),  # noqa: B008 - frozen
     rules: Rules = Rules(),  # noqa: B008 - frozen
+    on_reading: Callable[[int, int], None] = lambda done, total: None,
 ) -> Dataset:
-    """From the store to the dataset at `target`, with its page and its list of all pairs."""
+    """From the store to the dataset at `target`, with its page and its list of all pairs.
+
+    Mails that matter and were only listed so far are read first; `on_reading` is told how many
+    bytes of them are done, and of how many.
+    """
     imports = store.import_log()
     if not imports:
         raise TwinError(
             "nothing has been imported yet; add your mail or chats: twin corpus add PATH"
         )
+    gone = reading.what_matters(store, owner, on_reading).gone
     funnel = Funnel()
     read, known = sum(i.read for i in imports), sum(i.known for i in imports)
     funnel.add("read", "messages", read, {"read before": known})
@@ -150,6 +156,7 @@ def build(  # noqa: PLR0913 (the last two are the wishes of the owner, each with
         "incoming_characters": pairs.INCOMING_CHARACTERS,
         "redactions": dict(selection.redactions),
         "pinned": sum(pair.pinned for pair in selection.pairs),
+        "mails_gone": {str(path): count for path, count in gone.items()},
     }
     built = dataset.build(
         selection.pairs,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 PLACES_KEPT = 100
 """Places remembered per reason: enough to look them up, too few to fill the memory."""
@@ -22,6 +23,13 @@ class Skipped:
         if len(places) < PLACES_KEPT:
             places.append(where)
 
+    def take(self, other: "Skipped") -> None:
+        """Add what another part of the work passed over."""
+        for reason, count in other.counts.items():
+            self.counts[reason] += count
+            places = self.places.setdefault(reason, [])
+            places += other.places.get(reason, [])[: PLACES_KEPT - len(places)]
+
     @property
     def total(self) -> int:
         """How many things were passed over, for any reason."""
@@ -35,6 +43,22 @@ class Losses(Counter[str]):
         super().__init__()
         self.reasons: dict[str, str] = {}
         """Id of a message or pair -> why it was left out."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: a Counter by itself would lose the reasons."""
+        return (_losses, (dict(self), self.reasons))
+
+    def take(self, other: "Losses") -> None:
+        """Add what another part of the work lost."""
+        self.update(other)
+        self.reasons |= other.reasons
+
+
+def _losses(counts: dict[str, int], reasons: dict[str, str]) -> Losses:
+    losses = Losses()
+    losses.update(counts)
+    losses.reasons = reasons
+    return losses
 
 
 def lose(dropped: Counter[str], reason: str, what: str) -> None:

@@ -6,7 +6,7 @@ over in silence: every file that is not read is listed with a reason.
 
 import os
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -28,10 +28,6 @@ class Reader(Protocol):
 
     def read(self, path: Path, skipped: Skipped) -> Iterator[Message]:
         """Its messages; what cannot become one is counted in `skipped`."""
-
-
-Passed = Callable[[int], None]
-"""Told how many bytes of the file have been read; only for large ones is that worth telling."""
 
 
 SOURCES: dict[str, Reader] = {"mail": mail, "whatsapp": whatsapp}
@@ -61,17 +57,10 @@ class Found:
         except OSError:  # gone since it was found; reading it will say so
             return 0
 
-    def read(
-        self,
-        skipped: Skipped,
-        date_order: DateOrder | None = None,
-        passed: Passed = lambda position: None,
-    ) -> Iterator[Message]:
-        """The messages of a file that has a reader."""
+    def read(self, skipped: Skipped, date_order: DateOrder | None = None) -> Iterator[Message]:
+        """The messages of a file that has a reader, whole."""
         if self.format == "whatsapp":
             return whatsapp.read(self.path, skipped, date_order)
-        if self.format == "mail":
-            return mail.read(self.path, skipped, passed)
         return SOURCES[self.format].read(self.path, skipped)
 
     def refusal(self) -> TwinError:

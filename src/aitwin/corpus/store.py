@@ -1,7 +1,8 @@
-"""The imported messages, on disk: what was read from which file, once each.
+"""The imported messages, on disk: what was found in which file, once each.
 
-One SQLite file that only the owner can read. Does not parse and does not judge: it keeps what
-the readers found until the owner removes it.
+One SQLite file that only the owner can read. A mail is first listed: who wrote it, when, about
+what, and where it lies. Those that matter are read whole later (see reading); a chat is whole from
+the start. Does not parse and does not judge: it keeps what was found until the owner removes it.
 """
 
 import json
@@ -10,7 +11,7 @@ import re
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,23 +21,39 @@ from pathlib import Path
 from typing import Any, cast
 
 from aitwin import artifact
-from aitwin.corpus.messages import Channel, Message, Owner, Person, bare_subject
+from aitwin.corpus.mail import Listed
+from aitwin.corpus.messages import (
+    SAME_SUBJECT_DAYS,
+    Channel,
+    Message,
+    Owner,
+    Person,
+    bare_subject,
+    is_reply_subject,
+)
 from aitwin.corpus.report import Skipped
 from aitwin.errors import TwinError
 
 FILE = "messages.sqlite"
-VERSION = 1
+VERSION = 2
 BATCH = 500
 """Messages held in memory during an import."""
 FULL = 1 << 20
 """Bytes: a disk with less room than this counts as full."""
 SEEN_OFTEN = 3
 """Mails under the owner's name that make an address worth asking about."""
+LIKELY_PARENTS = 3
+"""Earlier mails of a subject that are read, where the headers of an answer lead nowhere."""
+
+Row = tuple[Any, ...]
+"""A message as the database has it: see listed_row and whole_row."""
 
 _SCHEMA = """
 CREATE TABLE imports (
     n INTEGER PRIMARY KEY, path TEXT NOT NULL, format TEXT NOT NULL, at TEXT NOT NULL,
-    read INTEGER NOT NULL, new INTEGER NOT NULL, skipped TEXT NOT NULL
+    read INTEGER NOT NULL, new INTEGER NOT NULL, skipped TEXT NOT NULL,
+    size INTEGER NOT NULL DEFAULT 0, scanned INTEGER NOT NULL DEFAULT 0,
+    print TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE messages (
     n INTEGER PRIMARY KEY, import INTEGER NOT NULL REFERENCES imports ON DELETE CASCADE,
@@ -44,16 +61,34 @@ CREATE TABLE messages (
     sent_at TEXT NOT NULL, subject TEXT NOT NULL, bare_subject TEXT NOT NULL,
     recipients TEXT NOT NULL, refs TEXT NOT NULL, conversation TEXT NOT NULL,
     automatic TEXT NOT NULL, text TEXT NOT NULL,
+    at INTEGER NOT NULL, whole INTEGER NOT NULL DEFAULT 1, offset INTEGER NOT NULL DEFAULT 0,
+    length INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0,
+    sent INTEGER NOT NULL DEFAULT 0,
     UNIQUE (channel, id)
 );
+CREATE TABLE passed_over (path TEXT PRIMARY KEY, reason TEXT NOT NULL);
 CREATE INDEX messages_import ON messages (import);
 CREATE INDEX messages_people ON messages (channel, address, name);
-CREATE INDEX messages_subject ON messages (bare_subject) WHERE bare_subject <> '';
+CREATE INDEX messages_subject ON messages (bare_subject, at) WHERE bare_subject <> '';
+CREATE INDEX messages_talk ON messages (conversation, at) WHERE conversation <> '';
 """
-# Came later; a store without it gets it when it is next opened.
-_PASSED_OVER = (
-    "CREATE TABLE IF NOT EXISTS passed_over (path TEXT PRIMARY KEY, reason TEXT NOT NULL)"
-)
+_FROM_VERSION_1 = """
+CREATE TABLE IF NOT EXISTS passed_over (path TEXT PRIMARY KEY, reason TEXT NOT NULL);
+ALTER TABLE imports ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE imports ADD COLUMN scanned INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE imports ADD COLUMN print TEXT NOT NULL DEFAULT '';
+ALTER TABLE messages ADD COLUMN at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN whole INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE messages ADD COLUMN offset INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN length INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN last INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;
+UPDATE messages SET at = CAST(strftime('%s', sent_at) AS INTEGER);
+DROP INDEX messages_subject;
+CREATE INDEX messages_subject ON messages (bare_subject, at) WHERE bare_subject <> '';
+CREATE INDEX messages_talk ON messages (conversation, at) WHERE conversation <> '';
+"""
+_UPGRADES = {0: _SCHEMA, 1: _FROM_VERSION_1}
 
 
 @dataclass(frozen=True)
@@ -70,11 +105,48 @@ class Imported:
     """What could not become a message, by reason."""
     places: dict[str, list[str]] = field(default_factory=dict, repr=False)
     """Where the first of each kind are, as `all.mbox@10240`."""
+    finished: bool = True
+    """Whether the file was listed to its end; adding it again goes on."""
 
     @property
     def known(self) -> int:
         """Messages that the store had already, from this file or another."""
         return self.read - self.new
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a mail file has been listed, so that a later import can go on."""
+
+    number: int
+    """Of the import in the log; 0 when it is to be opened."""
+    read: int
+    """Messages listed so far."""
+    skipped: Skipped
+    size: int
+    """Bytes of the file at that time."""
+    scanned: int
+    """Bytes from its start that are done; a message ends there."""
+    print: str
+    """Of those bytes: whether they are still the same (see listing)."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of the file, as it was then, is done."""
+        return self.scanned >= self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a mail lies that is listed and not read."""
+
+    number: int
+    """Of its row."""
+    id: str
+    path: Path
+    offset: int
+    length: int
+    """Bytes, both."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +159,8 @@ class Summary:
     own_chat_messages: int
     first: datetime | None
     last: datetime | None
+    whole_mails: int = 0
+    """Mails that were read; the others are listed by their headers."""
 
     @property
     def own(self) -> int:
@@ -101,17 +175,24 @@ class Store:
         self.path = artifact.make_private_dir(directory) / FILE
         # SQLite gives its journals the mode of the database: created here, all are private.
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        with self._connected() as db:
-            with _transaction(db):
-                version = db.execute("PRAGMA user_version").fetchone()[0]
-                if version == 0:
-                    for statement in _SCHEMA.split(";"):
-                        db.execute(statement)
-                    db.execute(f"PRAGMA user_version = {VERSION}")
-                if version in (0, VERSION):
-                    db.execute(_PASSED_OVER)
-            if version not in (0, VERSION):
+        self._held: sqlite3.Connection | None = None
+        with self._connected() as db, _transaction(db):
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version != VERSION and version not in _UPGRADES:
                 raise TwinError(f"{self.path} was made by another version of twin; update twin")
+            for statement in _UPGRADES.get(version, "").split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+
+    @contextmanager
+    def held(self) -> Iterator["Store"]:
+        """Keep one connection for all that is done within: opening it costs a millisecond."""
+        with self._connected() as db:
+            before, self._held = self._held, db
+            try:
+                yield self
+            finally:
+                self._held = before
 
     def add(
         self,
@@ -125,28 +206,106 @@ class Store:
         """Import a file, wholly or not at all; messages that are there already stay as they are.
 
         Only one whose stored text is the beginning of the new one was cut off, and is replaced.
-        With `instead` all that came from this file before goes first.
+        With `instead` all that came from this file before goes first. For what is whole from the
+        start; mail files are listed first (see list_part).
         """
         read = 0
         with self._connected() as db, _transaction(db):
             if instead:
                 _forget(db, source)
-            cursor = db.execute(
-                "INSERT INTO imports (path, format, at, read, new, skipped) VALUES (?,?,?,0,0,'')",
-                (_text(source), format, datetime.now(UTC).isoformat(timespec="seconds")),
-            )
+            number = _new_import(db, source, format)
             before = db.total_changes
             stream = iter(messages)
-            while batch := [_row(message, cursor.lastrowid) for message in islice(stream, BATCH)]:
+            while batch := [(number, *_row(message)) for message in islice(stream, BATCH)]:
                 read += len(batch)
                 db.executemany(_INSERT, batch)
             new = db.total_changes - before
             db.execute(
                 "UPDATE imports SET read = ?, new = ?, skipped = ? WHERE n = ?",
-                (read, new, _skipped_json(skipped), cursor.lastrowid),
+                (read, new, _skipped_json(skipped), number),
             )
-            db.execute("DELETE FROM passed_over WHERE path = ?", (_text(source),))
         return Imported(source, format, read, new, Counter(skipped.counts), dict(skipped.places))
+
+    def progress(self, source: Path) -> Progress | None:
+        """How far the last import of a mail file came; None if there was none."""
+        query = """SELECT n, read, skipped, size, scanned, print FROM imports
+            WHERE path = ? ORDER BY n DESC LIMIT 1"""
+        with self._connected() as db:
+            row = db.execute(query, (_text(source),)).fetchone()
+        if row is None:
+            return None
+        return Progress(row[0], row[1], Skipped(*_skipped(row[2])), *row[3:])
+
+    def list_part(self, source: Path, rows: Sequence[Row], done: Progress) -> int:
+        """Keep the mails of one part of a file (see listed_row), and how far that is.
+
+        Goes on with the import that `done` names, or (0) opens one; returns its number in the log.
+        A mail that is whole already stays as it is, unless it was the last of its file, which may
+        have been cut off, and this copy is longer.
+        """
+        state = (done.read, _skipped_json(done.skipped), done.size, done.scanned, done.print)
+        with self._connected() as db, _transaction(db):
+            number = done.number or _new_import(db, source, "mail")
+            newest = "SELECT coalesce(max(n), 0) FROM messages"
+            before = db.execute(newest).fetchone()[0]
+            db.executemany(_LIST, ((number, *row) for row in rows))
+            new = db.execute(newest).fetchone()[0] - before
+            db.execute(
+                """UPDATE imports SET new = new + ?, read = ?, skipped = ?, size = ?, scanned = ?,
+                    print = ? WHERE n = ?""",
+                (new, *state, number),
+            )
+        return number
+
+    def imported(self, number: int) -> Imported:
+        """What an import came to."""
+        with self._connected() as db:
+            return _imported(db.execute(f"{_LOG} WHERE n = ?", (number,)).fetchone())
+
+    def last_listed(self, source: Path) -> int | None:
+        """Where in a file the last mail lies that was listed from it, if it may have been cut."""
+        query = """SELECT offset FROM messages JOIN imports ON imports.n = messages.import
+            WHERE path = ? AND last ORDER BY offset DESC LIMIT 1"""
+        with self._connected() as db:
+            row = db.execute(query, (_text(source),)).fetchone()
+        return row[0] if row else None
+
+    def unread_own(self, owner: Owner) -> list[Place]:
+        """The owner's mails that are listed and not read, by file and place."""
+        with self._connected() as db:
+            _mark_own(db, owner)
+            return _places(db, "SELECT n FROM own")
+
+    def unread_parents(self, owner: Owner) -> list[Place]:
+        """The mails that the owner's mails may answer, listed and not read, by file and place.
+
+        The nearest that an answer names; where it names none that is here, the last ones of its
+        conversation or subject. To be asked for when the owner's own are read.
+        """
+        with self._connected() as db:
+            _mark_own(db, owner)
+            db.execute("CREATE TEMP TABLE wanted (n INTEGER)")
+            db.execute(_NAMED_PARENTS)
+            lost = db.execute(_WITHOUT_PARENT).fetchall()
+            for subject, bare, talk, at in lost:
+                if is_reply_subject(subject) and bare:
+                    span = (bare, at - SAME_SUBJECT_DAYS * 86400, at, LIKELY_PARENTS)
+                    db.execute(_SUBJECT_PARENTS, span)
+                if talk:
+                    db.execute(_TALK_PARENTS, (talk, at, LIKELY_PARENTS))
+            return _places(db, "SELECT n FROM wanted")
+
+    def fill(self, messages: Iterable[tuple[int, Row]], skipped: Mapping[Path, Skipped]) -> None:
+        """Keep mails that were listed whole (see whole_row), and what was passed over in them."""
+        with self._connected() as db, _transaction(db):
+            db.executemany(_FILL, ((*row, number) for number, row in messages))
+            for source, more in skipped.items():
+                query = "SELECT n, skipped FROM imports WHERE path = ? ORDER BY n DESC LIMIT 1"
+                for number, text in db.execute(query, (_text(source),)).fetchall():
+                    together = Skipped(*_skipped(text))
+                    together.take(more)
+                    text = _skipped_json(together)
+                    db.execute("UPDATE imports SET skipped = ? WHERE n = ?", (text, number))
 
     def pass_over(self, source: Path, reason: str) -> None:
         """Remember a file that was given, or met in a folder, and could not be imported."""
@@ -181,9 +340,9 @@ class Store:
         return [file for file in files if place == file or place in file.parents]
 
     def from_source(self, source: Path) -> Iterator[Message]:
-        """The messages that came from one file."""
+        """The whole messages that came from one file."""
         query = f"""SELECT {_COLUMNS} FROM messages
-            WHERE import IN (SELECT n FROM imports WHERE path = ?) ORDER BY n"""  # noqa: S608
+            WHERE whole AND import IN (SELECT n FROM imports WHERE path = ?) ORDER BY n"""  # noqa: S608
         with self._connected() as db:
             for row in db.execute(query, (_text(source),)):
                 yield _message(row)
@@ -191,25 +350,22 @@ class Store:
     def import_log(self) -> list[Imported]:
         """Every import, oldest first."""
         with self._connected() as db:
-            rows = db.execute("SELECT path, format, read, new, skipped FROM imports ORDER BY n")
-            return [
-                Imported(Path(path), format, read, new, *_skipped(skipped))
-                for path, format, read, new, skipped in rows
-            ]
+            return [_imported(row) for row in db.execute(f"{_LOG} ORDER BY n")]
 
     def messages(self, owner: Owner | None = None) -> Iterator[Message]:
-        """All messages; with an owner, only those that can matter to what the owner wrote.
+        """All whole messages; with an owner, only those that can matter to what the owner wrote.
 
-        These are the owner's own, the mails that they name or share a subject with, and the
-        chats that the owner takes part in.
+        These are the owner's own, the mails that they name or share a subject or a conversation
+        with, and the chats that the owner takes part in.
         """
+        query = f"SELECT {_COLUMNS} FROM messages"  # noqa: S608 - constants
         with self._connected() as db:
-            if owner is None:
-                query = f"SELECT {_COLUMNS} FROM messages ORDER BY n"  # noqa: S608 - constants
-            else:
-                _mark_relevant(db, owner)
-                query = f"SELECT {_COLUMNS} FROM messages JOIN relevant USING (n) ORDER BY n"  # noqa: S608
-            for row in db.execute(query):
+            if owner is not None:
+                _mark_own(db, owner)
+                for statement in _RELEVANT.split(";"):
+                    db.execute(statement)
+                query += " JOIN relevant USING (n)"
+            for row in db.execute(f"{query} WHERE whole ORDER BY n"):
                 yield _message(row)
 
     def summary(self, owner: Owner) -> Summary:
@@ -217,16 +373,19 @@ class Store:
         own = {"mail": 0, "chat": 0}
         all_ = {"mail": 0, "chat": 0}
         with self._connected() as db:
-            query = "SELECT channel, address, name, count(*) FROM messages GROUP BY 1, 2, 3"
-            for channel, address, name, count in db.execute(query):
+            query = """SELECT channel, address, name, count(*), sum(whole) FROM messages
+                GROUP BY 1, 2, 3"""
+            whole = 0
+            for channel, address, name, count, read in db.execute(query):
                 all_[channel] += count
+                whole += read if channel == "mail" else 0
                 known = (
                     address in owner.addresses if channel == "mail" else name in owner.chat_names
                 )
                 own[channel] += count if known else 0
             span = db.execute("SELECT min(sent_at), max(sent_at) FROM messages").fetchone()
         first, last = (datetime.fromisoformat(moment) if moment else None for moment in span)
-        return Summary(all_["mail"], all_["chat"], own["mail"], own["chat"], first, last)
+        return Summary(all_["mail"], all_["chat"], own["mail"], own["chat"], first, last, whole)
 
     def months(self, owner: Owner) -> dict[str, tuple[int, int]]:
         """Messages of each month ("2024-05"), and how many of them are the owner's."""
@@ -243,13 +402,23 @@ class Store:
         return counts
 
     def suggest_addresses(self, owner: Owner) -> Counter[str]:
-        """Addresses that write under the owner's name but are not the owner's yet, with counts."""
+        """Addresses that look like the owner's and are not listed, with their numbers of mails.
+
+        They write under the owner's name, are one of the owner's with a tag ("ana+shop@x.org"), or
+        sent what the mailbox itself calls sent.
+        """
         seen: Counter[str] = Counter()
-        query = "SELECT address, name, count(*) FROM messages WHERE channel = 'mail' GROUP BY 1, 2"
+        known = {_undecorated(address) for address in owner.addresses}
+        query = """SELECT address, name, count(*), sum(sent) FROM messages
+            WHERE channel = 'mail' GROUP BY 1, 2"""
         with self._connected() as db:
-            for address, name, count in db.execute(query):
-                if _same_name(name, owner.name) and address not in owner.addresses:
+            for address, name, count, sent in db.execute(query):
+                if address in owner.addresses:
+                    continue
+                if _same_name(name, owner.name) or _undecorated(address) in known:
                     seen[address] += count
+                elif sent > count // 2:
+                    seen[address] += sent
         return Counter({address: n for address, n in seen.items() if address and n >= SEEN_OFTEN})
 
     def chat_names(self) -> Counter[str]:
@@ -262,6 +431,9 @@ class Store:
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         """A connection whose errors are told in the owner's words."""
+        if self._held is not None:
+            yield self._held
+            return
         try:
             with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
                 db.execute("PRAGMA journal_mode = WAL")
@@ -281,7 +453,7 @@ class Store:
 
 _COLUMNS = (
     "channel, id, name, address, sent_at, subject, bare_subject, recipients, refs, conversation, "
-    "automatic, text"
+    "automatic, text, at"
 )
 _CHANGED = ", ".join(
     f"{column} = excluded.{column}" for column in ("import", *_COLUMNS.split(", "))
@@ -289,15 +461,57 @@ _CHANGED = ", ".join(
 # A character cut in two, and the break at the end of what is left, are no part of the beginning.
 _BEGINNING = "rtrim(messages.text, ' ' || char(9, 10, 13, 65533))"
 _INSERT = f"""
-INSERT INTO messages (import, {_COLUMNS}) VALUES (?{", ?" * 12})
-ON CONFLICT (channel, id) DO UPDATE SET {_CHANGED}
-WHERE length(excluded.text) > length(messages.text)
-    AND substr(excluded.text, 1, length({_BEGINNING})) = {_BEGINNING}
+INSERT INTO messages (import, {_COLUMNS}) VALUES (?{", ?" * 13})
+ON CONFLICT (channel, id) DO UPDATE SET whole = 1, {_CHANGED}
+WHERE NOT messages.whole OR (length(excluded.text) > length(messages.text)
+    AND substr(excluded.text, 1, length({_BEGINNING})) = {_BEGINNING})
 """  # noqa: S608 - constants
+# The longer copy of what may have been cut off is to be read again; an unread one is best looked
+# for where it was seen last.
+_LIST = """
+INSERT INTO messages (import, channel, id, name, address, sent_at, subject, bare_subject,
+    conversation, at, offset, length, last, sent, recipients, refs, automatic, text, whole)
+VALUES (?, 'mail', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '[]', '[]', '', '', 0)
+ON CONFLICT (channel, id) DO UPDATE SET import = excluded.import, offset = excluded.offset,
+    length = excluded.length, last = excluded.last, sent = max(sent, excluded.sent), whole = 0
+WHERE NOT messages.whole OR (messages.last AND excluded.length > messages.length)
+"""
+_FILL = """
+UPDATE messages SET name = ?, address = ?, sent_at = ?, subject = ?, bare_subject = ?,
+    recipients = ?, refs = ?, conversation = ?, automatic = ?, text = ?, at = ?, whole = 1
+WHERE n = ?
+"""
+_LOG = "SELECT path, format, read, new, skipped, scanned >= size FROM imports"
 
 
-def _row(message: Message, number: int | None) -> tuple[Any, ...]:
-    """The columns of a message; half characters, which no UTF-8 file can hold, become `?`."""
+def listed_row(listed: Listed) -> Row:
+    """A mail that was listed, as `list_part` keeps it."""
+    texts = (
+        listed.id,
+        listed.sender.name,
+        listed.sender.address,
+        listed.sent_at.isoformat(),
+        listed.subject,
+        bare_subject(listed.subject),
+        listed.conversation,
+    )
+    numbers = (
+        int(listed.sent_at.timestamp()),
+        listed.offset,
+        listed.length,
+        int(listed.is_last),
+        int(listed.sent),
+    )
+    return (*map(_utf8, texts), *numbers)
+
+
+def whole_row(message: Message) -> Row:
+    """A mail that was read, as `fill` keeps it."""
+    return _row(message)[2:]
+
+
+def _row(message: Message) -> Row:
+    """The columns of a message."""
     texts = (
         message.channel,
         message.id,
@@ -312,7 +526,17 @@ def _row(message: Message, number: int | None) -> tuple[Any, ...]:
         message.automatic,
         message.text,
     )
-    return (number, *(text.encode(errors="replace").decode() for text in texts))
+    return (*map(_utf8, texts), int(message.sent_at.timestamp()))
+
+
+def _utf8(text: str) -> str:
+    """Half characters, which no UTF-8 file can hold, become `?`."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def _imported(row: Row) -> Imported:
+    path, format, read, new, skipped, finished = row
+    return Imported(Path(path), format, read, new, *_skipped(skipped), bool(finished))
 
 
 def _skipped_json(skipped: Skipped) -> str:
@@ -335,8 +559,8 @@ def _skipped(text: str) -> tuple[Counter[str], dict[str, list[str]]]:
     return counts, places
 
 
-def _message(row: tuple[str, ...]) -> Message:
-    channel, id_, name, address, sent_at, subject, _, people, refs, talk, automatic, text = row
+def _message(row: Row) -> Message:
+    channel, id_, name, address, sent_at, subject, _, people, refs, talk, automatic, text, _ = row
     return Message(
         id=id_,
         channel=cast(Channel, channel),
@@ -349,6 +573,16 @@ def _message(row: tuple[str, ...]) -> Message:
         conversation=talk,
         automatic=automatic,
     )
+
+
+def _new_import(db: sqlite3.Connection, source: Path, format: str) -> int:
+    """Open an entry of the log; its number. The file is then none that was passed over."""
+    db.execute("DELETE FROM passed_over WHERE path = ?", (_text(source),))
+    cursor = db.execute(
+        "INSERT INTO imports (path, format, at, read, new, skipped) VALUES (?, ?, ?, 0, 0, '{}')",
+        (_text(source), format, datetime.now(UTC).isoformat(timespec="seconds")),
+    )
+    return int(cursor.lastrowid or 0)
 
 
 def _forget(db: sqlite3.Connection, source: Path) -> int | None:
@@ -372,10 +606,19 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("COMMIT")
 
 
-_RELEVANT = """
+_OWN = """
+DROP TABLE IF EXISTS temp.owner;
+DROP TABLE IF EXISTS temp.own;
+DROP TABLE IF EXISTS temp.relevant;
+DROP TABLE IF EXISTS temp.wanted;
+CREATE TEMP TABLE owner (channel TEXT, key TEXT)
+"""
+_OWN_MESSAGES = """
 CREATE TEMP TABLE own AS SELECT messages.n FROM messages JOIN owner
     ON messages.channel = owner.channel AND CASE messages.channel
-        WHEN 'mail' THEN messages.address ELSE messages.name END = owner.key;
+        WHEN 'mail' THEN messages.address ELSE messages.name END = owner.key
+"""
+_RELEVANT = """
 CREATE TEMP TABLE relevant (n INTEGER PRIMARY KEY);
 INSERT OR IGNORE INTO relevant SELECT n FROM own;
 INSERT OR IGNORE INTO relevant SELECT named.n
@@ -384,19 +627,53 @@ INSERT OR IGNORE INTO relevant SELECT named.n
     CROSS JOIN messages AS named ON named.channel = 'mail' AND named.id = ref.value;
 INSERT OR IGNORE INTO relevant SELECT n FROM messages WHERE bare_subject <> '' AND bare_subject IN
     (SELECT bare_subject FROM own JOIN messages USING (n));
-INSERT OR IGNORE INTO relevant SELECT n FROM messages WHERE channel = 'chat' AND conversation IN
-    (SELECT conversation FROM own JOIN messages USING (n) WHERE channel = 'chat');
+INSERT OR IGNORE INTO relevant SELECT n FROM messages WHERE conversation <> '' AND conversation IN
+    (SELECT conversation FROM own JOIN messages USING (n));
 """
+_OWN_MAILS = """
+own CROSS JOIN messages AS mine ON mine.n = own.n AND mine.channel = 'mail' AND mine.whole
+"""
+_NEAREST = """
+(SELECT named.n FROM json_each(mine.refs) AS ref
+    CROSS JOIN messages AS named ON named.channel = 'mail' AND named.id = ref.value
+    WHERE named.n <> mine.n ORDER BY ref.key DESC LIMIT 1)
+"""
+_NAMED_PARENTS = f"INSERT INTO wanted SELECT {_NEAREST} FROM {_OWN_MAILS}"  # noqa: S608
+_WITHOUT_PARENT = f"""
+SELECT mine.subject, mine.bare_subject, mine.conversation, mine.at
+FROM {_OWN_MAILS} WHERE {_NEAREST} IS NULL
+"""  # noqa: S608 - constants, all of them
+_SOMEBODY_ELSES = "channel = 'mail' AND address NOT IN (SELECT key FROM owner)"
+_SUBJECT_PARENTS = f"""
+INSERT INTO wanted SELECT n FROM messages WHERE bare_subject <> '' AND bare_subject = ?
+    AND at >= ? AND at < ? AND {_SOMEBODY_ELSES} ORDER BY at DESC LIMIT ?
+"""  # noqa: S608
+_TALK_PARENTS = f"""
+INSERT INTO wanted SELECT n FROM messages WHERE conversation <> '' AND conversation = ?
+    AND at < ? AND {_SOMEBODY_ELSES} ORDER BY at DESC LIMIT ?
+"""  # noqa: S608
 
 
-def _mark_relevant(db: sqlite3.Connection, owner: Owner) -> None:
-    """Fill the temporary table `relevant` with the numbers of messages that matter."""
+def _mark_own(db: sqlite3.Connection, owner: Owner) -> None:
+    """Fill the temporary tables `owner` with what is known, `own` with the numbers of messages."""
+    for statement in _OWN.split(";"):
+        db.execute(statement)
     keys = [("mail", address) for address in owner.addresses]
     keys += [("chat", name) for name in owner.chat_names]
-    db.execute("CREATE TEMP TABLE owner (channel TEXT, key TEXT)")
     db.executemany("INSERT INTO owner VALUES (?, ?)", keys)
-    for statement in _RELEVANT.split(";"):
-        db.execute(statement)
+    db.execute(_OWN_MESSAGES)
+
+
+def _places(db: sqlite3.Connection, numbers: str) -> list[Place]:
+    """Where those of these messages lie that are not read."""
+    query = f"""SELECT messages.n, id, path, offset, length FROM messages
+        JOIN imports ON imports.n = messages.import
+        WHERE NOT whole AND messages.n IN ({numbers}) ORDER BY path, offset"""  # noqa: S608
+    paths: dict[str, Path] = {}
+    return [
+        Place(number, id_, paths.setdefault(path, Path(path)), offset, length)
+        for number, id_, path, offset, length in db.execute(query)
+    ]
 
 
 def _text(path: Path) -> str:
@@ -410,6 +687,14 @@ def _same_name(one: str, other: str) -> bool:
     return bool(names[0]) and names[0] == names[1]
 
 
+def _undecorated(address: str) -> str:
+    """The mailbox behind an address: no tag after a plus, and no dots where Gmail ignores them."""
+    local, _, domain = address.partition("@")
+    local = local.partition("+")[0]
+    gmail = domain in ("gmail.com", "googlemail.com")
+    return f"{local.replace('.', '')}@gmail.com" if gmail else f"{local}@{domain}"
+
+
 def _explained(error: Exception, path: Path) -> str:
     text = str(error)
     full = "full" in text or (isinstance(error, OSError) and error.errno == ENOSPC)
@@ -417,7 +702,7 @@ def _explained(error: Exception, path: Path) -> str:
     if full or ("I/O" in text and shutil.disk_usage(path.parent).free < FULL):
         return (
             f"no space left on the disk of {path.parent}; free some and run the command again "
-            "(of a file that was being imported nothing was kept, earlier imports are intact)"
+            "(what was imported before is intact)"
         )
     if "locked" in text or "busy" in text:
         return f"{path} is in use by another twin command; wait for it to end and try again"

@@ -1,0 +1,47 @@
+"""Many threads to pairs, on all cores: most of the time of a build goes into cleaning mail.
+
+What becomes of one thread is said in pairs.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+from aitwin.corpus import cores, pairs
+from aitwin.corpus.messages import Owner, Thread
+from aitwin.corpus.pairs import Pair
+from aitwin.corpus.report import Losses
+
+BATCH = 1 << 19
+"""Characters of threads that one process takes at a time."""
+ALONE = 4 << 20
+"""Characters under which other processes would take longer to start than they save."""
+
+
+def from_threads(threads: Sequence[Thread], owner: Owner, dropped: Losses) -> Iterator[Pair]:
+    """The pairs of threads, in their order; what gave none is counted in `dropped`."""
+    alone = sum(map(_length, threads)) < ALONE
+    for found, lost in cores.in_order(partial(_pair, owner), _batches(threads), alone=alone):
+        yield from found
+        dropped.take(lost)
+
+
+def _pair(owner: Owner, threads: Sequence[Thread]) -> tuple[list[Pair], Losses]:
+    lost = Losses()
+    return [pair for thread in threads for pair in pairs.from_thread(thread, owner, lost)], lost
+
+
+def _batches(threads: Iterable[Thread]) -> Iterator[list[Thread]]:
+    batch: list[Thread] = []
+    size = 0
+    for thread in threads:
+        batch.append(thread)
+        size += _length(thread)
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _length(thread: Thread) -> int:
+    return sum(len(message.text) for message in thread.messages)
