@@ -7,7 +7,9 @@ import re
 import time
 import tracemalloc
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 from aitwin.corpus import whatsapp
 from aitwin.corpus.messages import Message
 from aitwin.corpus.report import Skipped
-from aitwin.corpus.whatsapp_headers import MARKS, DateOrder, shape_of
+from aitwin.corpus.whatsapp_headers import MARKS, DateOrder, Headers, shape_of
 from aitwin.corpus.whatsapp_texts import written
 from aitwin.errors import TwinError
 
@@ -221,6 +223,180 @@ def test_a_grown_export_keeps_its_ids(tmp_path: Path) -> None:
     assert len({m.id for m in newer}) == 4
 
 
+def test_ids_depend_on_nothing_that_a_longer_export_changes(tmp_path: Path) -> None:
+    """C1: not on who else speaks, nor on where a name ends, nor on the folder's name."""
+    first = "13/02/22, 14:56 - Dr: Mara: x\n13/02/22, 14:57 - Bob: y\n13/02/22, 14:57 - Bob: y\n"
+    older = read(chat(tmp_path, first))
+    newer = read(chat(tmp_path, first + "14/02/22, 9:00 - Dr: Mara: z\n14/02/22, 9:01 - Zoe: z\n"))
+    assert [m.sender.name for m in (older[0], newer[0])] == ["Dr", "Dr: Mara"]
+    assert [m.id for m in newer[:3]] == [m.id for m in older]
+    assert len({m.id for m in newer}) == 5
+
+
+def test_an_unpacked_export_is_the_same_chat(tmp_path: Path) -> None:
+    """C1: of an iPhone the zip, and the folder that a double click makes of it."""
+    text = "[13/02/22, 14:56:00] A: x\n"
+    packed = read(zipped(tmp_path, {"_chat.txt": text}))
+    folder = tmp_path / "WhatsApp Chat - Ana"
+    folder.mkdir()
+    assert [m.id for m in read(chat(folder, text, "_chat.txt"))] == [m.id for m in packed]
+    other = tmp_path / "WhatsApp Chat - Bob"
+    other.mkdir()
+    assert [m.id for m in read(chat(other, text, "_chat.txt"))] != [m.id for m in packed]
+
+
+@pytest.mark.parametrize(
+    ("siblings", "month"),
+    [
+        (["13/02/22, 14:56 - A: x\n"], 2),
+        (["02/13/22, 14:56 - A: x\n"], 1),
+        (["[13/02/22, 14:56:00] A: x\n", "02/13/22, 14:56 - A: x\n"], 1),
+        (["13/02/22, 14:56 - A: x\n", "02/13/22, 14:56 - A: x\n"], 0),
+        (["[13/02/22, 14:56:00] A: x\n"], 0),
+        (["13/2/22, 14:56 - A: x\n"], 0),
+        (["13/02/22, 2:56 pm - A: x\n"], 0),
+        (["05/05/22, 14:56 - A: x\n"], 0),
+        (["01/02/22, 14:56 - B: x\n01/03/22, 14:56 - A: y\n"], 0),
+        (["no chat", ""], 0),
+    ],
+)
+def test_siblings_settle_what_a_chat_leaves_open(
+    tmp_path: Path, siblings: list[str], month: int
+) -> None:
+    """C1: chats of the same phone, if they agree; another phone's, or an open one, say nothing."""
+    others = [chat(tmp_path, text, f"{n}.txt") for n, text in enumerate(siblings)]
+    family = whatsapp.Siblings([*others, tmp_path / "gone.txt"])
+    path = chat(tmp_path, "01/02/22, 14:56 - A: x\n01/03/22, 14:56 - A: y\n")
+    if not month:
+        with pytest.raises(TwinError, match="--dates dmy or --dates mdy"):
+            list(whatsapp.read(path, Skipped(), siblings=family))
+    else:
+        first, _ = whatsapp.read(path, Skipped(), siblings=family)
+        assert first.sent_at.month == month
+    asked = next(whatsapp.read(path, Skipped(), "mdy", family))
+    assert asked.sent_at.month == 1
+    own = chat(tmp_path, "14/02/22, 14:56 - A: x\n")
+    assert next(whatsapp.read(own, Skipped(), "mdy", family)).sent_at.month == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Ana changed this group: now for admins",
+        "You changed the description: fun",
+        "Carl changed the group description: new",
+        "Carl hat die Gruppenbeschreibung geändert: Neu",
+        "Bob mudou a descrição do grupo para: festa",
+        "Карл Великий изменил описание группы: праздник",
+        "+44 7700 900123 changed the group name to: X",
+        "卡尔将群组名称更改为: 节日",
+        'Zoe changed the subject from "a" to "b: c"',
+        "Zoe changed the subject to “b: c”",
+        "Any language can say anything here, and nobody is named",
+        "Dr: Mara left",
+    ],
+)
+def test_system_lines_with_colons(tmp_path: Path, line: str) -> None:
+    """C1: what the app says in any language is never somebody's text."""
+    before = ["You created this group", "Ana: hi", "Bob: yes", "卡尔: 好", "Dr: Mara: hello", line]
+    after = [
+        "Ana: so",
+        "Bob: no",
+        "卡尔: 好",
+        "Dr: Mara: bye",
+        "Ana van Dyck: once",
+        "Mum (work): 1",
+    ]
+    text = "".join(f"13/02/22, 14:56 - {one}\n" for one in [*before, *after])
+    skipped = Skipped()
+    people = Counter(m.sender.name for m in whatsapp.read(chat(tmp_path, text), skipped))
+    assert people == {
+        "Ana": 2,
+        "Bob": 2,
+        "卡尔": 2,
+        "Dr: Mara": 2,
+        "Ana van Dyck": 1,
+        "Mum (work)": 1,
+    }
+    assert skipped.counts == {"system line": 2}
+
+
+@pytest.mark.parametrize(
+    ("pasted", "strangers"),
+    [
+        (["[12/01/21, 10:00:00] Zoe: hey"], False),
+        (["[13/02/22, 10:00:00] Zoe: hey", "[13/02/22, 10:00:01] Max: ho"], False),
+        (["[13/02/22, 10:00:00] Zoe: came late"], True),
+        (["[13/02/22, 14:10:00] Zoe: came late", "[13/02/22, 14:11:00] Zoe: too"], True),
+    ],
+)
+@pytest.mark.parametrize("end", [["[13/02/22, 14:57:00] A: so", "[14/02/22, 9:00:00] B: yes"], []])
+def test_pasted_lines_of_the_same_shape(
+    tmp_path: Path, pasted: list[str], end: list[str], strangers: bool
+) -> None:
+    """C1: several that go back, of people who never speak otherwise; not a late message."""
+    start = ["[12/02/22, 14:00:00] B: hm", "[13/02/22, 14:56:00] A: look:"]
+    messages = read(chat(tmp_path, "\n".join([*start, *pasted, *end])))
+    if not end and len(pasted) == 1:  # nothing tells an old line at the very end
+        strangers = True
+    assert ("Zoe" in {m.sender.name for m in messages}) == strangers
+    if not strangers:
+        assert messages[1].text == "\n".join(["look:", *pasted])
+
+
+def test_words_of_the_app_are_learnt(tmp_path: Path) -> None:
+    """C1: in a language that no list has, place and repetition tell the app's words."""
+    ios = ["\u200eobraz ei ole", "\u200eobraz ei ole", "the boat \u200eobraz ei ole"]
+    ios += ["better \u200e<Ei ole sama>", "mine\u200e", "not \u200eknown"]
+    lines = [f"[13/02/22, 14:56:0{n}] A: {text}" for n, text in enumerate(ios)]
+    assert said(read(chat(tmp_path, "\n".join(lines))))[2:] == [
+        ("A", "the boat", ""),
+        ("A", "better", ""),
+        ("A", "mine", ""),
+        ("A", "not known", ""),
+    ]
+    android = ["IMG-20220213-WA0001.jpg (ei ole sama)", "IMG-20220213-WA0002.jpg (ei ole sama)"]
+    android += ["menu.pdf (ei ole sama)\nmenu", "menu.pdf (ask Bob)", "<ei ole meedia>", "<b>"]
+    android += ["good <see ei ole sama>", "bad <see ei ole sama>", "so <I said so>"]
+    lines = [f"13/02/22, 14:56 - A: {text}" for text in android]
+    assert said(read(chat(tmp_path, "\n".join(lines))))[2:] == [
+        ("A", "menu.pdf (ei ole sama)\nmenu", "media"),
+        ("A", "menu.pdf (ask Bob)", ""),
+        ("A", "<ei ole meedia>", "media"),
+        ("A", "<b>", ""),
+        ("A", "good", ""),
+        ("A", "bad", ""),
+        ("A", "so <I said so>", ""),
+    ]
+
+
+def test_androids_word_for_omitted_media(shared: Path) -> None:
+    """C1: recognised by its brackets in the languages of the reference."""
+    table = json.loads((shared / REFERENCE).with_name("strings.json").read_text())
+    words = {word for some in table["android_media_omitted"].values() for word in some}
+    assert len(words) > 90
+    # An old Persian one has a slash, as tags and links have.
+    assert [word for word in words if written(word, "-") != (word, "media")] == []
+
+
+def test_odd_files(tmp_path: Path) -> None:
+    """C1: cut lines, other encodings, a mark in front of a name."""
+    one = "13/02/22, 14:56 - A: x\n"
+    assert said(read(chat(tmp_path, one + "13/02/22, 14:57 - A:"))) == [
+        ("A", "x", ""),
+        ("A", "", "view once"),
+    ]
+    assert said(read(chat(tmp_path, one + "13/02/22, 14:5"))) == [("A", "x\n13/02/22, 14:5", "")]
+    long = "z" * 60_000
+    assert said(read(chat(tmp_path, f"13/02/22, 14:56 - A: {long}"))) == [("A", long, "")]
+    wide = "13/02/22, 14:56 - André: “é”\r\n" * 2
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
+        messages = read(chat(tmp_path, wide.encode(encoding)))
+        assert said(messages) == [("André", "“é”", "")] * 2, encoding
+    dad = "".join(f"[13/02/22, 14:56:0{n}] \u200fאבא: שלום\n" for n in range(3))
+    assert said(read(chat(tmp_path, dad))) == [("אבא", "שלום", "")] * 3
+
+
 def test_wrong_clock_is_no_paste(tmp_path: Path) -> None:
     """Everything after one date of the future is still said by those who said it."""
     days = [f"{day}/02/22, 14:56 - B{day}: y" for day in range(1, 28)]
@@ -243,6 +419,46 @@ def test_zip(tmp_path: Path) -> None:
     assert said(read(path)) == said(read(DATA / "ios_dmy.txt"))
     assert os.listdir(tmp_path) == [path.name]  # noqa: PTH208 - nothing is unpacked
     assert not whatsapp.recognises(zipped(tmp_path, {"notes.txt": "milk\n"}))
+
+
+def test_zip_in_every_form(tmp_path: Path) -> None:
+    """C1: in a folder, beside media and notes, as zip64; not two chats, not locked."""
+    text = "13/02/22, 14:56 - A: x\n"
+    members = {"x/_chat.txt": text, "x/notes.txt": "milk\n", "__MACOSX/x/._chat.txt": text}
+    assert said(read(zipped(tmp_path, members))) == [("A", "x", "")]
+    large = tmp_path / "large.zip"
+    with (
+        zipfile.ZipFile(large, "w") as archive,
+        archive.open("a.txt", "w", force_zip64=True) as file,
+    ):
+        file.write(text.encode())
+    assert said(read(large)) == [("A", "x", "")]
+    with pytest.raises(TwinError, match="2 chats"):
+        read(zipped(tmp_path, {"a.txt": text, "b.txt": text}))
+    path = zipped(tmp_path, {"_chat.txt": text})
+    data = bytearray(path.read_bytes())
+    for signature, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(signature) + flags] |= 1
+    path.write_bytes(data)
+    with pytest.raises(TwinError, match="password"):
+        read(path)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_mangled_zips(data: st.DataObject, tmp_path: Path) -> None:
+    """No exception but TwinError, whatever the method and wherever the damage."""
+    path = tmp_path / "x.zip"
+    method = data.draw(st.sampled_from([zipfile.ZIP_STORED, *range(8, 15, 2)]))
+    with zipfile.ZipFile(path, "w", method if method != 10 else zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("Ä/_chat.txt", "13/02/22, 14:56 - A: x\n" * 9)
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        raw[at : at + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    path.write_bytes(raw)
+    with suppress(TwinError):
+        read(path)
 
 
 @pytest.mark.parametrize("name", ["../_chat.txt", "/etc/_chat.txt", "a\\..\\..\\_chat.txt"])
@@ -307,8 +523,12 @@ def locales(shared: Path) -> list[Locale]:
 NAMES = ["Ana", "Bob van Dyck", "🤓", "~\u202fNev", "\u202a+44\u00a07700\u2011900123\u202c", "Æ: Ø"]
 # Days over 12 and a new year settle the order of the dates.
 START = [(1, "Ana", "first"), (12000, "Ana", "last"), (40000, "Ana", "so")]
+# Not only \n: what str.splitlines takes for the end of a line is none in a chat.
+BREAKS = "\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 SPOKEN = st.text(
-    st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n"), min_size=1, max_size=80
+    st.characters(exclude_categories=["Cs", "Cc"], include_characters=BREAKS),
+    min_size=1,
+    max_size=80,
 )
 
 
@@ -387,6 +607,76 @@ def test_no_text_is_lost(
         assert re.sub(r"\s", "", "".join(m.text for m in messages)) == re.sub(
             r"\s", "", "".join(map(plain, texts))
         )
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), turns=chats())
+def test_growth_changes_no_id(
+    data: st.DataObject, turns: list[tuple[int, str, str]], locales: list[Locale], tmp_path: Path
+) -> None:
+    """C1: adding a longer export again adds only what is new; reading twice gives the same."""
+    locale = data.draw(st.sampled_from(locales))
+    moment = datetime(2021, 12, 24, 9, 30)  # noqa: DTZ001
+    lines = []
+    for gap, name, text in [*START, *turns]:
+        moment += timedelta(minutes=gap % 3)
+        moment += timedelta(days=13) if (gap, name, text) in START else timedelta()
+        lines.append(locale.header(moment) + f"{name}: {text}\n")
+    cut = data.draw(st.integers(len(START), len(lines)))
+    older = read(chat(tmp_path, "".join(lines[:cut])))
+    newer = read(chat(tmp_path, "".join(lines)))
+    assert [m.id for m in newer[: len(older)]] == [m.id for m in older]
+    assert len({m.id for m in newer}) == len(newer)
+    assert read(tmp_path / "chat.txt") == newer
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), count=st.integers(1, 30))
+def test_every_word_is_somewhere(data: st.DataObject, count: int, tmp_path: Path) -> None:
+    """C1: in whatever order lines and times come, each word is in one text, or its line counted."""
+    lines, spoken, lost = ["13/02/22, 14:56 - A: word0 "], {0}, 0
+    for n in range(1, count):
+        kind = data.draw(st.sampled_from(["A", "B", "Zoe", "on", "on", "system"]))
+        day, hour = data.draw(st.integers(10, 16)), data.draw(st.integers(0, 23))
+        header = f"{day}/02/22, {hour:02}:56 - "
+        lines.append({"on": "", "system": header}.get(kind, f"{header}{kind}: ") + f"word{n} ")
+        if kind == "system":
+            lost += 1
+        if kind != "system" and not (kind == "on" and n - 1 not in spoken):
+            spoken.add(n)
+    skipped = Skipped()
+    messages = list(whatsapp.read(chat(tmp_path, "\n".join(lines)), skipped))
+    assert {m.sender.name for m in messages} <= {"A", "B", "Zoe"}
+    found = Counter(re.findall(r"word\d+", " ".join(m.text for m in messages)))
+    assert not found or max(found.values()) == 1
+    assert skipped.counts["system line"] == lost
+    nobody = skipped.counts["line of nobody in the chat"]
+    assert len(found) + nobody == len(spoken)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_memory_of_headers_changes_nothing(data: st.DataObject, locales: list[Locale]) -> None:
+    """What the line before said makes the next one quicker to read, and never different."""
+    locale = data.draw(st.sampled_from(locales))
+    shape = shape_of(locale.header(datetime(2022, 3, 18, 14, 56)) + "A: x")  # noqa: DTZ001
+    assert shape is not None
+    headers = Headers(shape)
+    for _ in range(data.draw(st.integers(2, 12))):
+        hours = data.draw(st.integers(0, 47))
+        moment = datetime(2022, 3, 17, 0, 56) + timedelta(hours=hours)  # noqa: DTZ001
+        line = locale.header(moment) + data.draw(
+            st.sampled_from(["A: x", "A - 1: [2] ", "", "- ]"])
+        )
+        for _ in range(data.draw(st.integers(0, 2))):
+            at = data.draw(st.integers(0, len(line)))
+            cut = data.draw(st.integers(0, 1))
+            line = (
+                line[:at]
+                + data.draw(st.sampled_from(["", " ", "\u200e", "1", "-"]))
+                + line[at + cut :]
+            )
+        assert headers.split(line) == Headers(shape).split(line)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))

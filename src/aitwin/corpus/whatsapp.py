@@ -214,6 +214,8 @@ def _bodies(path: Path, chat: Chat, skipped: Skipped) -> Iterator[tuple[date, ti
                     raise TwinError(
                         f"{path}:{number}: a text of over {LONGEST:,} characters: no chat"
                     )
+                if parts and not head:  # pasted into nothing
+                    place = place or "line of nobody in the chat"
                 if place and line.strip():
                     skipped.add(place, f"{path}:{number}")
                 body.append(line)

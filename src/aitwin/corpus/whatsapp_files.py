@@ -5,8 +5,10 @@ header (see whatsapp_headers), and nothing else of what the lines mean.
 """
 
 import codecs
+import lzma
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,6 +25,18 @@ CHUNK = 1 << 18  # characters per read
 LONGEST = 1 << 20  # characters of one message; WhatsApp allows 65,536
 LARGEST = 1 << 30  # bytes of a zipped chat; a million messages are about 0.1 GB
 RATIO = 200  # zipped chats shrink 3 to 50 times, bombs about 1,000 times
+
+# What zipfile lets through when a zip is cut or mangled; ValueError also of names and offsets.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    OverflowError,
+)
 
 
 def shape_in(path: Path) -> Shape | None:
@@ -70,11 +84,17 @@ def _open(path: Path) -> Iterator[tuple[IO[bytes], str, Shape] | None]:
                 return
             file.seek(0)
             yield file, _encoding(start), shape
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            why = type(error).__name__
-            raise TwinError(f"{path}: the zip is damaged ({why}); export the chat again") from None
         except OSError as error:
+            if error.errno is None:  # of a decompressor
+                raise _damaged(path, error) from None
             raise TwinError(f"{path}: cannot be read ({error.strerror}); check the file") from None
+        except _DAMAGED as error:
+            raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> TwinError:
+    why = type(error).__name__
+    return TwinError(f"{path}: the zip is damaged ({why}); export the chat again")
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:

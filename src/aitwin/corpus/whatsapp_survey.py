@@ -39,13 +39,21 @@ _PHONE = re.compile(r"\+\d[\d\s().\-\u2011]{6,}")
 
 @dataclass
 class _Run:
-    """Neighbouring lines of one date whose times do not go back."""
+    """Neighbouring lines of one date whose times neither go back nor return."""
 
     date: str
     begin: time
     end: time
+    limit: time = time.max
+    """Where the lines before it stood, if it went back on their day."""
     heads: set[str] = field(default_factory=set, repr=False)
     lines: int = 0
+
+    def next(self, written: str, moment: time) -> "_Run":
+        """The run that starts with a line of that time."""
+        back = written == self.date and moment < self.end
+        stood = self.end if self.limit == time.max else self.limit
+        return _Run(written, moment, moment, stood if back else time.max)
 
 
 @dataclass
@@ -352,9 +360,9 @@ def _evidence(path: Path) -> _Evidence:
                 continue
             written, clock, rest = parts
             moment = times[clock]
-            if written != run.date or moment < run.end:
+            if written != run.date or not run.end <= moment < run.limit:
                 _weigh(evidence, run)
-                run = _Run(written, moment, moment)
+                run = run.next(written, moment)
             run.end = moment
             run.lines += 1
             head = take(rest)
