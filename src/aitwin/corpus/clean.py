@@ -25,8 +25,10 @@ _PGP_SIGNED = re.compile(
     r"(?:^-----BEGIN PGP SIGNATURE-----.*?(?:^-----END PGP SIGNATURE-----[ \t]*$|\Z)|\Z)",
     re.MULTILINE | re.DOTALL,
 )
-_PGP_BEGIN = re.compile(r"^-----BEGIN (PGP [A-Z ]{1,40}|CERTIFICATE)-----[ \t]*\n", re.MULTILINE)
-_PGP_END = re.compile(r"^-----END (PGP [A-Z ]{1,40}|CERTIFICATE)-----[ \t]*$", re.MULTILINE)
+_PGP_BLOCK = re.compile(
+    r"^-----BEGIN (PGP (?:MESSAGE|SIGNATURE|(?:PUBLIC|PRIVATE) KEY BLOCK)|CERTIFICATE)-----[ \t]*$",
+    re.MULTILINE,
+)
 _DELIMITER = re.compile(r"^(?:--|—|––)\s*$")
 _RULE = re.compile(r"^\s*(?:[-_=*~#]\s?){5,}\s*$")
 _CONTACT = re.compile(
@@ -51,6 +53,7 @@ _VALEDICTION = re.compile(r"^\s*[^\W\d_][^@:/\d]{0,39}[,!.]?\s*$")
 """A short line of words: "Kind regards,", "Ana Ruiz"."""
 PLACE = "[…]"
 """Stands in what was answered line by line where an answer stood."""
+_FOOTER_LINES = 80
 _CONTACT_LINES = 30
 _DISCLAIMER_LENGTH = 5000
 """Characters; the longest legal paragraphs seen have 2,000."""
@@ -178,8 +181,8 @@ def _marked(text: str) -> tuple[tuple[str, ...], tuple[Mark, ...]]:
         text = _INVISIBLE.sub("", text.replace("\xa0", " "))
     lines = _without_armour(text).split("\n")
     marks = quotes.marks(lines)
-    for start, end in _regions(marks):
-        _mark_footers(lines, marks, start, end)
+    for number, (start, end) in enumerate(_regions(marks)):
+        _mark_footers(lines, marks, start, end, alone=not number)
     own = [mark in (Mark.OWN, Mark.BLANK) for mark in marks]
     for number, found in enumerate(machine.mask(lines, own)):
         if found and marks[number] is Mark.OWN:
@@ -212,25 +215,19 @@ def _without_armour(text: str) -> str:
     if "-----BEGIN " not in text:
         return text
     text = _PGP_SIGNED.sub(lambda found: re.sub(r"(?m)^- ", "", found[1]), text)
-    return _without_blocks(text)
-
-
-def _without_blocks(text: str) -> str:
-    """Leave out each block that has an end. All ends are found at once: a beginning that is
-    repeated without one must not search the whole mail each time.
-    """
-    ends: dict[str, list[re.Match[str]]] = {}
-    for end in reversed(list(_PGP_END.finditer(text))):
-        ends.setdefault(end[1], []).append(end)
-    kept, position = [], 0
-    for begin in _PGP_BEGIN.finditer(text):
-        later = ends.get(begin[1], [])
-        while later and later[-1].start() < begin.end():
-            later.pop()
-        if later and begin.start() >= position:
-            kept.append(text[position : begin.start()])
-            position = later[-1].end()
-    return "".join(kept) + text[position:]
+    kept, done = [], 0
+    endless: set[str] = set()
+    for begin in _PGP_BLOCK.finditer(text):
+        if begin.start() < done or begin[1] in endless:
+            continue
+        mark = f"\n-----END {begin[1]}-----"
+        end = text.find(mark, begin.end())
+        if end < 0:
+            endless.add(begin[1])
+            continue
+        kept.append(text[done : begin.start()])
+        done = end + len(mark)
+    return "".join([*kept, text[done:]])
 
 
 def _regions(marks: list[Mark]) -> list[tuple[int, int]]:
@@ -245,11 +242,16 @@ def _regions(marks: list[Mark]) -> list[tuple[int, int]]:
     return result
 
 
-def _mark_footers(lines: list[str], marks: list[Mark], start: int, end: int) -> None:
+def _mark_footers(
+    lines: list[str], marks: list[Mark], start: int, end: int, *, alone: bool
+) -> None:
+    """What programs append to the own lines from `start` to `end`.
+
+    `alone`: nothing of the sender's stands above.
+    """
     for number in range(start, end):
         if _is_device_line(lines, number, start, end):
             marks[number] = Mark.FOOTER
-    alone = Mark.OWN not in marks[:start]
     at = _list_footer(lines, start, end)
     if at > start or not alone:  # "To unsubscribe, ask Ana" may be all that somebody says
         end = _cut(lines, marks, start, end, at)
@@ -286,7 +288,7 @@ def _list_footer(lines: list[str], start: int, end: int) -> int:
     region = "\n".join(lines[start:end]).lower()
     if not any(hint in region for hint in phrases.FOOTER_HINTS):
         return end
-    for number in range(start, end):
+    for number in range(max(start, end - _FOOTER_LINES), end):
         if not phrases.LIST_FOOTER.match(lines[number].strip()[:300]):
             continue
         if _goes_on(lines, number + 1, end):
@@ -331,18 +333,20 @@ def _signature(lines: list[str], start: int, end: int) -> int:
 
     With its space the mark is a standard and believed; without, only above a few lines.
     """
-    delimiters = [number for number in range(start, end) if _DELIMITER.match(lines[number])]
-    found, written, prose, counted = end, 0, 0, end
-    for number in reversed(delimiters):  # from below: each line is counted once
-        below = [line for line in lines[number + 1 : counted] if line.strip()]
-        written, counted = written + len(below), number + 1
-        prose += sum(len(_SENTENCE.findall(line)) for line in below)
-        short = written <= _SIGNATURE_LINES and prose <= 3
-        if (lines[number] == "-- " and prose <= 12) or (
-            short and _looks_signed(lines, number + 1, end)
-        ):
-            found = number
-    return found
+    result, below, prose = end, 0, 0
+    if not any(line.startswith(("-", "—", "–")) for line in lines[start:end]):
+        return end
+    for number in range(end - 1, start - 1, -1):
+        line = lines[number]
+        if _DELIMITER.match(line):
+            few = below <= _SIGNATURE_LINES and prose <= 3
+            if (line == "-- " and prose <= 12) or (few and _looks_signed(lines, number + 1, end)):
+                result = number
+        below += bool(line.strip())
+        prose += len(_SENTENCE.findall(line))
+        if prose > 12:
+            break
+    return result
 
 
 def _looks_signed(lines: list[str], start: int, end: int) -> bool:
@@ -350,7 +354,7 @@ def _looks_signed(lines: list[str], start: int, end: int) -> bool:
 
     People divide their paragraphs with it too: then the next one says something at once.
     """
-    paragraphs = _paragraphs(lines, start, end)
+    paragraphs = _paragraphs(lines, start, min(end, start + _FOOTER_LINES))
     if not paragraphs:
         return True
     first, last = paragraphs[0]

@@ -13,11 +13,15 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from aitwin.corpus import phrases, quotes
 
+DEPTH_LIMIT = 20
+"""Quote marks in front of a line; people come to eight."""
+_SIGNATURE_LIMIT = 20
+"""Signature blocks that are measured; each costs a look at all that is in it."""
 _BEGINNING = 60
 """Nodes that are looked at for the words that an element begins with."""
 NODE_LIMIT = 400_000
 """Nodes that are walked; a mail of people has some thousands."""
-DEPTH_LIMIT = 2_000
+OPEN_LIMIT = 2_000
 """Elements that are open at once: parsing takes the square of it. Mail of people has some tens."""
 TAG_LIMIT = 100_000
 """Tags that are laid out; what follows is taken for text, so that NODE_LIMIT cuts no words off."""
@@ -78,6 +82,7 @@ class _Lines:
     """Between the start of Gmail's container and its quote: the attribution, in any language."""
     cites: bool = False
     """Whether a bare `blockquote` was seen to hold an older mail: then the next ones do too."""
+    signatures: int = 0
     own: bool = False
     """Whether an unquoted word has been written."""
 
@@ -100,7 +105,8 @@ class _Lines:
         """End the line; with `always` unset only if there is one."""
         line = "".join(self.current).replace("\xa0", " ").rstrip()
         if self.current or always:
-            self.done.append(f"{'> ' * max(self.depth, self.floor)}{line}".rstrip())
+            depth = min(max(self.depth, self.floor), DEPTH_LIMIT)
+            self.done.append(f"{'> ' * depth}{line}".rstrip())
         self.current.clear()
 
     def blank(self) -> None:
@@ -123,7 +129,7 @@ def text(source: str) -> str:
 
 def _bounded(source: str) -> str:
     """The source, with mere text from where no person's mail would have that many tags open."""
-    if source.count("<") <= DEPTH_LIMIT:
+    if source.count("<") <= OPEN_LIMIT:
         return source
     opened: Counter[str] = Counter()
     depth = 0
@@ -135,7 +141,7 @@ def _bounded(source: str) -> str:
         elif tag[1] and opened[name]:
             opened[name] -= 1
             depth -= 1
-        if depth > DEPTH_LIMIT or count > TAG_LIMIT:
+        if depth > OPEN_LIMIT or count > TAG_LIMIT:
             return source[: tag.start()] + _ANY_TAG.sub("\n", source[tag.start() :])
     return source
 
@@ -196,8 +202,9 @@ def _is_unseen(node: LexborNode, lines: _Lines) -> bool:
         or node.attributes.get("data-smartmail") == "gmail_signature"
         or "data-signatureblock" in node.attributes
     )
-    if not marked or not lines.own:
+    if not marked or not lines.own or lines.signatures >= _SIGNATURE_LIMIT:
         return False
+    lines.signatures += 1
     return len(node.text(separator="\n").split("\n")) <= 40 and node.css_first("blockquote") is None
 
 
@@ -280,7 +287,9 @@ def _is_quote(node: LexborNode, tag: str, style: str, lines: _Lines) -> bool:
     if tag == "div" and node.attributes.get("name") == "quote":
         return True
     # Gmail's container also holds the answers that were written between the quotes.
-    return "gmail_quote" in css_class.split() and node.css_first("blockquote") is None
+    if "gmail_quote" not in css_class.split() or lines.depth:
+        return False
+    return node.css_first("blockquote") is None
 
 
 def _is_outlook_divider(node: LexborNode, style: str) -> bool:
