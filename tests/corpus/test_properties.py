@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from aitwin.corpus import clean, headers, html, mail, mime, sources, whatsapp
+from aitwin.corpus import clean, headers, html, listing, mail, mime, sources, store, whatsapp
 from aitwin.corpus.headers import Headers
 from aitwin.corpus.messages import Message
 from aitwin.corpus.report import Skipped
@@ -127,6 +127,23 @@ def test_two_mailboxes_in_one_file_are_all_their_messages(
     assert [(m.id, m.sender, m.text.rstrip("\n")) for m in together] == [
         (m.id, m.sender, m.text.rstrip("\n")) for m in apart
     ]
+
+
+@BOUNDED
+@given(dialect=st.sampled_from(DIALECTS), letters=LETTERS, stretch=st.integers(1, 2000))
+def test_a_mailbox_listed_in_stretches_is_the_whole(
+    dialect: str, letters: list[tuple[str, str]], stretch: int, tmp_path: Path
+) -> None:
+    """C1: what both cores list, wherever their stretches begin, is what one reads."""
+    data = mailbox(dialect, letters)
+    path = tmp_path / "box"
+    messages = read(path, data)
+    listed = list(mail.index(path, Skipped()))
+    assert [(one.id, one.sender) for one in listed] == [(one.id, one.sender) for one in messages]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listing, "PART", stretch)
+        parts = list(listing._parts(path, 0, len(data)))
+    assert [row for part in parts for row in part.rows] == [*map(store.listed_row, listed)]
 
 
 # Bodies: every part that is for people is in the text, in order.
