@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,24 @@ def test_twin_home_comes_first_then_the_home_directory(monkeypatch, tmp_path, ho
 
 def test_settings_come_back_as_they_were_written(home):
     place = Home(home)
-    settings = Settings("Ana", ("a@x.example",), ("Ana B",), ("dry",), "some.gguf")
+    settings = Settings(
+        "Ana", ("a@x.example",), ("Ana B",), ("dry",), "some.gguf", ("en", "de"), 0.5
+    )
     place.write_settings(settings)
     assert place.settings() == settings
+    plain = replace(settings, languages=(), mail_share=None)
+    place.write_settings(plain)
+    assert place.settings() == plain
     assert place.settings_file.stat().st_mode & 0o777 == 0o600
     assert home.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("share", ["2", "-0.1", '"half"', "true", "nan", "[0.5]"])
+def test_a_share_that_is_none_is_named(home, share):
+    home.mkdir()
+    (home / "twin.toml").write_text(f'[owner]\nname = "Ana"\n[style]\nmail_share = {share}\n')
+    with pytest.raises(TwinError, match=r"style\.mail_share must be a number from 0 to 1"):
+        Home(home).settings()
 
 
 def test_comments_and_order_of_the_owner_are_kept(home):

@@ -35,6 +35,10 @@ class Settings:
     traits: tuple[str, ...] = DEFAULT_TRAITS
     base: str = DEFAULT_BASE
     """Name of the base model on the shelf (see models)."""
+    languages: tuple[str, ...] = ()
+    """Codes ("en") of the languages that the twin learns to write; none: all of them."""
+    mail_share: float | None = None
+    """Mails in a dataset, 0 to 1, the rest chats; None: as the owner writes."""
     allow: tuple[str, ...] = field(default=(), repr=False)
     """Never redacted: a phone number, an address, "@company.example"."""
     names: tuple[str, ...] = field(default=(), repr=False)
@@ -170,10 +174,11 @@ class Home:
             *_no_tables(document, ("owner", "style", "redact")),
             *_unknown(document, "", {"owner", "style", "redact"}),
             *_unknown(owner, "owner.", {"name", "addresses", "chat_names"}),
-            *_unknown(style, "style.", {"traits", "base"}),
+            *_unknown(style, "style.", {"traits", "base", "languages", "mail_share"}),
             *_unknown(redact, "redact.", {"allow", "names", "regions"}),
             *_wrong_strings(owner, "owner", ("name",), ("addresses", "chat_names")),
-            *_wrong_strings(style, "style", ("base",), ("traits",)),
+            *_wrong_strings(style, "style", ("base",), ("traits", "languages")),
+            *_wrong_share(style, "style", "mail_share"),
             *_wrong_strings(redact, "redact", (), ("allow", "names", "regions")),
         ]
         if not str(owner.get("name", "")).strip():
@@ -187,6 +192,8 @@ class Home:
             chat_names=tuple(owner.get("chat_names", ())),
             traits=tuple(style.get("traits", DEFAULT_TRAITS)),
             base=style.get("base", DEFAULT_BASE),
+            languages=tuple(style.get("languages", ())),
+            mail_share=style.get("mail_share"),
             allow=tuple(redact.get("allow", ())),
             names=tuple(redact.get("names", ())),
             regions=tuple(region.upper() for region in redact.get("regions", ())),
@@ -206,13 +213,18 @@ class Home:
             ("owner", "chat_names", list(settings.chat_names)),
             ("style", "traits", list(settings.traits)),
             ("style", "base", settings.base),
+            ("style", "languages", list(settings.languages)),
+            ("style", "mail_share", settings.mail_share),
             ("redact", "allow", list(settings.allow)),
             ("redact", "names", list(settings.names)),
             ("redact", "regions", list(settings.regions)),
         ):
             if table not in document:
                 document[table] = tomlkit.table()
-            document[table][key] = value
+            if value is None:  # TOML has no word for nothing
+                document[table].pop(key, None)
+            else:
+                document[table][key] = value
         artifact.write_private(self.settings_file, tomlkit.dumps(document))
 
 
@@ -279,6 +291,12 @@ def _unknown(table: dict[str, Any], prefix: str, known: set[str]) -> list[str]:
         for key in table
         if key not in known
     ]
+
+
+def _wrong_share(table: dict[str, Any], name: str, key: str) -> list[str]:
+    value = table.get(key, 0)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return [] if number and 0 <= value <= 1 else [f"{name}.{key} must be a number from 0 to 1"]
 
 
 def _wrong_strings(

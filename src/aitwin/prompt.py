@@ -9,6 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
+ROW_TOKENS = 512
+"""Tokens of prompt and reply together that an example is trained on, unless the owner says more.
+
+The recipe's sequence length and the dataset's budget for context, which have to agree (M4)."""
+
 
 class ChatMessage(TypedDict):
     """One ChatML message."""

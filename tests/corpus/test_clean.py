@@ -1,6 +1,7 @@
 # ruff: noqa: E501 -- sample mails are easier to read unbroken
 """Own words: labelled fixtures, every attribution of the list, and two real mailboxes."""
 
+import itertools
 import json
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from labelled import plain_lines
 
 from aitwin.corpus import clean, html, mail
-from aitwin.corpus.clean import exchanges, own_words, quoted
+from aitwin.corpus.clean import answered, exchanges, own_words, quoted
 from aitwin.corpus.messages import Message
 from aitwin.corpus.report import Skipped
 
@@ -213,6 +214,26 @@ def test_inline_answers_are_kept_and_paired_with_what_they_answer() -> None:
     assert quoted(text) == "When?\n\nWhere?"
 
 
+def test_what_a_mail_answers_line_by_line_shows_where_the_answers_stand() -> None:
+    """C4: an inline answer is kept with the line that it answers, as a pair can use it."""
+    text = "Hi Ana,\n\nAna wrote:\n> When?\n\nFriday.\n\n> Where?\n>> older\nHere.\n\n> Ana\n"
+    assert answered(text) == "When?\n[…]\n\nWhere?\n[…]"
+    own_sides = "\n\n".join(own for _, own in exchanges(text))
+    assert own_sides == own_words(text)
+
+
+def test_a_quote_of_quotes_is_shown_where_it_is_answered() -> None:
+    assert answered("> > Blue?\nYes.\n> > Red?\nNo.") == "Blue?\n[…]\n\nRed?\n[…]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Yes.\n\nAna wrote:\n> When?\n", "Ana wrote:\n> When?\n\nFriday.\n", "Nothing quoted.", ""],
+)
+def test_an_answer_above_or_below_is_not_line_by_line(text: str) -> None:
+    assert answered(text) == ""
+
+
 def test_wrapped_ends_of_quoted_lines_are_not_own() -> None:
     long = (
         "> "
@@ -276,6 +297,107 @@ def test_hostile_text_takes_linear_time(shared: Path) -> None:
     assert time.process_time() - start < 20  # quadratic time would be hours
 
 
+HOSTILE = {
+    "attributions": "On Mon, 3 Mar 2025 10:15 x@y:\n" * 20_000,
+    "halves of attributions": "On Mon, 3 Mar 2025 10:15\n" * 20_000,
+    "colons": ":\n" * 100_000,
+    "spaces": (" " * 2000 + "\n") * 150,
+    "headers": "From: a@b.cc\nSent: 3 Mar 2025\n" * 5000,
+    "dashes": "--\n" * 100_000,
+    "footers": "To unsubscribe, ask\n\n" * 20_000,
+    "armour without an end": "-----BEGIN PGP MESSAGE-----\n" * 20_000,
+    "heads of patches": "diff -a\n" * 50_000,
+    "a hunk of endless length": f"@@ -1,{'9' * 5000} +1,1 @@\n+a\n",
+    "contacts": "a@b.cc\nwww.x.yy\n\n" * 20_000,
+    "answers": "> q\nown text\n" * 30_000,
+    "bars": "| a\n" * 50_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_lines_take_linear_time(name: str) -> None:
+    """Each took minutes where it was quadratic; all take under two seconds alone."""
+    start = time.process_time()
+    own_words(HOSTILE[name])
+    answered(HOSTILE[name])
+    assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["<blockquote>", '<div class="gmail_quote">', '<div class="gmail_signature">a<br>',
+     '<div style="border-top:solid">', '<div class="gmail_quote"><blockquote>'],
+)  # fmt: skip
+def test_nested_html_takes_linear_time(tag: str) -> None:
+    start = time.process_time()
+    text = html.text(f"own x {tag}" * 10_000 + "deep")
+    assert len(text) < 3_000_000
+    own_words(text)
+    assert time.process_time() - start < 10
+
+
+SETS = ("own_words_cases.txt", "own_words_held_back.txt", "own_words_third.txt")
+
+
+def _tails() -> list[str]:
+    """What stands below the own words in the invented mails: quotes, footers, signatures."""
+    tails = []
+    for case in itertools.chain.from_iterable(map(labelled.invented, SETS)):
+        own = [number for number, line in enumerate(case.source) if line in case.own + case.maybe]
+        below = case.source[own[-1] + 1 :] if own and not case.is_html else []
+        answered_on_top = own == list(range(len(own)))
+        if "".join(below).strip() and answered_on_top:
+            tails.append("\n".join(below).strip("\n"))
+    return tails
+
+
+def test_no_own_text_is_lost_above_any_tail() -> None:
+    """C2: every invented own text above a tenth of all quotes, footers and signatures, in turn."""
+    tails = _tails()
+    assert len(tails) > 100
+    cases = [case for name in SETS for case in labelled.invented(name) if case.own]
+    lost = {}
+    for number, case in enumerate(cases):
+        own = "\n".join(case.own).strip()
+        for tail in tails[number % 10 :: 10]:
+            found = plain_lines(own_words(f"{own}\n\n{tail}"))
+            if missing := [line for line in plain_lines(own) if line not in found]:
+                lost[case.name] = missing
+    assert lost == {}
+
+
+FRAGMENTS = [
+    "Bring the cable.", "ok", "", "", "-- ", "--", "Bo Ek", "bo@example.org", "+44 20 7946 0000",
+    "Sent from my iPhone", "_" * 40, "int a;", "    x = y;", "P.S. Bring wool.", "Kind regards,",
+    "knitters mailing list", "diff --git a/x b/x", "@@ -1,1 +1,1 @@", "-a", "+b", "> quoted",
+    "On Mon, 3 Mar 2025 at 10:15, Ana <a@x.org> wrote:", "From: Ana <a@x.org>", "Sent: Monday",
+    "Subject: x", "To: Bo", "---", "-----Original Message-----", "Begin forwarded message:",
+    "| bar", "AB> initials", "-----BEGIN PGP SIGNED MESSAGE-----", "-----END PGP SIGNATURE-----",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=14))
+def test_every_own_line_stands_in_the_mail(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    there = set(plain_lines(text))
+    assert set(plain_lines(own_words(text))) <= there
+    exchanges(text)
+    quoted(text)
+
+
+PROSE = [line for line in OWN if "\n--\n" not in line]
+
+
+@given(st.lists(st.sampled_from(PROSE), min_size=1, max_size=4))
+def test_cleaning_what_is_clean_changes_nothing(paragraphs: list[str]) -> None:
+    once = own_words("\n\n".join(paragraphs))
+    assert own_words(once) == once
+
+
+def test_persian_spelling_is_kept() -> None:
+    assert own_words("می\u200cخواهم بیایم.") == "می\u200cخواهم بیایم."
+
+
 def _pairs(folder: Path) -> list[tuple[Message, Message | None]]:
     rows = {
         row["mid"].strip("<>"): row
@@ -290,7 +412,7 @@ def _pairs(folder: Path) -> list[tuple[Message, Message | None]]:
 
 
 @pytest.mark.parametrize("name", ["baechle-mips", "leech-usrp"])
-def test_real_replies_repeat_under_one_percent_of_their_parentsplain_lines(
+def test_real_replies_repeat_under_one_percent_of_their_parents_lines(
     shared: Path, name: str
 ) -> None:
     """Issue 3's measure, and its counterweight: hardly a reply may come out empty."""

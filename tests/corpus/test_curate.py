@@ -1,10 +1,12 @@
 import random
+from bisect import bisect_right
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aitwin.corpus import curate
+from aitwin.corpus import curate, register
 from aitwin.corpus.curate import Choice
 from aitwin.corpus.pairs import Pair
 from aitwin.errors import TwinError
@@ -106,10 +108,35 @@ def test_fragments_and_repetitions_do_not_rule_the_set():
     dropped = Counter()
     passed = curate.gate(chats, dropped)
     fragments = [p for p in passed if curate.words(p.reply) <= curate.FRAGMENT_WORDS]
-    assert len(fragments) == int(curate.FRAGMENT_SHARE * len(chats))
+    assert len(fragments) == int(curate.FRAGMENT_SHARE * len(passed))
     assert [p.id for p in passed if p.reply == "ok"] == ["ok6", "ok7", "ok8"]
     assert dropped["the same reply more than 3 times"] == 6
     assert len(passed) + dropped.total() == len(chats)
+
+
+def test_a_chat_that_is_mostly_ok_gives_a_set_that_is_not():
+    """Fragments are a share of what stays, not of what there was."""
+    yes = ["ok", "haha", "haha yes", "np", "on it", "cool", "lol", "yes please"]
+    chats = [pair(f"f{n}", f"{yes[n % 8]} {n}" if n % 2 else yes[n % 8], "chat", day=n)
+             for n in range(900)]  # fmt: skip
+    chats = [replace(p, reply=" ".join(p.reply.split()[:2])) for p in chats]
+    chats += [written(n, "boat", "chat") for n in range(90)]
+    passed = curate.gate(chats, Counter())
+    short = sum(curate.words(p.reply) <= curate.FRAGMENT_WORDS for p in passed)
+    assert (short, len(passed)) == (10, 100)
+
+
+def test_a_reply_in_another_language_is_left_out_unless_pinned():
+    dropped = Counter()
+    rows = [
+        replace(written(0, "boat"), language="en"),
+        replace(written(1, "boat"), language="fr"),
+        replace(written(2, "boat"), language="fr", pinned=True),
+        written(3, "boat"),  # nobody can tell
+    ]
+    assert [p.id for p in curate.gate(rows, dropped, ("en", "de"))] == ["boat0", "boat2", "boat3"]
+    assert dropped == {"reply in another language (fr)": 1}
+    assert len(curate.gate(rows, Counter())) == 4
 
 
 def test_the_choice_is_the_same_every_time_and_in_order_of_time():
@@ -144,6 +171,107 @@ def test_the_choice_is_more_diverse_than_chance():
 
     sample = random.Random(0).sample(pairs, 25)  # noqa: S311
     assert distinct(chosen) > distinct(sample)
+
+
+def corpus(count=3000):
+    """A made-up owner: few people get most, a third is chats, more lately, all registers."""
+    rng = random.Random(7)  # noqa: S311
+    rows = []
+    for n in range(count):
+        topic = rng.choices(list(TOPICS), (70, 25, 5))[0]
+        length = min(200, max(3, round(rng.lognormvariate(2.6, 0.8))))
+        said = rng.choices(TOPICS[topic], k=length)
+        text = " ".join(f"{word}{rng.randrange(30)}" for word in said)
+        form = rng.random()
+        if form < 0.2:
+            text = f"Dear Ms Lopez, {text}."
+        elif form < 0.6:
+            text = f"{text.capitalize()}."
+        person = f"p{min(int(rng.expovariate(0.25)), 30)}"
+        day = round(3000 * rng.random() ** 0.5)
+        channel = "chat" if rng.random() < 1 / 3 else "mail"
+        rows.append(replace(pair(n, text, channel, day=day), people=(person,)))
+    return rows
+
+
+def shares(rows, what):
+    counts = Counter(map(what, rows))
+    return {one: count / len(rows) for one, count in counts.items()}
+
+
+def year(pair):
+    return pair.sent_at.year
+
+
+def distance(all_, some):
+    """Kolmogorov and Smirnov's: the largest difference between the shares below any length."""
+    lengths = [sorted(len(p.reply) for p in rows) for rows in (all_, some)]
+    return max(
+        abs(bisect_right(lengths[0], at) / len(all_) - bisect_right(lengths[1], at) / len(some))
+        for at in lengths[0]
+    )
+
+
+def test_nobody_and_no_time_gets_more_than_its_share():
+    """C6: but for the rounding, once in each of the eight strata."""
+    rows = corpus()
+    chosen = curate.choose(rows, 500)
+    for what in (lambda p: p.people[0], year, lambda p: p.channel):
+        own, got = shares(rows, what), shares(chosen, what)
+        assert all(got[one] <= own[one] + 8 / 500 for one in got), (own, got)
+
+
+def test_the_owners_lengths_and_registers_stay():
+    """C6: lengths within 4 in 100 (Kolmogorov-Smirnov; a step is 3), a register within 2."""
+    rows = corpus()
+    chosen = curate.choose(rows, 500)
+    assert distance(rows, chosen) <= 0.04
+    own = shares(rows, lambda p: register.of(p.reply))
+    got = shares(chosen, lambda p: register.of(p.reply))
+    assert set(own) == {"formal", "plain", "informal"}
+    assert all(abs(own[one] - got.get(one, 0)) <= 0.02 for one in own), (own, got)
+
+
+def test_without_shares_the_long_and_the_loud_would_win():
+    """That the shares do something: the same choice without them is off."""
+    rows = [p for p in corpus() if p.channel == "mail"]
+    free = curate._cover(rows, 300)
+    assert distance(rows, free) > 2 * distance(rows, curate.choose(rows, 300))
+
+
+def test_what_is_chosen_covers_more_than_chance_does():
+    """C6: the likeness of all pairs to their nearest chosen one, against ten random choices."""
+    rows = corpus(1200)
+    vectors = curate._vectors(rows)
+    place = {p.id: number for number, p in enumerate(rows)}
+
+    def coverage(some):
+        return float((vectors @ vectors[[place[p.id] for p in some]].T).max(axis=1).mean())
+
+    chance = [coverage(random.Random(n).sample(rows, 200)) for n in range(10)]  # noqa: S311
+    assert coverage(curate.choose(rows, 200)) > max(chance)
+
+
+def test_mails_and_chats_are_balanced_as_wished():
+    rows = [written(n, "boat", "mail", 5 + n % 40) for n in range(300)]
+    rows += [written(n, "cook", "chat", 3 + n % 9) for n in range(100)]
+
+    def mails(share, size=100):
+        return sum(p.channel == "mail" for p in curate.choose(rows, size, mail_share=share))
+
+    assert [mails(share) for share in (None, 0.5, 0.0, 1.0)] == [75, 50, 0, 100]
+    # Too few chats for half: the mails make up for them.
+    assert mails(0.5, 350) == 250
+    with pytest.raises(TwinError, match="mail share"):
+        Choice(mail_share=1.5)
+
+
+def test_a_seed_thins_a_large_stratum_differently(monkeypatch):
+    monkeypatch.setattr(curate, "STRATUM_MOST", 50)
+    rows = [written(n, "boat", length=12) for n in range(400)]
+    one, two = curate.choose(rows, 40, seed=1), curate.choose(rows, 40, seed=2)
+    assert one == curate.choose(rows, 40, seed=1)
+    assert one != two
 
 
 def test_too_few_are_refused_with_what_is_missing():

@@ -81,6 +81,22 @@ def test_every_chosen_pair_is_in_the_review_with_its_id_and_command(any_owner):
         )
 
 
+def test_languages_and_what_was_read_whole_are_shown(any_owner):
+    """What a mailbox holds and what of it was decoded, in numbers."""
+    store, built, html = any_owner
+    table = html.css_first("#languages ~ .scroll table")
+    shown = {
+        row.css_first("td").text(): number(row.css("td")[-1].text())
+        for row in table.css("tr")
+        if row.css_first("td")
+    }
+    assert shown == built.manifest["languages"]
+    assert max(shown, key=shown.__getitem__) == "en"
+    summary = store.summary(ME)
+    assert f"Of {summary.mails:,} mails, {summary.whole_mails:,} were read whole" in html.text()
+    assert summary.whole_mails < summary.mails
+
+
 def test_its_counts_are_those_of_the_funnel(any_owner):
     store, built, html = any_owner
     stages = html.css(".stage")

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aitwin.corpus import pairs
+from aitwin.corpus.context import CUT
 from aitwin.corpus.messages import Message, Owner, Person, Thread, threads
 
 START = datetime(2024, 1, 1, 9, tzinfo=UTC)
@@ -62,7 +63,9 @@ def test_a_first_mail_is_asked_for_and_a_follow_up_too():
         "b", SELF, "Found one.", 5, subject="Re: Boat", references=("a",), recipients=(ANA,)
     )
     (one, two), _ = made(first, again)
-    assert (one.instruction, one.incoming) == ('Write a mail to Ana Lopez about "Boat".', "")
+    about = 'Write to Ana Lopez about "Boat": a short mail that asks a question.'
+    assert (one.instruction, one.incoming, one.begins) == (about, "", True)
+    assert not two.begins
     assert two.instruction == 'Follow up on this mail of yours about "Boat".'
     assert two.incoming == "The boat leaks. Who has a pump?"
 
@@ -139,20 +142,73 @@ def test_a_session_ends_at_a_pause_that_is_long_for_this_chat():
     assert pairs.session_gap(said(("Ana", "x"), ("Thota", "y", 9999))) == pairs.LONGEST_SESSION_GAP
 
 
-def test_a_long_parent_is_cut_to_its_newest_whole_paragraphs():
-    paragraphs = [f"{number} " + "word " * 60 for number in range(9)]
+def test_a_long_parent_waits_in_pieces_to_be_cut():
+    """How much stays is a matter of tokens (see context), but none carries a whole novel."""
+    paragraphs = [f"{number} " + "word " * 60 for number in range(90)]
     asked = mail("a", ANA, "\n\n".join(paragraphs))
     [pair], _ = made(asked, mail("b", SELF, "No.", 1, references=("a",)))
-    assert len(pair.incoming) <= pairs.INCOMING_CHARACTERS + len(pairs.CUT) + 2
-    assert pair.incoming.startswith(f"{pairs.CUT}\n\n5 word")
-    assert pair.incoming.endswith(paragraphs[-1].strip())
+    assert len(pair.incoming) <= pairs.INCOMING_CHARACTERS
+    assert pair.incoming == "\n\n".join(pair.pieces)
+    assert pair.pieces[0] == CUT
+    assert pair.pieces[-1] == paragraphs[-1].strip()
 
 
-def test_one_endless_paragraph_keeps_its_end():
-    asked = mail("a", ANA, "start " + "word " * 999 + "end?")
-    [pair], _ = made(asked, mail("b", SELF, "No.", 1, references=("a",)))
-    assert pair.incoming.startswith(f"{pairs.CUT}\n\nword")
-    assert pair.incoming.endswith("end?")
+def test_answers_between_quoted_lines_answer_them_one_by_one():
+    """C4: the incoming text shows what each paragraph of the reply is about."""
+    asked = mail(
+        "a", ANA, "Hi,\n\nIs it dry?\n\nWho has\nthe pump?\n\nAnd a long rest.", subject="Boat"
+    )
+    text = f"{WROTE}\n> Hi,\n>\n> Is it dry?\n\nNo.\n\n> Who has\n> the pump?\n\nReg. As ever.\n"
+    reply = mail("b", SELF, text, 1, subject="Re: Boat", references=("a",))
+    [pair], _ = made(asked, reply)
+    assert pair.instruction == 'Reply to this mail from Ana Lopez about "Boat", point by point.'
+    first, second = pair.incoming.split("\n\n")
+    assert first.startswith("(1) ")
+    assert first.endswith("Is it dry?")
+    assert second.startswith("(2) Who has")
+    assert "long rest" not in pair.incoming
+    assert pair.reply == "No.\n\nReg. As ever."
+
+
+def test_one_answer_below_a_quote_answers_the_whole_mail():
+    asked = mail("a", ANA, "Is it dry?\n\nWho has the pump?", subject="Boat")
+    text = f"{WROTE}\n> Who has the pump?\n\nReg. As ever.\n"
+    [pair], _ = made(asked, mail("b", SELF, text, 1, subject="Re: Boat", references=("a",)))
+    assert pair.incoming == "Is it dry?\n\nWho has the pump?"
+    assert "point by point" not in pair.instruction
+
+
+def test_a_pause_that_is_long_for_the_chat_begins_another_turn():
+    quick = [("Ana", "x"), ("Thota", "y")] * 5
+    (*_, one, two), dropped = made(
+        *said(*quick, ("Ana", "dry?"), ("Thota", "No."), ("Thota", "Wet."), ("Thota", "Still.", 40))
+    )
+    assert (one.reply, two.reply) == ("No.\nWet.", "Still.")
+    assert two.incoming.endswith("Ana: dry?\nThota: No.\nWet.")
+    assert (one.instruction, two.instruction) == (
+        "Reply in this chat with Ana.",
+        "Go on in this chat with Ana.",
+    )
+    assert dropped == {"joined to the message before": 1}
+
+
+def test_a_slow_chat_has_longer_turns():
+    slow = [("Ana", "x", 30), ("Thota", "y", 30)] * 5
+    (*_, last), _ = made(
+        *said(*slow, ("Ana", "dry?", 30), ("Thota", "No.", 30), ("Thota", "Wet.", 40))
+    )
+    assert last.reply == "No.\nWet."
+    assert pairs.turn_gap(said(*slow)) == timedelta(hours=2) * pairs.TURN_RHYTHM / 4
+    assert pairs.turn_gap(said(*[("Ana", "x")] * 9)) == pairs.SHORTEST_TURN_GAP
+    lonely = said(("Ana", "x"), ("Thota", "y", 9999))
+    assert pairs.turn_gap(lonely) <= pairs.session_gap(lonely)
+
+
+def test_who_goes_on_alone_does_so_with_the_others_of_the_chat():
+    chat = said(*[("Ana", "x"), ("Thota", "y")] * 5, ("Thota", "Off.", 90), ("Thota", "Back.", 40))
+    (*_, pair), _ = made(*chat)
+    assert pair.reply == "Back."
+    assert (pair.instruction, pair.incoming) == ("Go on in this chat with Ana.", "Thota: Off.")
 
 
 LINES = st.lists(

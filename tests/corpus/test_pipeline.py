@@ -2,16 +2,20 @@ import json
 import re
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from errno import EIO
 from pathlib import Path
 
 import pytest
 
-from aitwin.corpus import curate, dataset, imports, messages, pairs, pipeline, reading
+from aitwin.corpus import curate, dataset, imports, messages, pairs, pipeline, reading, reverse
+from aitwin.corpus.context import CUT, Budget
 from aitwin.corpus.curate import Choice
 from aitwin.corpus.messages import Message, Owner, Person, threads
+from aitwin.corpus.redact import Rules
 from aitwin.corpus.report import Skipped
+from aitwin.corpus.reverse import Author
 from aitwin.corpus.sources import Found
 from aitwin.corpus.store import Store
 from aitwin.errors import TwinError
@@ -102,6 +106,88 @@ def test_a_secret_anywhere_never_reaches_the_chosen_pairs():
     assert selection.redactions["EMAIL"] == len(selection.pairs)
 
 
+def firsts(count, text, subject="", to=None):
+    """First mails of the owner's, no two alike."""
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    for n in range(count):
+        name = "".join(chr(97 + (n * k) % 26) for k in (3, 5, 7, 11, 17)) * 2
+        yield Message(
+            f"f{n}", "mail", Person("", "t@x.example"), moment + timedelta(days=n),
+            text.format(n=n, c=name), subject, (to or Person("Ana", "a@y.example"),),
+        )  # fmt: skip
+
+
+def test_a_first_mail_without_a_subject_is_about_its_words_less_its_secrets():
+    """P1: what a detector took out of the mail does not come back as its topic."""
+    text = "My THING drips. Password: zuccanary\n\nBring {n} of {c} and the {c} ladle."
+    things = [
+        "rudder",
+        "bilge",
+        "kettle",
+        "boiler",
+        "gutter",
+        "radio",
+        "hose",
+        "sieve",
+        "tank",
+        "ax",
+    ]
+    begun = [
+        replace(mail, text=mail.text.replace("THING", f"{things[n // 2]} and {things[n // 4]}"))
+        for n, mail in enumerate(firsts(20, text))
+    ]
+    mails = [*begun, *letters(40)]
+    selection = pipeline.select(mails, ME, Choice(allow_small=True))
+    begun = [pair for pair in selection.pairs if pair.begins]
+    assert len(begun) == 20
+    told = [re.search(r"(?:about|Topics:|mentions) \w+ and \w+\.", p.instruction) for p in begun]
+    assert sum(map(bool, told)) >= 5
+    assert not any("zuccanary" in p.instruction + p.reply for p in selection.pairs)
+    assert len({p.instruction for p in begun}) > 3
+
+
+def test_what_a_model_words_is_redacted_like_the_rest(tmp_path):
+    """P1: it sees no secret, and what it makes up that looks like one goes, too."""
+    seen = []
+
+    def answer(messages, max_tokens):
+        seen.append(messages[-1]["content"])
+        return "Write to Ana at bob@secret.example about the pump."
+
+    text = f"Write to {CANARY}. The {{c}} pump drips, bring {{n}} of {{c}} and a ladle by noon."
+    selection = pipeline.select(firsts(20, text), ME, Choice(allow_small=True))
+    worded, fates = pipeline.reword(selection, Author("digest", answer), tmp_path, Rules())
+    assert fates == {"worded by the model": 20}
+    assert not any("canary" in said for said in seen)
+    assert not any("bob@" in pair.instruction for pair in worded.pairs)
+    assert all("[EMAIL_2]" in pair.instruction for pair in worded.pairs)
+    # What is kept for the next run is what the model said of redacted mails.
+    assert "canary" not in (tmp_path / reverse.FILE).read_text()
+
+
+def test_the_owner_chooses_languages():
+    german = "Bring bitte {n} Eimer vom Typ {c} mit, die Pumpe {c} ist bis {n} Uhr außer Betrieb."
+    mails = [*letters(30), *firsts(20, german)]
+    both = pipeline.select(mails, ME, Choice(allow_small=True))
+    assert Counter(pair.language for pair in both.pairs) == {"en": 30, "de": 20}
+    one = pipeline.select(mails, ME, Choice(allow_small=True, languages=("en",)))
+    assert len(one.pairs) == 30
+    assert one.funnel.stages[-2].dropped == {"reply in another language (de)": 20}
+
+
+def test_context_is_cut_to_the_budget_of_tokens():
+    budget = Budget(120, lambda text: len(text.split()), "words", template=0)
+    mails = [
+        replace(m, text=m.text + "\n\n" + "More of it. " * 99) if m.id.startswith("a") else m
+        for m in letters(30)
+    ]
+    for pair in pipeline.select(mails, ME, Choice(allow_small=True), budget=budget).pairs:
+        assert pair.incoming.startswith(CUT)
+        texts = (pair.instruction, pair.incoming, pair.reply)
+        assert sum(len(text.split()) for text in texts) <= 120
+        assert pair.pieces == ()
+
+
 def test_too_little_is_refused_unless_asked_for():
     """C3."""
     with pytest.raises(TwinError, match=r"30 usable pairs .* from 30 messages of yours; 170 more"):
@@ -123,7 +209,7 @@ def test_a_bad_file_is_reported_and_the_others_are_imported(tmp_path):
         "[18/07/2020, 18:24:25] Ana: dry?\n[18/07/2020, 18:25:02] Thota: No.\n"
     )
     (folder / "when.txt").write_text(
-        "[01/02/2020, 18:24:25] Ana: dry?\n[01/02/2020, 18:25:02] Thota: No.\n"
+        "01/02/2020, 18:24 - Ana: dry?\n01/02/2020, 18:25 - Thota: No.\n"
     )
     (folder / "notes.txt").write_text("leeks\n")
     store = Store(tmp_path / "corpus")

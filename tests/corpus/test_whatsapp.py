@@ -231,6 +231,9 @@ def test_ids_depend_on_nothing_that_a_longer_export_changes(tmp_path: Path) -> N
     assert [m.sender.name for m in (older[0], newer[0])] == ["Dr", "Dr: Mara"]
     assert [m.id for m in newer[:3]] == [m.id for m in older]
     assert len({m.id for m in newer}) == 5
+    assert len({m.conversation for m in (*older, *newer)}) == 1
+    cut = read(chat(tmp_path, first.partition("\n")[2]))
+    assert [m.id for m in cut] == [m.id for m in older[1:]]
 
 
 def test_an_unpacked_export_is_the_same_chat(tmp_path: Path) -> None:
@@ -726,3 +729,10 @@ def test_long_lines_do_not_hang(line: str, shape: bool, tail: str) -> None:
     """A quadratic pattern would take minutes here (seen: 134 s); linear ones take milliseconds."""
     assert (shape_of(line) is not None) == shape
     assert written(line, "[")[0].endswith(tail)
+
+
+@pytest.mark.parametrize("name", ["N{}", "卡尔将群组名称更改为{}", "+44 7700 900{}", "a: b: c: {}"])
+def test_many_names_do_not_hang(tmp_path: Path, name: str) -> None:
+    """Each name is weighed by itself; against all others it would take minutes."""
+    lines = (f"13/02/22, 14:56 - {name.format(n)}: hi\n" for n in range(20_000))
+    assert len(read(chat(tmp_path, "".join(lines)))) == 20_000

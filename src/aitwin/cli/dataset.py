@@ -1,65 +1,139 @@
 """twin dataset: pairs to learn from."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from aitwin.cli.console import Json, out, plain_name, print_json, say, table
+from aitwin.prompt import ROW_TOKENS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from aitwin.corpus.dataset import Dataset, Example
     from aitwin.corpus.marks import Mark, Marks
+    from aitwin.corpus.pairs import Pair
 
 app = typer.Typer(
     help="What the twin learns from: build, look through, drop and pin.", no_args_is_help=True
 )
 
 MAIN = "main"
+Instructions = Literal["rules", "llm"]
 Name = Annotated[str, typer.Option("--name", help="Name of the dataset.", callback=plain_name)]
 
 
-@app.command(epilog="Example: twin dataset build --size 800")
-def build(
+@app.command(epilog="Example: twin dataset build --size 800 --language en")
+def build(  # noqa: PLR0913 (each is a wish of the owner's)
     name: Name = MAIN,
     size: Annotated[int, typer.Option(help="Pairs at most.", min=1, max=5000)] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed chooses the same pairs.")] = 0,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Take replies in this language alone (en, de, …); repeat for each. "
+            "Usually those of twin.toml, else all."
+        ),
+    ] = None,
+    mail_share: Annotated[
+        float | None,
+        typer.Option(
+            help="Mails in the set, the rest chats. Usually that of twin.toml, else as you write.",
+            min=0,
+            max=1,
+        ),
+    ] = None,
+    tokens: Annotated[
+        int, typer.Option(help="Tokens of an example: as in twin train --sequence-length.", min=64)
+    ] = ROW_TOKENS,
+    instructions: Annotated[
+        Instructions,
+        typer.Option(help="Who words the requests for first mails: rules, or your base model."),
+    ] = "rules",
     allow_small: Annotated[
         bool, typer.Option("--allow-small", help="Go on with fewer than 200 pairs.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Turn the corpus into instruction pairs: own words only, no near-duplicates, diverse."""
-    from aitwin.cli.console import err
+    from contextlib import ExitStack
+
+    from aitwin.cli.console import progress
     from aitwin.cli.corpus import owner_of, rules_of
-    from aitwin.cli.rooms import persona
-    from aitwin.corpus import pipeline
+    from aitwin.cli.rooms import open_author, open_budget, persona
+    from aitwin.corpus import languages, pipeline
     from aitwin.corpus.curate import Choice
     from aitwin.corpus.store import Store
     from aitwin.home import Home
 
     home = Home.from_environment()
     settings = home.settings()
-    with err.status("reading threads, cleaning, choosing …"):
+    choice = Choice(
+        size,
+        seed,
+        allow_small,
+        languages.codes(settings.languages if language is None else language),
+        settings.mail_share if mail_share is None else mail_share,
+    )
+    with ExitStack() as stack:
+        bar = stack.enter_context(progress())
+        task = bar.add_task("looking at threads", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total or None)
+
+        def track(pairs: "Sequence[Pair]") -> "Iterator[Pair]":
+            bar.update(task, description="wording instructions", total=len(pairs))
+            for pair in pairs:
+                yield pair
+                bar.advance(task)
+
         dataset = pipeline.build(
             Store(home.corpus),
             owner_of(settings),
             persona(settings),
             home.datasets / name,
-            Choice(size, seed, allow_small),
+            choice,
             rules_of(settings),
+            stack.enter_context(open_budget(home, settings, tokens)),
+            stack.enter_context(open_author(home, settings, track))
+            if instructions == "llm"
+            else None,
+            show,
         )
     if json:
         print_json(dataset.manifest)
         return
     _show_funnel(dataset.manifest["funnel"])
+    _say_how(dataset)
     total = sum(dataset.counts.values())
     if total < 500:
         say(f"{total} pairs: enough to begin; 500 to 1,000 are better (C3). Add more mail or chats")
     say(f"wrote {dataset.path}; look through it: twin dataset report")
     say("next: twin train")
+
+
+def _say_how(dataset: "Dataset") -> None:
+    """What is gone, languages, what counted the tokens, how the model's instructions fared."""
+    from aitwin.corpus import reading
+
+    settings = dataset.manifest["settings"]
+    if gone := reading.remark(settings["mails_gone"]):
+        say(gone)
+    languages = Counter(dataset.manifest["languages"]).most_common()
+    if len(languages) > 1:
+        told = ", ".join(f"{language} {count:,}" for language, count in languages)
+        say(f"languages: {told} (choose: --language, or languages under [style] in twin.toml)")
+    if settings["tokens"]["counted_by"] == "estimate":
+        say("tokens are estimated: the base model is not on the shelf (twin models list)")
+    if fates := Counter(settings["instructions_llm"]):
+        from aitwin.cli.corpus import reasons
+
+        worded = fates.pop("worded by the model", 0)
+        kept = f"; by the rules: {reasons(fates)}" if fates else ""
+        say(f"instructions of first mails: {worded:,} worded by your base model{kept}")
 
 
 @app.command(epilog="Example: twin dataset show --examples 3")
@@ -193,8 +267,6 @@ def _show_pairs(examples: "Sequence[Example]", *, json: bool = False) -> None:
 
 
 def _show_funnel(stages: list[dict[str, object]]) -> None:
-    from collections import Counter
-
     from aitwin.cli.corpus import reasons
 
     table(

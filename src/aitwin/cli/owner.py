@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -43,15 +44,13 @@ def init(
     if not name and not asks and before is None:
         raise typer.BadParameter("give --name (there is nobody here to ask)", param_hint="--name")
     defaults = before or home.Settings(name="")
-    settings = home.Settings(
+    settings = replace(
+        defaults,
         name=name.strip() or (_asked_name(defaults.name) if asks else defaults.name),
         addresses=_addresses(_added(address, "Your mail addresses", defaults.addresses, asks)),
         chat_names=_added(chat_name, "Your names in chat exports", defaults.chat_names, asks),
         traits=_given(trait, "How you write", defaults.traits, asks),
         base=models.choose(base) if base else defaults.base,
-        allow=defaults.allow,
-        names=defaults.names,
-        regions=defaults.regions,
     )
     place.write_settings(settings)
     say(f"wrote {place.settings_file}")

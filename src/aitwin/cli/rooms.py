@@ -1,12 +1,18 @@
 """From settings to running parts: which base, which adapter, which voice a command works with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from aitwin.home import Home, Settings
 from aitwin.prompt import Persona
 
 if TYPE_CHECKING:
+    from aitwin.corpus.context import Budget
+    from aitwin.corpus.pairs import Pair
+    from aitwin.corpus.reverse import Author
+    from aitwin.prompt import ChatMessage
     from aitwin.style.adapter import StyleAdapter
     from aitwin.style.base import Base
     from aitwin.style.engine import LlamaCpp
@@ -48,6 +54,55 @@ def open_engine(home: Home, adapter: "StyleAdapter") -> "LlamaCpp":
             "put that base back, or run `twin train`"
         )
     return LlamaCpp(path, adapter.gguf)
+
+
+@contextmanager
+def open_budget(home: Home, settings: Settings, row: int) -> "Iterator[Budget]":
+    """How long examples may be, in the tokens of the owner's base; estimated where it is not here.
+
+    The tokenizer is loaded without the weights, which counting does not need.
+    """
+    from aitwin import prompt
+    from aitwin.corpus.context import Budget
+    from aitwin.errors import TwinError
+    from aitwin.models import Shelf
+    from aitwin.style import vocabulary
+    from aitwin.style.tokens import END_OF_TURN
+
+    with ExitStack() as stack:
+        budget = Budget(row)
+        try:
+            path, _ = Shelf(home.models).open(settings.base)
+            tokenizer = stack.enter_context(vocabulary.tokenizer(path))
+            empty = prompt.messages(persona(settings), prompt.Task(""))
+            template = len(tokenizer.prompt_tokens(empty)) + len(tokenizer.tokenize(END_OF_TURN))
+            count = cache(lambda text: len(tokenizer.tokenize(prompt.plain(text))))
+            budget = Budget(row, count, settings.base, template)
+        except (TwinError, ImportError):
+            # No base yet, or one that cannot be trained on: then there is nothing to count with.
+            pass
+        yield budget
+
+
+@contextmanager
+def open_author(
+    home: Home, settings: Settings, track: "Callable[[Sequence[Pair]], Iterable[Pair]]"
+) -> "Iterator[Author]":
+    """The owner's base model, to word instructions with."""
+    from aitwin.corpus.reverse import Author
+    from aitwin.models import Shelf
+    from aitwin.style.engine import LlamaCpp, Sampling
+
+    path, digest = Shelf(home.models).open(settings.base)
+    with ExitStack() as stack:
+        # Loaded for the first mail that has no answer yet: a rerun may need none.
+        engine = cache(lambda: stack.enter_context(LlamaCpp(path)))
+
+        def answer(messages: "Sequence[ChatMessage]", max_tokens: int) -> str:
+            greedy = Sampling(max_tokens=max_tokens, temperature=0.0)
+            return "".join(engine().stream(messages, greedy))
+
+        yield Author(digest, answer, track)
 
 
 def open_speech(voice: str = "") -> "Speech":

@@ -253,7 +253,8 @@ def _mark_footers(
         if _is_device_line(lines, number, start, end):
             marks[number] = Mark.FOOTER
     at = _list_footer(lines, start, end)
-    if at > start or not alone:  # "To unsubscribe, ask Ana" may be all that somebody says
+    # "To unsubscribe, ask Ana" may be all that somebody says.
+    if at > start or not alone or _is_divider(lines[start]):
         end = _cut(lines, marks, start, end, at)
     end = _cut(lines, marks, start, end, _signature(lines, start, end))
     legal = _disclaimer(lines, start, end)

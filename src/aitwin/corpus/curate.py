@@ -1,7 +1,7 @@
 """Which pairs are worth learning from: gates that each count what they stop, then a diverse choice.
 
-The choice is deterministic, keeps the owner's own shares of mail and chat and of short and long
-replies, and never looks at more than these numbers. Does not judge the owner's language or taste.
+The choice is deterministic and keeps the owner's own shares: of mail and chat, of short and long
+replies, of formal and informal ones, of people and of times. Does not judge the owner's taste.
 """
 
 import re
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
+from aitwin.corpus import languages, register
 from aitwin.corpus.pairs import Pair
 from aitwin.corpus.report import lose
 from aitwin.errors import TwinError
@@ -28,17 +29,19 @@ CHAT_WORDS = (1, 200)
 FRAGMENT_WORDS = 2
 """A reply of this many words or fewer shows a habit, but little style: "ok", "haha yes"."""
 FRAGMENT_SHARE = 0.1
-"""Fragments in the set at most, as a share of all pairs that pass: rare enough not to rule it."""
+"""Fragments at most, as a share of the pairs that pass: rare enough not to rule the set."""
 SAME_REPLY_MOST = 3
 """How often one and the same short reply is kept, whatever it answers: "Done."."""
 PROSE_SHARE = 0.6
 """Letters, digits' words and spaces in a reply at least; logs, patches and tables have fewer."""
 LENGTH_BANDS = 4
 """Quarters of the replies by length; the choice keeps their sizes."""
+STEPS = 8
+"""Parts of such a quarter by length, and by time, none of which gets more than its share."""
 STRATUM_MOST = 4000
 """Pairs compared with each other at once: 4,000 x 4,000 similarities take 64 MB."""
 FEATURES = 2048
-GRAM = 4  # characters
+GRAM = 4  # bytes
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 # Scripts without spaces: a word is about two characters.
@@ -53,9 +56,15 @@ class Choice:
     seed: int = 0
     allow_small: bool = False
     """Build a set under FEWEST, too."""
+    languages: tuple[str, ...] = ()
+    """Codes of the languages whose replies are taken ("en"); none: all of them."""
+    mail_share: float | None = None
+    """Mails in the set, as far as there are enough of both; None: as the owner writes."""
 
     def __post_init__(self) -> None:
-        """Refuse a size that makes no set."""
+        """Refuse a size that makes no set, and a share that is none."""
+        if self.mail_share is not None and not 0 <= self.mail_share <= 1:
+            raise TwinError(f"a mail share of {self.mail_share:g} is not within 0 to 1")
         if self.size < FEWEST and not self.allow_small:
             raise TwinError(
                 f"a set of {self.size} pairs is too small to learn a style from; "
@@ -69,14 +78,18 @@ def words(text: str) -> int:
     return len(_WORD.findall(_UNSPACED.sub(" ", text))) + (unspaced + 1) // 2
 
 
-def gate(pairs: Sequence[Pair], dropped: Counter[str]) -> list[Pair]:
+def gate(pairs: Sequence[Pair], dropped: Counter[str], wanted: Sequence[str] = ()) -> list[Pair]:
     """The pairs that can teach something, in their order; the others counted by reason.
 
-    A pinned one passes whatever is a matter of taste: all but a reply without a word.
+    `wanted` are the codes of languages; without any, all are. A pinned pair passes whatever is a
+    matter of taste: all but a reply without a word.
     """
     passed = []
     for pair in pairs:
-        if (reason := _unfit(pair)) and not (pair.pinned and words(pair.reply)):
+        reason = _unfit(pair)
+        if not reason and wanted and not languages.wanted(pair.language, wanted):
+            reason = f"reply in another language ({pair.language})"
+        if reason and not (pair.pinned and words(pair.reply)):
             lose(dropped, reason, pair.id)
         else:
             passed.append(pair)
@@ -115,24 +128,25 @@ def _is_prose(line: str) -> bool:
 
 def _without_excess(pairs: list[Pair], dropped: Counter[str]) -> list[Pair]:
     """Leave out repetitions of one short reply, then fragments above their share, newest kept."""
-    same: Counter[str] = Counter()
-    room = int(FRAGMENT_SHARE * len(pairs))
-    left_out = set()
     ranked = sorted(pairs, key=lambda p: (not p.pinned, -p.sent_at.timestamp(), p.id))
+    same: Counter[str] = Counter()
+    repeated, fragments = [], []
     for pair in ranked:
         plain = " ".join(_WORD.findall(pair.reply.casefold()))
         same[plain] += 1
-        fragment = words(pair.reply) <= FRAGMENT_WORDS
-        reason = ""
-        if same[plain] > SAME_REPLY_MOST:
-            reason = f"the same reply more than {SAME_REPLY_MOST} times"
-        elif fragment and room <= 0:
-            reason = f"fragments ({FRAGMENT_WORDS} words or fewer) above their share"
-        if reason and not pair.pinned:
-            lose(dropped, reason, pair.id)
-            left_out.add(pair.id)
-        else:
-            room -= fragment
+        if same[plain] > SAME_REPLY_MOST and not pair.pinned:
+            repeated.append(pair)
+        elif words(pair.reply) <= FRAGMENT_WORDS:
+            fragments.append(pair)
+    # A share of what stays, the fragments included: of a chat that is mostly "ok", few do.
+    others = len(pairs) - len(repeated) - len(fragments)
+    room = int(others * FRAGMENT_SHARE / (1 - FRAGMENT_SHARE) + 1e-9)
+    excess = [pair for pair in fragments[room:] if not pair.pinned]
+    for pair in repeated:
+        lose(dropped, f"the same reply more than {SAME_REPLY_MOST} times", pair.id)
+    for pair in excess:
+        lose(dropped, f"fragments ({FRAGMENT_WORDS} words or fewer) above their share", pair.id)
+    left_out = {pair.id for pair in (*repeated, *excess)}
     return [pair for pair in pairs if pair.id not in left_out]
 
 
@@ -149,12 +163,15 @@ def require_enough(pairs: Sequence[Pair], came_from: str, *, allow_small: bool =
     )
 
 
-def choose(pairs: Sequence[Pair], size: int = SIZE, seed: int = 0) -> list[Pair]:
+def choose(
+    pairs: Sequence[Pair], size: int = SIZE, seed: int = 0, mail_share: float | None = None
+) -> list[Pair]:
     """Up to `size` pairs that together resemble all of them, oldest first; the pinned are in.
 
-    Each channel and each quarter by length keeps its share; within, facility location: a pair is
-    chosen for how many others are closer to it than to any chosen before. So topics are covered
-    in proportion, and odd ones out (which k-centre collects) are not preferred.
+    Each channel and each quarter by length keeps its share. Within, greedy facility location: a
+    pair is chosen for how many others are closer to it than to any chosen before, so topics are
+    covered in proportion, and odd ones out (which k-centre collects) are not preferred. Nobody,
+    no time, no register and no length gets more than its own share of a quarter, rounded up.
     """
     if len(pairs) > size:
         by_hand = [pair for pair in pairs if pair.pinned]
@@ -164,32 +181,38 @@ def choose(pairs: Sequence[Pair], size: int = SIZE, seed: int = 0) -> list[Pair]
                 f"ask for --size {len(by_hand)}, or unmark some (twin dataset unmark ID …)"
             )
         pairs = [pair for pair in pairs if not pair.pinned]
-        size -= len(by_hand)
-        strata = _strata(pairs)
-        quotas = _quotas([len(stratum) for stratum in strata], size)
-        pairs = [
-            pair
-            for stratum, quota in zip(strata, quotas, strict=True)
-            for pair in _cover(_thinned(stratum, seed), quota)
-        ] + by_hand
+        pairs = [*_chosen(pairs, size - len(by_hand), seed, mail_share), *by_hand]
     return sorted(pairs, key=lambda pair: (pair.sent_at, pair.id))
 
 
-def _strata(pairs: Sequence[Pair]) -> list[list[Pair]]:
-    strata = []
-    for channel in ("mail", "chat"):
-        ranked = sorted(
-            (pair for pair in pairs if pair.channel == channel),
-            key=lambda pair: (len(pair.reply), pair.id),
-        )
-        cuts = [len(ranked) * band // LENGTH_BANDS for band in range(LENGTH_BANDS + 1)]
-        strata += [ranked[cuts[band] : cuts[band + 1]] for band in range(LENGTH_BANDS)]
-    return strata
+def _chosen(pairs: list[Pair], size: int, seed: int, mail_share: float | None) -> list[Pair]:
+    mail = [pair for pair in pairs if pair.channel == "mail"]
+    chat = [pair for pair in pairs if pair.channel == "chat"]
+    wish = len(mail) / len(pairs) if mail_share is None else mail_share
+    # Where one channel has too few, the other makes up for it: a set is not made smaller.
+    mails = min(len(mail), max(round(size * wish), size - len(chat)))
+    chosen = []
+    for channel, total in ((mail, mails), (chat, size - mails)):
+        strata = _strata(channel)
+        quotas = _quotas([len(stratum) for stratum in strata], total)
+        for stratum, quota in zip(strata, quotas, strict=True):
+            chosen += _cover(_thinned(stratum, seed), quota)
+    return chosen
+
+
+def _strata(pairs: list[Pair]) -> list[list[Pair]]:
+    """The quarters of one channel by length of the reply, shortest first."""
+    return _bands(sorted(pairs, key=lambda pair: (len(pair.reply), pair.id)), LENGTH_BANDS)
+
+
+def _bands(ranked: list[Pair], bands: int) -> list[list[Pair]]:
+    cuts = [len(ranked) * band // bands for band in range(bands + 1)]
+    return [ranked[cuts[band] : cuts[band + 1]] for band in range(bands)]
 
 
 def _quotas(sizes: list[int], total: int) -> list[int]:
     """`total` shared out in proportion to `sizes`; the largest remainders get what is over."""
-    everything = sum(sizes)
+    everything = max(1, sum(sizes))
     quotas = [total * size // everything for size in sizes]
     by_remainder = sorted(range(len(sizes)), key=lambda i: (-(total * sizes[i] % everything), i))
     for i in by_remainder[: total - sum(quotas)]:
@@ -205,7 +228,10 @@ def _thinned(pairs: list[Pair], seed: int) -> list[Pair]:
 
 
 def _cover(pairs: list[Pair], quota: int) -> list[Pair]:
-    """Greedy facility location; gains only fall, so a stale one is looked at only when on top."""
+    """Greedy facility location; gains only fall, so a stale one is looked at only when on top.
+
+    A pair that would give a group more than its share waits until no other is left.
+    """
     import numpy as np
 
     if quota >= len(pairs):
@@ -215,16 +241,50 @@ def _cover(pairs: list[Pair], quota: int) -> list[Pair]:
     covered = np.zeros(len(pairs), np.float32)
     gains = [(-float(gain), i) for i, gain in enumerate(similarity.sum(axis=0))]
     heapify(gains)
+    groups = _groups(pairs)
+    room = _shares(groups, quota)
     chosen: list[int] = []
+    waiting: list[tuple[float, int]] = []
     while len(chosen) < quota:
-        _, best = heappop(gains)
+        if not gains:
+            # What waits fits nowhere: shares of a few do not always add up to the quota.
+            gains, waiting = waiting, []
+            heapify(gains)
+            room.update(dict.fromkeys(room, quota))
+        stale, best = heappop(gains)
+        if any(room[group] <= 0 for group in groups[best]):
+            waiting.append((stale, best))
+            continue
         gain = float(np.maximum(similarity[best] - covered, 0).sum())
         if gains and -gain > gains[0][0] + 1e-6:
             heappush(gains, (-gain, best))
             continue
         chosen.append(best)
+        room.subtract(groups[best])
         np.maximum(covered, similarity[best], out=covered)
     return [pairs[i] for i in chosen]
+
+
+def _groups(pairs: list[Pair]) -> list[list[str]]:
+    """What each pair is one of: people, a time, a register, a length."""
+    place = {pair.id: number for number, pair in enumerate(pairs)}
+    groups = [
+        [f"register {register.of(pair.reply)}", *(f"person {name}" for name in set(pair.people))]
+        for pair in pairs
+    ]
+    by_time = sorted(pairs, key=lambda pair: (pair.sent_at, pair.id))
+    by_length = sorted(pairs, key=lambda pair: (len(pair.reply), pair.id))
+    for what, ranked in (("time", by_time), ("length", by_length)):
+        for number, band in enumerate(_bands(ranked, STEPS)):
+            for pair in band:
+                groups[place[pair.id]].append(f"{what} {number}")
+    return groups
+
+
+def _shares(groups: list[list[str]], quota: int) -> Counter[str]:
+    """How many of each group may be chosen: its share of all, rounded up."""
+    sizes = Counter(group for these in groups for group in these)
+    return Counter({group: -(-size * quota // len(groups)) for group, size in sizes.items()})
 
 
 def _vectors(pairs: list[Pair]) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
@@ -235,10 +295,20 @@ def _vectors(pairs: list[Pair]) -> "np.ndarray[tuple[int, int], np.dtype[np.floa
     for row, pair in enumerate(pairs):
         # The reply counts most; the start of the incoming text gives its topic.
         for text, weight in ((pair.reply, 2), (pair.instruction, 1), (pair.incoming[:500], 1)):
-            plain = " ".join(text.casefold().split()).encode()
-            for i in range(len(plain) - GRAM + 1):
-                counts[row, zlib.crc32(plain[i : i + GRAM]) % FEATURES] += weight
+            counts[row] += weight * np.bincount(_grams(text), minlength=FEATURES)
     weighted = np.sqrt(counts) * np.log((1 + len(pairs)) / (1 + (counts > 0).sum(axis=0)))
     norms = np.linalg.norm(weighted, axis=1, keepdims=True)
     vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]] = weighted / np.maximum(norms, 1e-9)
     return vectors.astype(np.float32)
+
+
+def _grams(text: str) -> "np.ndarray[tuple[int], np.dtype[np.uint32]]":
+    """The runs of GRAM bytes of a text, each as the number of its feature."""
+    import numpy as np
+
+    plain = np.frombuffer(" ".join(text.casefold().split()).encode(errors="replace"), np.uint8)
+    grams = np.zeros(max(0, len(plain) - GRAM + 1), np.uint32)
+    for place in range(GRAM):
+        grams = grams << np.uint32(8) | plain[place : place + len(grams)]
+    # Knuth's multiplicative hash; the high bits are the good ones.
+    return (grams * np.uint32(2654435761)) >> np.uint32(32 - (FEATURES - 1).bit_length())

@@ -12,6 +12,7 @@ from aitwin.corpus.messages import Message
 from aitwin.corpus.report import Skipped
 from aitwin.corpus.sources import Found
 from aitwin.corpus.store import Imported, Store
+from aitwin.corpus.whatsapp import Siblings
 from aitwin.corpus.whatsapp_headers import DateOrder
 from aitwin.errors import TwinError
 
@@ -45,6 +46,10 @@ def add(
     """
     every = sources.find(paths)
     before, total = 0, sum(found.bytes for found in every)
+    earlier = [one.source for one in store.import_log() if one.format == "whatsapp"]
+    chats = Siblings(
+        dict.fromkeys([*(found.path for found in every if found.format == "whatsapp"), *earlier])
+    )
     with store.held():
         for found in every:
             if not found.format:
@@ -55,7 +60,7 @@ def add(
             passed = _metered(found.path, before, total, on_progress)
             before += found.bytes
             try:
-                yield found, _one(store, found, date_order, passed)
+                yield found, _one(store, found, date_order, chats, passed)
             except OSError as problem:
                 why = f"{found.path} cannot be read ({problem.strerror}); check the disk"
                 store.pass_over(sources.place(found.path), why)
@@ -66,7 +71,11 @@ def add(
 
 
 def _one(
-    store: Store, found: Found, date_order: DateOrder | None, passed: Callable[[int], None]
+    store: Store,
+    found: Found,
+    date_order: DateOrder | None,
+    chats: Siblings,
+    passed: Callable[[int], None],
 ) -> Imported:
     """Import one file: mail is listed, to be read where it matters; a chat is read whole."""
     source = sources.place(found.path)
@@ -74,7 +83,7 @@ def _one(
         return listing.import_mail(store, source, found.path, passed)
     skipped = Skipped()
     instead = date_order is not None and _dated_otherwise(store, found, date_order)
-    messages = found.read(skipped, date_order)
+    messages = found.read(skipped, date_order, chats)
     return store.add(source, found.format, messages, skipped, instead=instead)
 
 

@@ -8,9 +8,9 @@ import re
 RUN = 3
 """Machine-like lines in a row before any is taken for machine text."""
 _PATCH_BEGINS = ("diff -", "Index: ", "=====", "--- ", "*** ", "RCS file: ", "@@ -")
-_MAY_BE_MACHINE = re.compile(r"[\d;{}\\<>=$#%:/*\[\])_]|^[ \t]|[r-]-[x-]|rwx")
+_MAY_BE_MACHINE = re.compile(r"[\d;{}\\<>=$#%:/*\[\])_|]|^[ \t]|--|[r-]-[x-]|rwx|^diff ")
 """What every machine-like line has; most lines of people do not."""
-_HUNK = re.compile(r"^@@ -\d{1,9}(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@")
+_HUNK = re.compile(r"^@@ -\d+(?:,(\d{1,9}))? \+\d+(?:,(\d{1,9}))? @@")
 _DIFF_START = re.compile(
     r"^(?:diff -|diff --git |Index: \S|={20,}\s*$|--- \S+.*$|\*\*\* \S+.*$|RCS file: )"
 )
@@ -61,34 +61,36 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 def mask(lines: list[str], is_own: list[bool]) -> list[bool]:
     """Which own lines are machine text."""
     found = [False] * len(lines)
-    _patches(lines, is_own, found)
-    for number, line in enumerate(lines):
-        if not is_own[number] or not line:
-            continue
-        if (("|" in line or line[:1] in " 0123456789") and _DIFFSTAT.match(line)) or (
-            ":" in line and _TRAILER.match(line)
-        ):
+    likely = [
+        number
+        for number, line in enumerate(lines)
+        if is_own[number] and _MAY_BE_MACHINE.search(line)
+    ]
+    _patches(lines, likely, found)
+    for number in likely:
+        line = lines[number]
+        if _DIFFSTAT.match(line) or (":" in line and _TRAILER.match(line)):
             found[number] = True
-    _runs(lines, is_own, found)
-    for number in range(len(lines) - 1):
-        if lines[number].rstrip() == "---" and is_own[number] and found[number + 1]:
+    _runs(lines, likely, found)
+    for number in likely:
+        if lines[number].rstrip() == "---" and any(found[number + 1 : number + 2]):
             found[number] = True  # git's line between the message and the patch
     return found
 
 
-def _patches(lines: list[str], is_own: list[bool], found: list[bool]) -> None:
-    number = 0
-    while number < len(lines):
-        begins = is_own[number] and lines[number].startswith(_PATCH_BEGINS)
-        end, is_patch = _patch_end(lines, number) if begins else (number, False)
+def _patches(lines: list[str], likely: list[int], found: list[bool]) -> None:
+    end = 0
+    for number in likely:
+        if number < end or not lines[number].startswith(_PATCH_BEGINS):
+            continue
+        # Headers without a patch below are not looked at again.
+        end, is_patch = _patch_end(lines, number)
         if is_patch:
             found[number:end] = [True] * (end - number)
-        # Heads without a body are none from their second line either: looking again costs squares.
-        number = max(end, number + 1)
 
 
 def _patch_end(lines: list[str], start: int) -> tuple[int, bool]:
-    """Where the lines of a patch that begin at `start` end, and whether they are one."""
+    """Where what looks like a patch from `start` on ends, and whether it is one."""
     if not (_DIFF_START.match(lines[start]) or _HUNK.match(lines[start])):
         return start, False
     number, seen_body = start, False
@@ -101,7 +103,7 @@ def _patch_end(lines: list[str], start: int) -> tuple[int, bool]:
         elif line.startswith("***************"):
             number = _context_end(lines, number)
             seen_body = True
-        elif _DIFF_HEAD.match(line) and number - start < 100_000:
+        elif _DIFF_HEAD.match(line):
             number += 1
         else:
             break
@@ -130,26 +132,26 @@ def _context_end(lines: list[str], number: int) -> int:
     return number
 
 
-def _runs(lines: list[str], is_own: list[bool], found: list[bool]) -> None:
+def _runs(lines: list[str], likely: list[int], found: list[bool]) -> None:
     run: list[int] = []
     between: list[int] = []
-    for number in range(len(lines) + 1):
-        inside = number < len(lines) and is_own[number] and not found[number]
-        if inside and not lines[number].strip():
+    last = -1
+    for number in [*likely, len(lines)]:
+        if number == len(lines) or found[number] or any(map(str.strip, lines[last + 1 : number])):
+            if len(run) >= RUN:
+                for member in run:
+                    found[member] = True
+            run, between = [], []
+        last = number
+        if number == len(lines) or found[number] or not lines[number].strip():
             continue
-        if inside and not _MAY_BE_MACHINE.search(lines[number]):
-            inside = False
-        if inside and looks_machine(lines[number]):
+        if looks_machine(lines[number]):
             run += [*between, number] if run else [number]
             between = []
-            continue
-        if inside and _goes_between(lines[number][:400]):
+        elif _goes_between(lines[number][:400]):
             between.append(number)  # `return err;`, or the end of a wrapped line: as what follows
-            continue
-        if len(run) >= RUN:
-            for member in run:
-                found[member] = True
-        run, between = [], []
+        else:
+            last = number - 1  # a line of prose: it ends the run like any that is not likely
 
 
 def _goes_between(line: str) -> bool:

@@ -121,6 +121,7 @@ def of_dataset(dataset: Dataset, selection: "Selection", store: Store, owner: Ow
         all_groups=len(selection.copies),
         gone=dataset.manifest["settings"].get("mails_gone", {}),
         people=_people(selection, split),
+        languages=Counter(dataset.manifest["languages"]).most_common(),
         lengths=_lengths(selection.pairs),
         chosen_by_month=_timeline(Counter(f"{pair.sent_at:%Y-%m}" for pair in selection.pairs)),
         **_imported(store, owner),

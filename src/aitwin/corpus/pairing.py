@@ -3,7 +3,7 @@
 What becomes of one thread is said in pairs.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from aitwin.corpus import cores, pairs
@@ -17,12 +17,25 @@ ALONE = 4 << 20
 """Characters under which other processes would take longer to start than they save."""
 
 
-def from_threads(threads: Sequence[Thread], owner: Owner, dropped: Losses) -> Iterator[Pair]:
-    """The pairs of threads, in their order; what gave none is counted in `dropped`."""
+def from_threads(
+    threads: Sequence[Thread],
+    owner: Owner,
+    dropped: Losses,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[Pair]:
+    """The pairs of threads, in their order; what gave none is counted in `dropped`.
+
+    `on_progress` is told how many threads are done, and of how many.
+    """
     alone = sum(map(_length, threads)) < ALONE
-    for found, lost in cores.in_order(partial(_pair, owner), _batches(threads), alone=alone):
+    batches = list(_batches(threads))
+    results = cores.in_order(partial(_pair, owner), batches, alone=alone)
+    done = 0
+    for batch, (found, lost) in zip(batches, results, strict=True):
         yield from found
         dropped.take(lost)
+        done += len(batch)
+        on_progress(done, len(threads))
 
 
 def _pair(owner: Owner, threads: Sequence[Thread]) -> tuple[list[Pair], Losses]:

@@ -7,18 +7,20 @@ own becomes a pair, and every message that does not is counted with its reason.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from aitwin.corpus import clean, messages, relayed
+from aitwin.corpus import clean, instructions, messages, relayed
+from aitwin.corpus.context import BETWEEN, newest
+from aitwin.corpus.instructions import name_of
 from aitwin.corpus.messages import Channel, Message, Owner, Person, Thread
 from aitwin.corpus.report import lose
 from aitwin.prompt import Task
 
-INCOMING_CHARACTERS = 1500
-"""About 400 tokens: with a system line and a reply of 400 words a row still fits 1,024 tokens."""
+INCOMING_CHARACTERS = 8000
+"""More than any budget of tokens lets through (see context): what a pair carries until then."""
 CONTEXT_TURNS = 6
 """Turns of a chat before the reply: what a reader needs to follow, by reading some hundred."""
 SHORTEST_SESSION_GAP = timedelta(hours=1)
@@ -26,8 +28,9 @@ LONGEST_SESSION_GAP = timedelta(hours=10)
 """A night apart is always another conversation, an answer within the hour never is."""
 RHYTHM = 12
 """A pause this many times the chat's usual one (its upper quartile) ends a session."""
-CUT = "[…]"
-"""Stands where older text was left out of the incoming one."""
+SHORTEST_TURN_GAP = timedelta(minutes=10)
+TURN_RHYTHM = 4
+"""A pause this many times the chat's usual one ends a turn, though the same person goes on."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,17 @@ class Pair:
     """Hashes of the ids of the reply's messages, one by one."""
     pinned: bool = False
     """Whether the owner wants it learnt, whatever the rules say (see marks)."""
+    language: str = ""
+    """Of the reply, as "en" (see languages); empty where nobody has looked or can tell."""
+    subject: str = field(default="", repr=False)
+    """Of the mail, as it is, not redacted. Not part of what is learnt."""
+    pieces: tuple[str, ...] = field(default=(), repr=False)
+    """The incoming text in the parts that it may lose whole (see context): paragraphs, turns."""
+
+    @property
+    def begins(self) -> bool:
+        """Whether it is a first mail, that answers nothing."""
+        return self.channel == "mail" and not self.incoming
 
     @property
     def task(self) -> Task:
@@ -62,8 +76,10 @@ def from_thread(thread: Thread, owner: Owner, dropped: Counter[str]) -> Iterator
     if thread.channel == "mail":
         yield from _from_mail(thread, owner, dropped)
     else:
+        gap, everybody = turn_gap(thread.messages), _others(thread.messages, owner)
         for session in sessions(thread.messages):
-            yield from _from_session(session, owner, dropped)
+            turns = list(_turns(session, gap, owner, dropped))
+            yield from _from_session(turns, _hash(session[0].id), everybody, owner, dropped)
 
 
 # Mail
@@ -96,54 +112,80 @@ def _mail_pair(mail: Message, thread: Thread, owner: Owner) -> Pair | str:
     asked = _asked(mail, parent, owner)
     if isinstance(asked, str):
         return asked
-    instruction, incoming = asked
-    paragraphs = re.split(r"\n\s*\n", clean.unwrap(incoming))
+    subject = messages.without_prefixes(mail.subject)
+    if not asked.pieces:
+        to = instructions.to_whom(mail.recipients, owner)
+        asked = _Asked(instructions.first_mail(to, subject, reply, _hash(mail.id)))
+    pieces = newest(asked.pieces, "mail", INCOMING_CHARACTERS)
     return Pair(
         id=_hash(mail.id),
         thread=_hash(thread.id),
         channel="mail",
         sent_at=mail.sent_at,
-        instruction=instruction,
-        incoming=_newest(paragraphs, "\n\n"),
+        instruction=asked.instruction,
+        incoming=BETWEEN["mail"].join(pieces),
         reply=reply,
         people=(_correspondent(mail, parent, owner),),
         messages=(_hash(mail.id),),
+        subject=subject,
+        pieces=tuple(pieces),
     )
 
 
-def _asked(mail: Message, parent: Message | None, owner: Owner) -> tuple[str, str] | str:
-    """Instruction and incoming text for `mail`, or why they cannot be known."""
-    about = _about(mail.subject)
+@dataclass(frozen=True)
+class _Asked:
+    """What a reply answers."""
+
+    instruction: str = field(repr=False)
+    pieces: tuple[str, ...] = field(default=(), repr=False)
+    """Paragraphs of the mail, or the passages that are answered one by one; none: a first mail."""
+
+
+def _asked(mail: Message, parent: Message | None, owner: Owner) -> _Asked | str:
+    """What `mail` answers, or why that cannot be known."""
+    about = instructions.about(messages.without_prefixes(mail.subject))
+    if parent is not None and owner.wrote(parent):
+        request = f"Follow up on this mail of yours{about}."
+    elif parent is not None:
+        request = f"Reply to this mail from {name_of(parent.sender)}{about}."
+    else:
+        to = mail.recipients[0] if mail.recipients else Person("")
+        request = f"Reply to this mail from {name_of(to)}{about}."
+    if passages := _answered_one_by_one(mail):
+        return _Asked(f"{request[:-1]}, point by point.", passages)
     if parent is not None:
         # The parent's quotes are older mail; where it holds nothing else, they are what it says.
         incoming = clean.own_words(parent.text).strip() or clean.quoted(mail.text).strip()
         if not incoming:
             return "the mail it answers has no words"
-        if owner.wrote(parent):
-            return f"Follow up on this mail of yours{about}.", incoming
-        return f"Reply to this mail from {_name(parent.sender)}{about}.", incoming
-    to = mail.recipients[0] if mail.recipients else Person("")
+        return _Asked(request, _paragraphs(incoming))
     if quoted := clean.quoted(mail.text).strip():
-        return f"Reply to this mail from {_name(to)}{about}.", quoted
+        return _Asked(request, _paragraphs(quoted))
     if mail.references or messages.has_reply_subject(mail):
         return "the mail it answers is missing"
-    return f"Write a mail to {_name(to)}{about}.", ""
+    return _Asked("")
+
+
+def _answered_one_by_one(mail: Message) -> tuple[str, ...]:
+    """The quoted passages between which the sender wrote, numbered; none for a plain reply.
+
+    Two answers or more make it so: one below a quote answers the whole mail.
+    """
+    answered = [quoted for quoted, own in clean.exchanges(mail.text) if quoted.strip() and own]
+    if len(answered) < 2:
+        return ()
+    passages = (" ".join(_paragraphs(passage)) for passage in answered)
+    return tuple(f"({number}) {passage}" for number, passage in enumerate(passages, start=1))
+
+
+def _paragraphs(text: str) -> tuple[str, ...]:
+    return tuple(re.split(r"\n\s*\n", clean.unwrap(text)))
 
 
 def _correspondent(mail: Message, parent: Message | None, owner: Owner) -> str:
     if parent is not None and not owner.wrote(parent):
-        return _name(parent.sender)
-    return _name(mail.recipients[0] if mail.recipients else Person(""))
-
-
-def _about(subject: str) -> str:
-    bare = " ".join(messages.without_prefixes(subject).split())
-    return f' about "{bare}"' if bare else ""
-
-
-def _name(person: Person) -> str:
-    """What to call somebody: the name, else the part of the address that people choose."""
-    return person.name.strip() or person.address.partition("@")[0] or "somebody"
+        return name_of(parent.sender)
+    return name_of(mail.recipients[0] if mail.recipients else Person(""))
 
 
 # Chats
@@ -174,15 +216,23 @@ def sessions(chat: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
 
 def session_gap(chat: Sequence[Message]) -> timedelta:
     """The pause that ends a session of this chat: quick chats sooner, slow ones later."""
+    return min(max(RHYTHM * _usual_gap(chat), SHORTEST_SESSION_GAP), LONGEST_SESSION_GAP)
+
+
+def _usual_gap(chat: Sequence[Message]) -> timedelta:
+    """The upper quartile: three of four answers come sooner."""
     gaps = sorted(other.sent_at - one.sent_at for one, other in pairwise(chat))
-    usual = gaps[len(gaps) * 3 // 4] if gaps else timedelta()
-    return min(max(RHYTHM * usual, SHORTEST_SESSION_GAP), LONGEST_SESSION_GAP)
+    return gaps[len(gaps) * 3 // 4] if gaps else timedelta()
+
+
+def turn_gap(chat: Sequence[Message]) -> timedelta:
+    """The pause after which the same person begins another turn, by the chat's own measure."""
+    return min(max(TURN_RHYTHM * _usual_gap(chat), SHORTEST_TURN_GAP), session_gap(chat))
 
 
 def _from_session(
-    session: tuple[Message, ...], owner: Owner, dropped: Counter[str]
+    turns: list[_Turn], session: str, everybody: list[str], owner: Owner, dropped: Counter[str]
 ) -> Iterator[Pair]:
-    turns = list(_turns(session, owner, dropped))
     for position, turn in enumerate(turns):
         if not owner.wrote(turn.messages[0]):
             continue
@@ -193,32 +243,42 @@ def _from_session(
             continue
         for message in turn.messages[1:]:
             lose(dropped, "joined to the message before", message.id)
-        others = sorted({_name(t.sender) for t in before if not owner.wrote(t.messages[0])})
+        others = _others((t.messages[0] for t in before), owner)
+        goes_on = owner.wrote(before[-1].messages[0])
+        # After a pause the owner may go on alone: then to everybody in the chat.
+        people = others or everybody
+        said = [f"{name_of(t.sender)}: {t.text}" for t in before]
+        pieces = newest(said, "chat", INCOMING_CHARACTERS)
         yield Pair(
             id=_hash(*(message.id for message in turn.messages)),
-            thread=_hash(session[0].id),
+            thread=session,
             channel="chat",
             sent_at=turn.messages[-1].sent_at,
-            instruction=f"Reply in this chat with {_list(others)}.",
-            incoming=_newest([f"{_name(t.sender)}: {t.text}" for t in before], "\n"),
+            instruction=instructions.in_chat(people, goes_on=goes_on),
+            incoming=BETWEEN["chat"].join(pieces),
             reply=turn.text,
-            people=tuple(others),
+            people=tuple(people),
             messages=tuple(_hash(message.id) for message in turn.messages),
+            pieces=tuple(pieces),
         )
 
 
-def _turns(session: tuple[Message, ...], owner: Owner, dropped: Counter[str]) -> Iterator[_Turn]:
-    """Consecutive messages of one sender as one turn; what no person wrote is left out."""
+def _others(messages: Iterable[Message], owner: Owner) -> list[str]:
+    """Who speaks, besides the owner."""
+    return sorted({name_of(m.sender) for m in messages if not m.automatic and not owner.wrote(m)})
+
+
+def _turns(
+    session: tuple[Message, ...], gap: timedelta, owner: Owner, dropped: Counter[str]
+) -> Iterator[_Turn]:
+    """Messages of one sender with no long pause between them; what no person wrote is left out."""
     said: list[Message] = []
     for message in session:
         if message.automatic or not message.text.strip():
             if owner.wrote(message):
                 lose(dropped, f"automatic: {message.automatic or 'empty'}", message.id)
             continue
-        # The owner may have been shown under two names: still one person speaking.
-        if said and not (
-            said[-1].sender == message.sender or (owner.wrote(said[-1]) and owner.wrote(message))
-        ):
+        if said and not _go_on(said[-1], message, gap, owner):
             yield _Turn(said[0].sender, tuple(said))
             said = []
         said.append(message)
@@ -226,29 +286,11 @@ def _turns(session: tuple[Message, ...], owner: Owner, dropped: Counter[str]) ->
         yield _Turn(said[0].sender, tuple(said))
 
 
-def _list(names: list[str]) -> str:
-    """ "Ana", "Ana and Tom", "Ana, Tom and 3 others"."""
-    if len(names) > 3:
-        names = [*names[:2], f"{len(names) - 2} others"]
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-# Both
-
-
-def _newest(pieces: list[str], separator: str) -> str:
-    """As many whole pieces from the end as fit the budget: the newest are what is answered."""
-    kept: list[str] = []
-    room = INCOMING_CHARACTERS
-    for piece in reversed([piece.strip() for piece in pieces if piece.strip()]):
-        if len(piece) > room:
-            # One piece alone may be too long: then its end, from the start of a word.
-            rest = piece[-room:].partition(" ")[2] if not kept else ""
-            kept += [rest, CUT] if rest else [CUT]
-            break
-        kept.append(piece)
-        room -= len(piece) + len(separator)
-    return separator.join(reversed(kept))
+def _go_on(before: Message, message: Message, gap: timedelta, owner: Owner) -> bool:
+    """Whether one person says both, in one go."""
+    # The owner may have been shown under two names: still one person speaking.
+    same = before.sender == message.sender or (owner.wrote(before) and owner.wrote(message))
+    return same and message.sent_at - before.sent_at <= gap
 
 
 def _hash(*ids: str) -> str:

@@ -4,26 +4,49 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from aitwin import artifact
-from aitwin.corpus import curate, dataset, dedupe, page, pairing, pairs, reading, redact
+from aitwin.corpus import (
+    context,
+    curate,
+    dataset,
+    dedupe,
+    instructions,
+    languages,
+    page,
+    pairing,
+    reading,
+    redact,
+    reverse,
+)
 from aitwin.corpus import marks as hand
+from aitwin.corpus.context import Budget
 from aitwin.corpus.curate import Choice
 from aitwin.corpus.dataset import REMEDY, Dataset
 from aitwin.corpus.funnel import Funnel
+from aitwin.corpus.instructions import Commonness
 from aitwin.corpus.marks import Mark, Marks
 from aitwin.corpus.messages import Message, Owner, Thread, threads
 from aitwin.corpus.pairs import Pair
 from aitwin.corpus.redact import Rules
 from aitwin.corpus.report import Losses
+from aitwin.corpus.reverse import Author
 from aitwin.corpus.store import Store
 from aitwin.errors import TwinError
 from aitwin.prompt import Persona
 
+Track = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and of how much (0 where nobody knows)."""
+
 CANDIDATES = "pairs.json"
 EXAMPLES = 5
 """Messages shown for each reason why a message gave no pair."""
+
+
+def _untracked(what: str, done: int, total: int) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +66,15 @@ class Selection:
     """Reason -> the first messages of the owner's that gave no pair for it."""
 
 
-def select(  # noqa: PLR0913 (the last four are the wishes of the owner, each with a default)
+def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each with a default)
     messages: Iterable[Message],
     owner: Owner,
     choice: Choice = Choice(),  # noqa: B008 - frozen
     funnel: Funnel | None = None,
     marks: Marks = Marks(),  # noqa: B008 - frozen
     rules: Rules = Rules(),  # noqa: B008 - frozen
+    budget: Budget = Budget(),  # noqa: B008 - frozen
+    track: Track = _untracked,
 ) -> Selection:
     """From messages to the chosen pairs.
 
@@ -71,30 +96,63 @@ def select(  # noqa: PLR0913 (the last four are the wishes of the owner, each wi
         )
 
     dropped = Losses()
-    found = list(pairing.from_threads(grouped, owner, dropped))
+    pairing_up = partial(track, "cleaning and pairing")
+    found = list(pairing.from_threads(grouped, owner, dropped, pairing_up))
     # One pair may hold several messages of a chat: all but one of them are counted as joined.
     funnel.add("your messages", "messages", own, dropped)
     lost = _examples(grouped, dropped)
 
+    track("choosing", 0, 0)
     pinned, struck = marks.pinned(found), marks.dropped(found)
     found = [replace(pair, pinned=True) if pair.id in pinned else pair for pair in found]
     kept, copies = dedupe.without_copies(found, struck)
     reasons = _repeated(found, kept, copies, struck)
     funnel.add("pairs", "pairs", len(found), Counter(reasons.values()))
 
+    if choice.languages:
+        kept = languages.told(kept)
     dropped = Losses()
-    fit = curate.gate(kept, dropped)
+    fit = curate.gate(kept, dropped, choice.languages)
     funnel.add("distinct pairs", "pairs", len(kept), dropped)
     reasons |= dropped.reasons
     curate.require_enough(fit, f"{own} messages of yours", allow_small=choice.allow_small)
 
-    chosen = curate.choose(fit, choice.size, choice.seed)
+    chosen = curate.choose(fit, choice.size, choice.seed, choice.mail_share)
     taken = {pair.id for pair in chosen}
     reasons |= {pair.id: "not among the chosen" for pair in fit if pair.id not in taken}
     funnel.add("usable pairs", "pairs", len(fit), {"not among the chosen": len(fit) - len(chosen)})
+    if not choice.languages:
+        chosen = languages.told(chosen)
+    chosen = [context.fit(pair, budget) for pair in chosen]
     # Together: a secret that one pair gives away is one in all of them.
     redacted, redactions = redact.redact_pairs(chosen, rules)
-    return Selection(redacted, funnel, redactions, copies, found, reasons, lost)
+    common = Commonness.of(pair.reply for pair in found if pair.channel == "mail")
+    worded = [_with_topics(pair, common) for pair in redacted]
+    return Selection(worded, funnel, redactions, copies, found, reasons, lost)
+
+
+def _with_topics(pair: Pair, common: Commonness) -> Pair:
+    """A first mail without a subject gets one from its words, which are redacted by now."""
+    if not pair.begins or instructions.tells(pair.subject):
+        return pair
+    topics = common.topics(pair.reply)
+    return replace(pair, instruction=instructions.with_topics(pair.instruction, topics, pair.id))
+
+
+def reword(
+    selection: Selection, author: Author, directory: Path, rules: Rules
+) -> tuple[Selection, Counter[str]]:
+    """The selection with first mails' instructions by a model, and how many it spoiled, and why.
+
+    What the model makes of a redacted mail is redacted again: it may put together what was apart.
+    """
+    worded, fates = reverse.reworded(selection.pairs, author, directory)
+    clean = []
+    for before, pair in zip(selection.pairs, worded, strict=True):
+        if pair.instruction != before.instruction:
+            pair = replace(pair, instruction=redact.redact_pair(pair, rules)[0].instruction)
+        clean.append(pair)
+    return replace(selection, pairs=clean), fates
 
 
 def _repeated(
@@ -125,35 +183,41 @@ def _examples(grouped: list[Thread], dropped: Losses) -> dict[str, list[Message]
     return examples
 
 
-def build(  # noqa: PLR0913 (the last three are the wishes of the owner, each with a default)
+def build(  # noqa: PLR0913 (the last five are the wishes of the owner, each with a default)
     store: Store,
     owner: Owner,
     persona: Persona,
     target: Path,
     choice: Choice = Choice(),  # noqa: B008 - frozen
     rules: Rules = Rules(),  # noqa: B008 - frozen
-    on_reading: Callable[[int, int], None] = lambda done, total: None,
+    budget: Budget = Budget(),  # noqa: B008 - frozen
+    author: Author | None = None,
+    track: Track = _untracked,
 ) -> Dataset:
     """From the store to the dataset at `target`, with its page and its list of all pairs.
 
-    Mails that matter and were only listed so far are read first; `on_reading` is told how many
-    bytes of them are done, and of how many.
+    Mails that matter and were only listed so far are read first.
     """
     imports = store.import_log()
     if not imports:
         raise TwinError(
             "nothing has been imported yet; add your mail or chats: twin corpus add PATH"
         )
-    gone = reading.what_matters(store, owner, on_reading).gone
+    gone = reading.what_matters(store, owner, partial(track, "reading what you wrote")).gone
     funnel = Funnel()
     read, known = sum(i.read for i in imports), sum(i.known for i in imports)
     funnel.add("read", "messages", read, {"read before": known})
     marks = hand.load(store.path.parent)
-    selection = select(store.messages(owner), owner, choice, funnel, marks, rules)
+    selection = select(store.messages(owner), owner, choice, funnel, marks, rules, budget, track)
+    fates: Counter[str] = Counter()
+    if author:
+        selection, fates = reword(selection, author, store.path.parent, rules)
     settings = {
         **asdict(choice),
         "near_duplicate": dedupe.THRESHOLD,
-        "incoming_characters": pairs.INCOMING_CHARACTERS,
+        "tokens": {"row": budget.row, "counted_by": budget.counted_by},
+        "instructions": "llm" if author else "rules",
+        "instructions_llm": dict(fates),
         "redactions": dict(selection.redactions),
         "pinned": sum(pair.pinned for pair in selection.pairs),
         "mails_gone": {str(path): count for path, count in gone.items()},

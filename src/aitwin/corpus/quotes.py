@@ -238,7 +238,7 @@ def _mark_attributions(lines: list[str], found: list[Mark]) -> None:
     done = 0
     last_quote = len(found) - 1 - found[::-1].index(Mark.QUOTE) if Mark.QUOTE in found else -1
     answered, seen = False, 0
-    for number in _likely_attributions(lines):
+    for number in _likely_attributions(lines, found):
         if number < done or found[number] is not Mark.OWN:
             continue
         size = _attribution_size(lines, found, number) or _begins_quoting(lines[number])
@@ -254,10 +254,12 @@ def _mark_attributions(lines: list[str], found: list[Mark]) -> None:
         done = number + size
 
 
-def _likely_attributions(lines: list[str]) -> list[int]:
+def _likely_attributions(lines: list[str], found: list[Mark]) -> list[int]:
     """The lines where an attribution may begin: up to two above one that ends in a colon."""
     likely: set[int] = set()
     for number, line in enumerate(lines):
+        if found[number] is not Mark.OWN:
+            continue
         if line.rstrip(_INVISIBLE_END).endswith((*_COLONS, "--")):
             likely.update(range(max(0, number - 2), number + 1))
         elif "@" in line and _INLINE.match(line[:_LINE_LIMIT]):

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aitwin.corpus import cores, mail, store
 from aitwin.corpus.messages import Owner
@@ -34,8 +34,8 @@ class Read:
     """Mails that do not lie any more where they were listed, by file."""
 
 
-def remark(gone: Mapping[Path, int]) -> str:
-    """What to tell the owner about mails that are gone; empty if there are none."""
+def remark(gone: Mapping[Any, int]) -> str:
+    """What to tell the owner about mails that are gone, by file; empty if there are none."""
     if not gone:
         return ""
     return (

@@ -14,6 +14,7 @@ from typing import Protocol
 from aitwin.corpus import mail, whatsapp
 from aitwin.corpus.messages import Message
 from aitwin.corpus.report import Skipped
+from aitwin.corpus.whatsapp import Siblings
 from aitwin.corpus.whatsapp_headers import DateOrder
 from aitwin.errors import TwinError
 
@@ -57,10 +58,15 @@ class Found:
         except OSError:  # gone since it was found; reading it will say so
             return 0
 
-    def read(self, skipped: Skipped, date_order: DateOrder | None = None) -> Iterator[Message]:
+    def read(
+        self,
+        skipped: Skipped,
+        date_order: DateOrder | None = None,
+        siblings: Siblings | None = None,
+    ) -> Iterator[Message]:
         """The messages of a file that has a reader, whole."""
         if self.format == "whatsapp":
-            return whatsapp.read(self.path, skipped, date_order)
+            return whatsapp.read(self.path, skipped, date_order, siblings)
         return SOURCES[self.format].read(self.path, skipped)
 
     def refusal(self) -> TwinError:

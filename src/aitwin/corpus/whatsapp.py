@@ -69,8 +69,9 @@ def read(
     found = Survey(path)
     chat = found.chat(_order(found, date_order, siblings))
     people = {name: Person(name) for name in chat.names.values()}
-    frame, conversation = chat.hand.shape.frame, _conversation(path, chat)
-    zone, ids = _Zone(), _Ids(conversation)
+    frame, title = chat.hand.shape.frame, _title(path)
+    conversation = _hash(f"chat\x1f{title}" if title else f"first\x1f{chat.first}")
+    zone, ids = _Zone(), _Ids(title)
     fields = vars(Message("", "chat", Person(""), datetime.now(UTC), "", conversation=conversation))
     for day, clock, name, raw in _bodies(path, chat, skipped):
         text, automatic = written(raw, frame, chat.own_phrases)
@@ -107,14 +108,12 @@ def _order(found: Survey, date_order: DateOrder | None, siblings: Siblings | Non
     )
 
 
-def _conversation(path: Path, chat: Chat) -> str:
-    """An id that survives a longer export: by the chat's name, else by its first message."""
+def _title(path: Path) -> str:
+    """The chat's name, if the file tells it; "" when somebody gave the file a name of its own."""
     # Unpacked by hand, the chat of an iPhone lies in a folder with the name of the zip.
     stem = path.absolute().parent.name if path.stem == "_chat" else path.stem
     title = re.sub(r"\s*\(\d+\)$", "", _MARK.sub("", stem))
-    if "whatsapp" in title.lower():
-        return _hash(f"chat\x1f{title}")
-    return _hash(f"first\x1f{chat.first}")
+    return title if "whatsapp" in title.lower() else ""
 
 
 def _hash(text: str) -> str:
@@ -125,11 +124,11 @@ class _Ids:
     """Ids that a longer export, or a later version of this program, gives again.
 
     Of what the file says, before anything is taken off. The same words of one person in one minute
-    are counted.
+    are counted. Where no title tells the chat, nothing does: an export may lose its beginning.
     """
 
-    def __init__(self, conversation: str) -> None:
-        self._conversation = conversation
+    def __init__(self, title: str) -> None:
+        self._title = title
         self._day: date | None = None
         self._clock: time | None = None
         self._seen: dict[str, int] = {}
@@ -139,7 +138,8 @@ class _Ids:
         """The id of the next message of the file."""
         if day != self._day:
             self._day = day
-            self._start = blake2b(f"{self._conversation}\x1f{day} ".encode(), digest_size=16)
+            start = f"{self._title}\x1f{day} ".encode("utf-8", "replace")
+            self._start = blake2b(start, digest_size=16)
             self._seen.clear()
         if clock != self._clock:
             self._clock = clock

@@ -130,8 +130,6 @@ class _Heads:
     """The first lines of each head: a name may hold a colon."""
     actors: set[str] = field(default_factory=set, repr=False)
     """The first words of the system lines that hold no colon: who did something."""
-    repeated: bool = False
-    """Whether anybody speaks twice; settled before the names are."""
 
     def take(self, rest: str) -> str:
         """Note the line's beginning; "" when nobody speaks."""
@@ -178,11 +176,11 @@ class _Heads:
         counts = self.tight if self.tight.total() > self.counts.total() else self.counts
         counts += Counter({head: count for head, count in self.marked.items() if count > 2})
         plain = {_clean(head): count for head, count in counts.items()}
-        self.repeated = max(plain.values(), default=0) > 1
+        rare = int(max(counts.values(), default=1) > 1)  # if others speak more often
         found: dict[str, str] = {}
         for head, count in counts.items():
             whole = _longer(head, self.sample.get(head, []))
-            if head not in outsiders and not self._is_event(_clean(head), count, plain):
+            if head not in outsiders and not self._is_event(_clean(head), count, plain, rare):
                 found[whole] = _clean(whole)
         return found
 
@@ -194,8 +192,11 @@ class _Heads:
             people[name] += (self.counts[first] or self.tight[first]) - self.generated[first]
         return +people
 
-    def _is_event(self, name: str, count: int, names: dict[str, int]) -> bool:
-        """Whether a "name" is the beginning of a system line that happens to hold a colon."""
+    def _is_event(self, name: str, count: int, names: dict[str, int], rare: int) -> bool:
+        """Whether a "name" is the beginning of a system line that happens to hold a colon.
+
+        One that stands there at most `rare` times need only read like a sentence.
+        """
         words = name.split(" ")
         if not name or len(_QUOTES.findall(name)) % 2 or len(words) > 8:
             return True
@@ -209,7 +210,7 @@ class _Heads:
             acts = names.get(actor, 0) > count or (count == 1 and actor in self.actors)
             if acts and not (_is_capital(words[end]) or _is_capital(words[-1])):
                 return True
-        if count > 1 or not self.repeated:
+        if count > rare:
             return False
         # Somebody who never speaks did something: a sentence is longer than a name.
         small = sum(not _is_capital(word) for word in words[1:])

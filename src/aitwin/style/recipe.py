@@ -9,6 +9,7 @@ from math import ceil, cos, pi
 from typing import Any
 
 from aitwin.errors import TwinError
+from aitwin.prompt import ROW_TOKENS
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -32,7 +33,7 @@ class Recipe:
     """Examples per device and forward pass (M4)."""
     accumulation: int = 4
     """Forward passes per optimiser step (M4)."""
-    sequence_length: int = 512
+    sequence_length: int = ROW_TOKENS
     """Tokens; a longer example loses the oldest part of its context, never of its reply (M4)."""
     epochs: int = 2
     """Passes over the training split (M5); `steps`, when given, takes its place."""

@@ -1,0 +1,280 @@
+"""What the owner was asked to write, by rules: `Write a short mail to Ana about "Boat".`
+
+For a reply that is who is answered, about what. For a first mail nobody asked: the request is made
+up backwards from its head and its words (a reverse instruction), in one of a few phrasings, so
+that none is learnt by heart. It tells what the mail is about and never how it says it. A model
+may word it better: see reverse.
+"""
+
+import hashlib
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from aitwin.corpus.messages import Owner, Person
+
+SHORT, SENTENCES, LONG = 25, 80, 200
+"""Words up to which a mail is short, or a few sentences; and from which it is long."""
+TOPICS = 3
+"""Words of the content that stand for a subject where there is none."""
+COMMON = 0.05
+"""A word in more than this share of the owner's texts says nothing about one of them."""
+NAME_WORDS = 5
+RUN = 6
+"""Words in a row that an instruction must not share with the reply: it would give it away."""
+
+_FREEMAIL = re.compile(
+    "gmail|googlemail|outlook|hotmail|live|msn|yahoo|ymail|icloud|me|mac|gmx|web|aol|proton|"
+    "protonmail|pm|fastmail|posteo|mailbox|t-online|freenet|orange|free|laposte|wanadoo|libero|"
+    "yandex|mail|qq|163|126|naver|hey|zoho|tutanota"
+)
+"""Hosts of everybody: no two people there are colleagues."""
+_DESKS = {
+    "support": "support service help helpdesk hilfe kundenservice assistance soporte suporte",
+    "sales": "sales vertrieb orders order bestellung shop ventas vendas commercial",
+    "billing": "billing invoice invoices accounts accounting rechnung buchhaltung factura",
+    "jobs": "jobs careers career hr bewerbung recruiting",
+    "office": "info contact kontakt office mail hello admin postmaster webmaster team "
+    "reception sekretariat contacto contato bonjour noreply no-reply",
+}
+_DESK = {name: desk for desk, names in _DESKS.items() for name in names.split()}
+_LIST_HOST = re.compile(
+    r"(?:^|\.)(?:lists?|groups?|mailman|listserv|freelists|googlegroups|yahoogroups|vger)\."
+)
+_LIST_NAME = re.compile(r"[-._](?:list|l|devel|dev|users?|discuss|announce|talk)$")
+_NO_SUBJECT = re.compile(
+    r"\W*(?:(?:no|kein|sans|sin|senza|sem|geen|ingen)?\W*"
+    r"(?:subject|betreff|objet|asunto|oggetto|assunto|onderwerp|ämne))?\W*",
+    re.IGNORECASE,
+)
+
+
+class _Kind(NamedTuple):
+    """What a mail does, and by which words, near its beginning, one sees that."""
+
+    does: str
+    within: int  # characters
+    cue: re.Pattern[str]
+
+
+def _kind(does: str, within: int, beginnings: str, unspaced: str = "(?!)") -> _Kind:
+    """`beginnings` of words; `unspaced`: the same in scripts that do not part words."""
+    return _Kind(does, within, re.compile(rf"\b(?:{beginnings})|(?:{unspaced})", re.IGNORECASE))
+
+
+_KINDS = (
+    # In this order: who apologises and asks, apologises.
+    _kind(
+        "apologises",
+        300,
+        "sorry|apolog|entschuldig|tut mir leid|désolé|excuse[zs]?-moi|lo siento|perdón|scusa|"
+        "mi dispiace|desculp|przepraszam|извини|ursäkt",
+        "ごめん|すみません|抱歉|对不起",
+    ),
+    _kind(
+        "says thanks",
+        160,
+        "thanks|thank you|danke|vielen dank|merci|gracias|grazie|obrigad|bedankt|tack|dzięk|"
+        "спасибо|teşekkür",
+        "ありがとう|谢谢|感谢",
+    ),
+    _kind(
+        "sends something",
+        2000,
+        "attach|enclosed|anbei|im anhang|angehängt|ci-joint|en pièce jointe|adjunt|in allegato|"
+        "em anexo|bijlage|bijgevoegd|bifoga|załącz|прикреп|во вложении",
+        "添付|附件",
+    ),
+    _kind(
+        "invites",
+        2000,
+        "invit|join us|einlad|eingeladen|uitnodig|zapraszam|приглаша|inbjud",
+        "招待|邀请",
+    ),
+    _kind(
+        "announces something",
+        400,
+        "announc|is now available|pleased to release|ankündig|annonc|anuncia|aankondig|объявля",
+    ),
+    _kind(
+        "asks for something",
+        2000,
+        "please|could you|can you|would you|bitte|kannst du|könnten sie|s'il (?:te|vous)|"
+        "por favor|podrías|per favore|potresti|poderia|kun je|alstublieft|proszę|czy możesz|"
+        "пожалуйста|lütfen",
+        "ください|お願い|请",
+    ),
+)
+_QUESTION = re.compile(r"[?？؟][ \t]*(?:$|\n|[A-Z])", re.MULTILINE)
+_PHRASINGS = (
+    "Write {mail} to {to}{about}{that}.",
+    "Write to {to}{about}: {mail}{that}.",
+    "Draft {mail} to {to}{about}{that}.",
+)
+_TOPIC_PHRASINGS = ("It is about {topics}.", "Topics: {topics}.", "It mentions {topics}.")
+_EDGES = ".,;:!?()[]\"'“”‘’«»…"
+_WORD = re.compile(r"\w+")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
+
+
+# Replies
+
+
+def name_of(person: Person) -> str:
+    """What to call somebody: the name, else the part of the address that people choose."""
+    return person.name.strip() or person.address.partition("@")[0] or "somebody"
+
+
+def names_of(names: Sequence[str]) -> str:
+    """ "Ana", "Ana and Tom", "Ana, Tom and 3 others"."""
+    if len(names) > 3:
+        names = [*names[:2], f"{len(names) - 2} others"]
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def about(subject: str) -> str:
+    """` about "Boat"`, or nothing where the subject says nothing."""
+    return f' about "{" ".join(subject.split())}"' if tells(subject) else ""
+
+
+def tells(subject: str) -> bool:
+    """Whether a subject says what the mail is about: "(no subject)" does not."""
+    return not _NO_SUBJECT.fullmatch(" ".join(subject.split()))
+
+
+def in_chat(people: Sequence[str], *, goes_on: bool) -> str:
+    """The request for a turn of a chat; `goes_on`: the turn before it is the owner's, too."""
+    if not people:
+        return "Go on in this chat."
+    return f"{'Go on' if goes_on else 'Reply'} in this chat with {names_of(people)}."
+
+
+# First mails
+
+
+def first_mail(to: str, subject: str, text: str, seed: str) -> str:
+    """The request that a mail without a predecessor might have answered.
+
+    `seed`, the id of the pair, chooses among phrasings that mean the same.
+    """
+    phrasing = _PHRASINGS[_number(seed) % len(_PHRASINGS)]
+    return phrasing.format(mail=_length(text), to=to, about=about(subject), that=_that(text))
+
+
+def to_whom(recipients: Sequence[Person], owner: Owner) -> str:
+    """Who a mail is for, as one would say it: a name, "a colleague", "the sales desk at Acme"."""
+    others = [person for person in recipients if person.address not in owner.addresses]
+    if not others:
+        return "yourself" if recipients else "somebody"
+    colleagues = {address.rpartition("@")[2] for address in owner.addresses}
+    return names_of([_role(person, colleagues) for person in others])
+
+
+def _role(person: Person, colleagues: set[str]) -> str:
+    local, _, host = person.address.partition("@")
+    if _LIST_HOST.search(host) or _LIST_NAME.search(local):
+        return f"the {_LIST_NAME.sub('', local)} list"
+    if desk := _DESK.get(local):
+        company = _company(host)
+        return f"the {desk} desk" + (f" at {company}" if company else "")
+    if person.name.strip():
+        return " ".join(person.name.split()[:NAME_WORDS])
+    if host in colleagues and not _FREEMAIL.fullmatch(host.split(".")[0]):
+        return "a colleague"
+    return local or "somebody"
+
+
+def _company(host: str) -> str:
+    """ "mail.acme.co.uk" -> "Acme"; nothing for a host of everybody."""
+    labels = [label for label in host.split(".")[:-1] if label not in ("co", "com", "org", "ac")]
+    label = labels[-1] if labels else ""
+    return "" if _FREEMAIL.fullmatch(label) else label.capitalize()
+
+
+def _length(text: str) -> str:
+    # Scripts without spaces: a word is about two characters.
+    count = len(_UNSPACED.sub(" ", text).split()) + len(_UNSPACED.findall(text)) // 2
+    if count <= SHORT:
+        return "a short mail"
+    if count <= SENTENCES:
+        return "a mail of a few sentences"
+    return "a mail" if count < LONG else "a long mail"
+
+
+def _that(text: str) -> str:
+    """What the mail does, where light cues tell."""
+    for kind in _KINDS:
+        if kind.cue.search(text[: kind.within]):
+            return f" that {kind.does}"
+    return " that asks a question" if _QUESTION.search(text) else ""
+
+
+def _number(seed: str) -> int:
+    return int(hashlib.sha256(seed.encode()).hexdigest()[:8], 16)
+
+
+# Topics, where there is no subject
+
+
+@dataclass(frozen=True)
+class Commonness:
+    """In how many of the owner's texts each word is: what tells one from the others."""
+
+    texts: int
+    words: Counter[str] = field(repr=False)
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> "Commonness":
+        """Count the words of all texts."""
+        counts: Counter[str] = Counter()
+        number = 0
+        for text in texts:
+            counts.update(set(_plain_words(text)))
+            number += 1
+        return cls(number, counts)
+
+    def topics(self, text: str) -> list[str]:
+        """The few words that say most about `text`, in its order.
+
+        Never a word that is in no other text: it may be a secret that nobody recognised.
+        """
+        most = max(5, COMMON * self.texts)
+        counts = Counter(word for word in _plain_words(text) if 2 <= self.words[word] <= most)
+        weight = {word: n * math.log(self.texts / self.words[word]) for word, n in counts.items()}
+        best = sorted(weight, key=lambda word: (-weight[word], word))[:TOPICS]
+        return [word for word in counts if word in best] if len(best) > 1 else []
+
+
+def with_topics(instruction: str, topics: Sequence[str], seed: str) -> str:
+    """The request, and what it is about."""
+    if not topics:
+        return instruction
+    phrasing = _TOPIC_PHRASINGS[_number(seed) // 7 % len(_TOPIC_PHRASINGS)]
+    return f"{instruction} {phrasing.format(topics=names_of(topics))}"
+
+
+def _plain_words(text: str) -> list[str]:
+    """Words of letters alone, as they stand between spaces: no part of an address or a code."""
+    bare = (word.strip(_EDGES) for word in text.split())
+    return [word.casefold() for word in bare if len(word) >= 4 and word.isalpha()]
+
+
+# Leaks
+
+
+def gives_away(instruction: str, reply: str, subject: str = "") -> bool:
+    """Whether the instruction repeats a run of the reply's words that is not in the subject."""
+    return bool(_runs(instruction) & _runs(reply) - _runs(subject))
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, in lower case."""
+    return _WORD.findall(text.casefold())
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    said = words(text)
+    return {tuple(said[i : i + RUN]) for i in range(len(said) - RUN + 1)}
