@@ -152,6 +152,9 @@ def test_documented_examples(shared: Path) -> None:
         ("[平成31/3/18 14:56:01] A: x", "2019-03-18 14:56:01"),
         ("[民國111/3/18 下午2:56:01] A: x", "2022-03-18 14:56:01"),
         ("2024/01/02 凌晨3:04 - A: x", "2024-01-02 03:04:00"),
+        ("[۱۴۰۱/۱۲/۲۷،\u200f ۱۴:۵۶:۰۱] A: x", "2023-03-18 14:56:01"),
+        ("1403/12/30, 14:56 - A: x", "2025-03-20 14:56:00"),
+        ("1388/01/01, 14:56 - A: x", "2009-03-21 14:56:00"),
         ("22/01/2024 03:04 晚上 - A: x", "2024-01-22 15:04:00"),
         ("\u200f١٨\u200f/٣\u200f/٢٠٢٢، ٢:٥٦ م - A: x", "2022-03-18 14:56:00"),
         ("13/06/15 10:59:59: A: x", "2015-06-13 10:59:59"),
@@ -178,6 +181,8 @@ def test_headers_of_the_wild(tmp_path: Path, line: str, when: str) -> None:
         ("4 Aug 11:36 - A: x\n", "without a year"),
         ("1/28/23, 7:02 xxx - A: x\n1/28/23, 7:02 yyy - A: x\n", "unknown words"),
         ("13/02/22, 14:56 - A: x\n\ufeff[14/02/22, 14:56:00] B: y\n", "two kinds"),
+        ("1404/12/30, 14:56 - A: x\n", "not a WhatsApp chat"),
+        ("1443/08/15, 14:56 - A: x\n", "not a WhatsApp chat"),
         ("Dear Ana,\nlet us meet.\n", "not a WhatsApp chat"),
         ("", "not a WhatsApp chat"),
         ("\0\1\2\3" * 100, "not a WhatsApp chat"),
@@ -287,7 +292,9 @@ def test_siblings_settle_what_a_chat_leaves_open(
     [
         "Ana changed this group: now for admins",
         "You changed the description: fun",
+        "Alice changed this group: now for admins",
         "Carl changed the group description: new",
+        "Карл изменил(а) описание группы: праздник",
         "Carl hat die Gruppenbeschreibung geändert: Neu",
         "Bob mudou a descrição do grupo para: festa",
         "Карл Великий изменил описание группы: праздник",
@@ -309,6 +316,7 @@ def test_system_lines_with_colons(tmp_path: Path, line: str) -> None:
         "Dr: Mara: bye",
         "Ana van Dyck: once",
         "Mum (work): 1",
+        "محمد بن عبد الله: 1",
     ]
     text = "".join(f"13/02/22, 14:56 - {one}\n" for one in [*before, *after])
     skipped = Skipped()
@@ -320,6 +328,7 @@ def test_system_lines_with_colons(tmp_path: Path, line: str) -> None:
         "Dr: Mara": 2,
         "Ana van Dyck": 1,
         "Mum (work)": 1,
+        "محمد بن عبد الله": 1,
     }
     assert skipped.counts == {"system line": 2}
 
@@ -345,6 +354,14 @@ def test_pasted_lines_of_the_same_shape(
     assert ("Zoe" in {m.sender.name for m in messages}) == strangers
     if not strangers:
         assert messages[1].text == "\n".join(["look:", *pasted])
+
+
+def test_a_contact_named_like_a_sentence(tmp_path: Path) -> None:
+    """C1: who speaks more than now and then is a person, whatever the name."""
+    names = ["Ana"] * 9 + ["Ana from the office"] * 4 + ["+44 7700 900123 old phone of mum"] * 4
+    lines = ["13/02/22, 14:56 - Ana left\n", *(f"13/02/22, 14:56 - {n}: hi\n" for n in names)]
+    people = Counter(m.sender.name for m in read(chat(tmp_path, "".join(lines))))
+    assert people == Counter(names)
 
 
 def test_words_of_the_app_are_learnt(tmp_path: Path) -> None:
@@ -396,6 +413,14 @@ def test_odd_files(tmp_path: Path) -> None:
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
         messages = read(chat(tmp_path, wide.encode(encoding)))
         assert said(messages) == [("André", "“é”", "")] * 2, encoding
+    tight = (
+        "[2026/7/9 02:28:37] Bob:Hi\n[2026/7/9 02:29:37] Eve:Hi: you\n[2026/7/19 02:28:37] Bob:no\n"
+    )
+    assert said(read(chat(tmp_path, tight))) == [
+        ("Bob", "Hi", ""),
+        ("Eve", "Hi: you", ""),
+        ("Bob", "no", ""),
+    ]
     dad = "".join(f"[13/02/22, 14:56:0{n}] \u200fאבא: שלום\n" for n in range(3))
     assert said(read(chat(tmp_path, dad))) == [("אבא", "שלום", "")] * 3
 

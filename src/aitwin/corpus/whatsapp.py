@@ -136,12 +136,12 @@ class _Ids:
 
     def of(self, day: date, clock: time, name: str, raw: str) -> str:
         """The id of the next message of the file."""
-        if day != self._day:
+        if day is not self._day:
             self._day = day
             start = f"{self._title}\x1f{day} ".encode("utf-8", "replace")
             self._start = blake2b(start, digest_size=16)
             self._seen.clear()
-        if clock != self._clock:
+        if clock is not self._clock:
             self._clock = clock
             # Times may go back a little, but hardly by so many messages.
             if len(self._seen) > REMEMBERED:
@@ -163,7 +163,7 @@ class _Zone:
 
     def place(self, day: date, clock: time) -> datetime:
         """A local time, made aware."""
-        if day != self._day:
+        if day is not self._day:
             self._day = day
             ends = [datetime.combine(day, end).astimezone() for end in (time.min, time.max)]
             # Only a day without a change of offset can be known as a whole.

@@ -7,7 +7,7 @@ so that look-alikes pasted into a message stay text. Knows single lines, no file
 import re
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, time, timedelta
 from typing import Literal
 
 from aitwin.corpus import phrases_chat as phrases
@@ -16,6 +16,11 @@ DateOrder = Literal["dmy", "mdy", "ymd"]
 ORDERS: tuple[DateOrder, ...] = ("dmy", "mdy", "ymd")
 MARKS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
 """Direction marks and byte order marks, as a character class."""
+
+PERSIAN = 1388
+"""The Persian year that began in March 2009."""
+ISLAMIC = 1430
+"""The Islamic year of that time. Those are not read: their months are proclaimed, not reckoned."""
 
 # Bounded, or a line of a million spaces would take hours.
 _M = f"[{MARKS}]{{0,8}}"
@@ -103,11 +108,12 @@ class Headers:
         self._date = ""
         # What stands before and behind the time; at first what no line holds.
         self._before = self._behind = "\n"
+        self._start = 1  # len(self._before)
 
     def split(self, line: str) -> tuple[str, str, str] | None:
         """Date and time as written, and what follows; None when the line goes on with a text."""
         if line.startswith(self._before):
-            start = len(self._before)
+            start = self._start
             end = line.find(self._behind, start, start + 120)
             if end > 0 and (clock := line[start:end]) in self.times:
                 return self._date, clock, line[end + len(self._behind) :]
@@ -118,8 +124,10 @@ class Headers:
         if not self._exist(written, clock):
             return None
         behind = line[found.end("clock") : found.end()]
-        if behind[-1:].isspace():  # else the next line may have a space more
-            self._date, self._before, self._behind = written, line[: found.start("clock")], behind
+        # Without the space the next line may have one more; a mark in front is of few lines.
+        if behind[-1:].isspace() and line[0] != "\u200e":
+            self._date, self._behind, self._start = written, behind, found.start("clock")
+            self._before = line[: self._start]
         return written, clock, line[found.end() :]
 
     def _exist(self, written: str, clock: str) -> bool:
@@ -196,12 +204,29 @@ def _numeric(
 
 
 def _date(year: int, month: int, day: int) -> date | None:
+    if PERSIAN <= year < ISLAMIC:
+        return _persian(year, month, day)
     try:
         found = date(year, month, day)
     except ValueError:
         return None
     # WhatsApp is of 2009; what lies outside is another calendar or no date.
     return found if 2009 <= year <= 2100 else None
+
+
+def _persian(year: int, month: int, day: int) -> date | None:
+    """A date of the Persian calendar, which iPhones in Iran use: 6 months of 31 days, 6 of 30."""
+    shorter = month == 12 and not _is_persian_leap(year)
+    if not (1 <= month <= 12 and 1 <= day <= 30 + (month < 7) - shorter):
+        return None
+    days = sum(365 + _is_persian_leap(past) for past in range(PERSIAN, year))
+    days += 30 * (month - 1) + min(month - 1, 6) + day - 1
+    return date(2009, 3, 21) + timedelta(days=days)
+
+
+def _is_persian_leap(year: int) -> bool:
+    """By the cycle of 33 years, which follows the sun from 1178 to 1633."""
+    return (8 * year + 29) % 33 < 8
 
 
 def _year(era: str, digits: str) -> int:

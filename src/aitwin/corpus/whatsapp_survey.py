@@ -29,6 +29,7 @@ LATE = timedelta(hours=1)  # a message delivered late, or the hour that comes tw
 DAY = timedelta(days=1)
 NAME = 120  # characters; WhatsApp's own limit for a group's name is 100
 SAMPLE = 16  # lines of each person that show whether the name goes on behind a colon
+EVENTS = 3  # a sentence of the app stands there seldom, with the same words before its colon
 KEPT = 10_000  # beginnings of system lines, and texts that the app repeats
 
 _MARK = re.compile(f"[{MARKS}]+")
@@ -103,8 +104,10 @@ class _Track:
             self.block = []
 
     def _looks_pasted(self) -> bool:
-        """One line from the day before is a message that came late: WhatsApp copies headers only
-        where several messages are copied."""
+        """Whether it is not just a message that came late.
+
+        WhatsApp copies headers only where somebody copies several messages.
+        """
         old = any(begin < self.last - DAY for begin, _ in self.block)
         return old or self._lines() > 1
 
@@ -173,7 +176,11 @@ class _Heads:
 
     def names(self, outsiders: frozenset[str]) -> dict[str, str]:
         """The name by what is written before the colon."""
-        counts = self.tight if self.tight.total() > self.counts.total() else self.counts
+        counts = Counter(self.counts)
+        if self.tight.total() > self.counts.total():
+            counts = Counter(self.tight)
+            for head, count in self.counts.items():
+                counts[head.partition(":")[0]] += count
         counts += Counter({head: count for head, count in self.marked.items() if count > 2})
         plain = {_clean(head): count for head, count in counts.items()}
         rare = int(max(counts.values(), default=1) > 1)  # if others speak more often
@@ -200,6 +207,8 @@ class _Heads:
         words = name.split(" ")
         if not name or len(_QUOTES.findall(name)) % 2 or len(words) > 8:
             return True
+        if count > EVENTS:
+            return False
         phone = _PHONE.match(name)
         if phone and any(char.isalpha() for char in name[phone.end() :]):
             return True
@@ -212,9 +221,10 @@ class _Heads:
                 return True
         if count > rare:
             return False
-        # Somebody who never speaks did something: a sentence is longer than a name.
-        small = sum(not _is_capital(word) for word in words[1:])
-        return (len(words) > 4 and small * 2 > len(words)) or _runs_on(name, names)
+        # Somebody who never speaks did something: a sentence is longer than a name, and smaller.
+        small = sum(word[:1].islower() for word in words[1:])
+        sentence = small == len(words) - 1 > 2 or (len(words) > 4 and small * 2 > len(words))
+        return sentence or _runs_on(name, names)
 
 
 def _is_capital(word: str) -> bool:

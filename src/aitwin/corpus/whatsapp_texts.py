@@ -33,10 +33,9 @@ def written(raw: str, frame: str, own: frozenset[str] = frozenset()) -> tuple[st
 
     `own` are phrases that the app is known to write in this chat.
     """
-    if len(raw) < 64 and (kind := _generated(raw)):
-        return _text(raw), kind
+    text = raw.strip()
     if not (_ODD.search(raw) or ":\n" in raw or "://" in raw):
-        return raw.strip(), ""
+        return text, _generated(text) if len(text) < 64 else ""
     text = _text(raw)
     if len(text) < 64 and (kind := _generated(text)):
         return text, kind
@@ -67,7 +66,7 @@ def _apart(raw: str, text: str, frame: str, own: frozenset[str]) -> tuple[str, s
 
 def _generated(text: str) -> str:
     """What a whole text is that stands in the lists of the app's own; "" when it does not."""
-    return phrases.GENERATED.get(text.strip().removesuffix(".").lower(), "") if text != "." else ""
+    return phrases.GENERATED.get(text.removesuffix(".").lower(), "") if text != "." else ""
 
 
 def _text(raw: str) -> str:
