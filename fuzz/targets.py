@@ -4,7 +4,9 @@ Each takes bytes and raises AssertionError for a broken rule. The rules: no exce
 nobody speaks who is not in the file, and own words are words of the mail. Knows no fuzzer.
 """
 
+import atexit
 import re
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +20,7 @@ from aitwin.corpus.whatsapp_headers import MARKS
 from aitwin.errors import TwinError
 
 _SCRATCH = Path(tempfile.mkdtemp(prefix="aitwin-fuzz-"))
+atexit.register(shutil.rmtree, _SCRATCH, ignore_errors=True)
 _COMMENT = re.compile(r"\([^()]*\)|<[^<>]*>")
 _WORD = re.compile(r"[a-z0-9]+")
 _MARKS = re.compile(f"[{MARKS}]+")

@@ -135,6 +135,22 @@ def test_no_reader_claims_another_file(name: str, tmp_path: Path) -> None:
         assert found.reason
 
 
+def test_a_folder_of_apples_is_read_and_what_is_left_out_has_a_reason() -> None:
+    """C1: the text beside a partial mail is an attachment, and nobody's message."""
+    found = sources.find([FOLDER / "apple"])
+    assert {one.path.name: one.format or one.reason for one in found if _is_sample(one)} == {
+        "mbox": "mail",
+        "table_of_contents": "a binary file, no mailbox or chat",
+        "212.emlx": "mail",
+        "213.partial.emlx": "mail",
+        "prices.txt": "an attachment",
+    }
+
+
+def _is_sample(found: sources.Found) -> bool:
+    return not found.path.name.endswith(GOLDEN)
+
+
 def test_a_file_of_two_formats_is_an_error_that_names_both(tmp_path: Path) -> None:
     """C1: a mail with the zip of a chat behind it is both to whoever looks."""
     archive = tmp_path / "chat.zip"

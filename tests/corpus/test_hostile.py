@@ -87,6 +87,7 @@ TEXTS: dict[str, tuple[int, Callable[[int], str]]] = {
     "signatures begun often": (1_500, lambda n: "-----BEGIN PGP SIGNED MESSAGE-----\n\n" * n),
     "armour of many kinds": (2_000, lambda n: "".join(f"-----BEGIN PGP {chr(65 + i % 26) * (i // 26 % 30 + 1)}-----\n" for i in range(n))),
     "patches": (5_000, lambda n: "@@ -1 +1 @@\n" * n),
+    "a hunk of many digits": (2_000, lambda n: "@@ -1," + "9" * n + " +1 @@\n"),
     "diff heads": (5_000, lambda n: "diff --git a b\n" * n),
     "digits": (50_000, lambda n: "1" * n),
     "dates": (10_000, lambda n: "1.1.2024 " * n),
