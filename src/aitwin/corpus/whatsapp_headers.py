@@ -261,6 +261,8 @@ def time_of_day(written: str) -> time | None:
 
 def clock_words(written: str) -> list[str]:
     """The words around a time, without dots, spaces, marks and case: "p. m." is "pm"."""
+    if written[0].isdigit() and written[-1].isdigit():  # most clocks
+        return []
     before, *_, after = _DIGITS.split(written)
     words = [_BETWEEN.sub("", word).lower() for word in (before, after) if word]
     return [word for word in words if word and word not in _UNITS]
