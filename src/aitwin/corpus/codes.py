@@ -111,7 +111,8 @@ _OPENED = (
     r"maleta|"
     r"m[oó]vil|trastero|cancello|cassaforte|allarme|lucchetto|bancomat|carta|palazzo|porta|portão|"
     r"cofre|alarme|prédio|cadeado|cartão|garagem|deur|poort|kluis|slot|huis|fiets|kaart|berging|"
-    r"schuur|dörr|port|grind|förråd|lås|larm|kassaskåp|kort|cykel|dør|bod|garasje|hytt|skab|ovi|"
+    r"schuur|dörr|port(?! of)|grind|förråd|lås|larm|kassaskåp|kort|cykel|dør|bod|garasje|hytt|skab|"
+    r"ovi|"
     r"ove|"
     r"lukko|luko|portti|portin|hälyty|kassakaap|kortti|kortin|varasto|drzw|bram|furtk|domofon|sejf|"
     r"kłódk|kart|klatk|garaż|dveř|brán|zám|ajtó|kapu|széf|lakat|riasztó|kárty|ușă|ușii|poart|seif|"
@@ -187,7 +188,7 @@ DETECTORS = (
         rf"\d{{4,8}})(?![a-z\d%]|[.:/]\d)",
         rf"(?i)\b(?:pins?(?:[- ]?(?:code|number|nummer))?|combination|combo|geheimzahl|nip|"
         rf"(?:the|your|my|our) (?:\w+ ){{0,3}}?codes?)(?:[^\w\n]{{1,3}}[^\W\d_]{{1,15}}){{0,6}}?"
-        rf"(?: (?:is|ist|lautet|est|es|to|still|now|be|är|er|jest|je|on|este|è|é|είναι|это)|['’]s|"
+        rf"(?: (?:is|ist|lautet|est|es|to|still|now|be|är|er|jest|je|este|è|é|είναι|это)|['’]s|"
         rf" ?[:=])[^\w\n#*]{{1,3}}"
         rf"(?P<copula>{_APART}){_NO_UNIT}",
         rf"(?i)\b(?:din|deres|min|koden) (?:kode )?er (?P<danish>\d{{4,8}}){_NO_UNIT}",

@@ -122,7 +122,7 @@ def _is_mixed(text: str) -> bool:
 
 
 def _is_strong(text: str) -> bool:
-    if text.startswith("/") or text.count("/") > 1:  # a path
+    if text.startswith("/") or text.count("/") > 1 or "->" in text:  # a path, a pointer
         return False
     if not _is_mixed(text) or _ALGORITHM.match(text) or _NO_WORD.match(text):
         return False
