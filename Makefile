@@ -1,5 +1,7 @@
 # make demo   sets up and runs the whole main job on the sample owner
 # make test   sets up and passes the tests, Python and web
+# make golden writes what reading the golden samples gives; read the diff before you commit it
+# make fuzz   gives each parser FUZZ_SECONDS of broken files, in an environment of its own
 #
 # Both can be run again, and then need no network. Everything lands in this folder.
 
@@ -16,7 +18,12 @@ export DENO_DIR := $(CURDIR)/.cache/deno
 export DENO_TLS_CA_STORE := system
 export DENO_NO_UPDATE_CHECK := 1
 
-.PHONY: demo test test-python test-web check format bench clean
+# Where the fuzzer, which the tests do without, is installed, and keeps what it found worth trying.
+FUZZ := .cache/fuzz
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= mbox eml emlx whatsapp detection body own_words headers
+
+.PHONY: demo test test-python test-web check format bench golden fuzz clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/twin demo
@@ -43,6 +50,17 @@ bench: $(VENV)/.tested .cache/models/$(MODEL)/manifest.json
 	$(BIN)/python benchmarks/mbox.py
 	$(BIN)/python benchmarks/demo.py
 
+golden: $(VENV)/.tested
+	$(BIN)/python -m tests.corpus.test_golden --write
+	@git diff --stat -- tests/corpus/golden
+
+fuzz: $(FUZZ)/venv/.installed
+	@for target in $(FUZZ_TARGETS); do \
+		echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
+		FUZZ_HOME=$(CURDIR)/$(FUZZ) nice -n 15 $(FUZZ)/venv/bin/python -m fuzz $$target \
+			-max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; \
+	done
+
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo 'AI Twin needs Python 3.11 or newer: install it, or run make PYTHON=/path/to/python3' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -56,6 +74,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.tested: $(VENV)/.installed
 	@echo 'Installing the tools for tests into $(VENV): about 75 MB to download.'
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
+
+# atheris has wheels for CPython on Linux; the light half of the package is all that it needs.
+$(FUZZ)/venv/.installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo 'AI Twin needs Python 3.11 or newer: install it, or run make PYTHON=/path/to/python3' >&2; exit 1; }
+	@echo 'Installing atheris into $(FUZZ)/venv: about 35 MB to download.'
+	@$(PYTHON) -m venv $(FUZZ)/venv
+	@$(FUZZ)/venv/bin/python -m pip install --quiet --constraint constraints.txt 'atheris>=3' --editable .
 	@touch $@
 
 # The tests' own shelf, apart from the owner's.

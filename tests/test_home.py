@@ -150,3 +150,16 @@ def test_home_alone_reads_the_environment():
         if re.search(r"\bos\.environ|\bgetenv\(", path.read_text())
     }
     assert readers == {"home.py"}
+
+
+def test_all_names_are_redacted_on_demand_only(home):
+    """P1: `[redact] people` is true or false, and survives a rewrite of the settings."""
+    place = Home(home)
+    place.write_settings(Settings("Thota", people=True))
+    assert place.settings().people
+    place.write_settings(Settings("Thota"))
+    assert not place.settings().people
+    text = place.settings_file.read_text().replace("people = false", 'people = "all"')
+    place.settings_file.write_text(text)
+    with pytest.raises(TwinError, match=r"redact\.people must be true or false"):
+        place.settings()

@@ -43,6 +43,8 @@ class Settings:
     """Never redacted: a phone number, an address, "@company.example"."""
     names: tuple[str, ...] = field(default=(), repr=False)
     """People whose names are redacted too."""
+    people: bool = False
+    """Whether the names of all correspondents are redacted, too."""
     regions: tuple[str, ...] = ()
     """Countries ("DE") whose phone numbers are redacted without a word that announces them."""
 
@@ -175,12 +177,14 @@ class Home:
             *_unknown(document, "", {"owner", "style", "redact"}),
             *_unknown(owner, "owner.", {"name", "addresses", "chat_names"}),
             *_unknown(style, "style.", {"traits", "base", "languages", "mail_share"}),
-            *_unknown(redact, "redact.", {"allow", "names", "regions"}),
+            *_unknown(redact, "redact.", {"allow", "names", "people", "regions"}),
             *_wrong_strings(owner, "owner", ("name",), ("addresses", "chat_names")),
             *_wrong_strings(style, "style", ("base",), ("traits", "languages")),
             *_wrong_share(style, "style", "mail_share"),
             *_wrong_strings(redact, "redact", (), ("allow", "names", "regions")),
         ]
+        if not isinstance(redact.get("people", False), bool):
+            problems.append("redact.people must be true or false")
         if not str(owner.get("name", "")).strip():
             problems.append("owner.name is missing")
         if problems:
@@ -196,6 +200,7 @@ class Home:
             mail_share=style.get("mail_share"),
             allow=tuple(redact.get("allow", ())),
             names=tuple(redact.get("names", ())),
+            people=redact.get("people", False),
             regions=tuple(region.upper() for region in redact.get("regions", ())),
         )
 
@@ -217,6 +222,7 @@ class Home:
             ("style", "mail_share", settings.mail_share),
             ("redact", "allow", list(settings.allow)),
             ("redact", "names", list(settings.names)),
+            ("redact", "people", settings.people),
             ("redact", "regions", list(settings.regions)),
         ):
             if table not in document:

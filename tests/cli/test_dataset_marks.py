@@ -1,4 +1,4 @@
-"""twin dataset drop, pin, unmark, report and twin corpus report, as they are typed."""
+"""twin dataset drop, pin, unmark, redactions, report and twin corpus report, as typed."""
 
 import json
 import sys
@@ -96,3 +96,25 @@ def test_an_empty_corpus_has_no_report(twin):
     code, _, told = twin("corpus", "report")
     assert code == 1
     assert "twin corpus add" in told
+
+
+def test_the_owner_sees_what_was_taken_out_and_keeps_it_by_its_id(twin, built, home):
+    """P1: in the clear on the terminal only; the veto is a line of twin.toml."""
+    code, printed, _ = twin("dataset", "redactions", "--json")
+    assert code == 0
+    found = json.loads(printed)
+    first = next(one for one in found if one["kind"] in ("PHONE", "EMAIL", "URL", "ADDRESS"))
+    assert first["secret"] in twin("dataset", "redactions", "--kind", first["kind"].lower())[1]
+    for file in built.iterdir():
+        assert first["secret"] not in file.read_text()
+    assert "twin dataset redactions" in (built / "report.html").read_text()
+    code, _, told = twin("dataset", "redactions", "--allow", first["id"])
+    assert (code, "twin dataset build" in told) == (0, True)
+    assert first["secret"] in Home(home).settings().allow
+    assert twin("dataset", "build")[0] == 0
+    left = json.loads(twin("dataset", "redactions", "--json")[1])
+    assert first["id"] not in [one["id"] for one in left]
+    assert len(left) < len(found)
+    code, _, told = twin("dataset", "redactions", "--allow", "0000000000")
+    assert code == 1
+    assert "no redaction of this dataset has the id 0000000000" in told

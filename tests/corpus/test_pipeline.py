@@ -13,7 +13,6 @@ from aitwin.corpus import curate, dataset, imports, messages, pairs, pipeline, r
 from aitwin.corpus.context import CUT, Budget
 from aitwin.corpus.curate import Choice
 from aitwin.corpus.messages import Message, Owner, Person, threads
-from aitwin.corpus.redact import Rules
 from aitwin.corpus.report import Skipped
 from aitwin.corpus.reverse import Author
 from aitwin.corpus.sources import Found
@@ -156,7 +155,7 @@ def test_what_a_model_words_is_redacted_like_the_rest(tmp_path):
 
     text = f"Write to {CANARY}. The {{c}} pump drips, bring {{n}} of {{c}} and a ladle by noon."
     selection = pipeline.select(firsts(20, text), ME, Choice(allow_small=True))
-    worded, fates = pipeline.reword(selection, Author("digest", answer), tmp_path, Rules())
+    worded, fates = pipeline.reword(selection, Author("digest", answer), tmp_path)
     assert fates == {"worded by the model": 20}
     assert not any("canary" in said for said in seen)
     assert not any("bob@" in pair.instruction for pair in worded.pairs)

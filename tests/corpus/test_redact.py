@@ -1,19 +1,28 @@
+import mailbox
 import re
+import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.utils import format_datetime, formataddr
+from html import unescape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aitwin.corpus import html, mail, pipeline
+from aitwin.corpus import html, imports, mail, pipeline
 from aitwin.corpus.curate import Choice
 from aitwin.corpus.detector import Prepared
 from aitwin.corpus.messages import Message, Owner, Person
 from aitwin.corpus.pairs import Pair
-from aitwin.corpus.redact import DETECTORS, Rules, redact, redact_pair, redact_pairs
+from aitwin.corpus.redact import DETECTORS, Rules, inventory, redact, redact_pair, redact_pairs
 from aitwin.corpus.report import Skipped
+from aitwin.corpus.store import Store
+from aitwin.prompt import Persona
 
 DATA = Path(__file__).parent / "data"
 MARK = re.compile(r"⟦(\w+)\|(.*?)⟧", re.DOTALL)
@@ -34,6 +43,8 @@ def table(name):
 
 SECRETS = table("redact_secrets.tsv")
 HARMLESS = table("redact_harmless.tsv")
+HELD_OUT = [row for n in (2, 3, 4, 5) for row in table(f"redact_holdout{n}_secrets.tsv")]
+HELD_OUT_HARMLESS = [row for n in (2, 3, 4, 5) for row in table(f"redact_holdout{n}_harmless.tsv")]
 
 
 def expected(text):
@@ -60,6 +71,40 @@ def test_secrets_become_placeholders_and_nothing_else_does(text):
 @pytest.mark.parametrize("text", HARMLESS)
 def test_ordinary_numbers_links_and_code_stay(text):
     assert redact(text).text == text
+
+
+def clean(text):
+    """A text, or the texts of a pair that "¦" parts, without their secrets."""
+    parts = text.split("¦")
+    if len(parts) == 1:
+        return redact(text).text
+    cleaned, _ = redact_pair(pair(*[""] * (3 - len(parts)), *parts))
+    return "¦".join((cleaned.instruction, cleaned.incoming, cleaned.reply))
+
+
+def survives(kind, secret, text, rest):
+    """Whether the secret, or a piece with a digit that the rest has not, stands in the text."""
+    pieces = re.findall(r"\w*\d\w*", secret) if kind not in WORDLIKE else []
+    pieces = [piece for piece in pieces if len(piece) > 1 and piece not in rest]
+    return secret in text or any(
+        re.search(rf"(?<!\w){re.escape(piece)}(?!\w)", text) for piece in pieces
+    )
+
+
+WORDLIKE = ("PASSWORD", "API_KEY", "PRIVATE_KEY", "URL", "EMAIL")
+
+
+@pytest.mark.parametrize("text", HELD_OUT)
+def test_no_secret_of_the_hold_outs_is_left(text):
+    """P1. What kind it was taken for does not matter here."""
+    cleaned, rest = clean(MARK.sub(r"\2", text)), MARK.sub("", text)
+    for kind, secret in MARK.findall(text):
+        assert not survives(kind, secret, cleaned, rest)
+
+
+@pytest.mark.parametrize("text", HELD_OUT_HARMLESS)
+def test_harmless_lines_of_the_hold_outs_stay(text):
+    assert clean(text) == text
 
 
 def test_the_tables_are_what_the_figures_are_measured_on():
@@ -155,6 +200,111 @@ def test_names_go_only_when_they_are_given():
     assert redact("Ana and Mark Will", kept).text == "Ana and [NAME_1]"
 
 
+def test_all_correspondents_lose_their_names_on_demand():
+    """P1: first names, full names and possessives; no word of every day in small letters."""
+    asked = pair("Reply in this chat with Rose Stone.", "Rose Stone: by the stone wall", "Rose?")
+    other = replace(
+        pair("Reply to this mail from Jörg Müller.", "", "Hi jörg, Jörg's car, rose gardens", "2"),
+        people=("Jörg Müller",),
+    )
+    cleaned, counts = redact_pairs(
+        [replace(asked, people=("Rose Stone",)), other], Rules(people=True)
+    )
+    assert cleaned[0].instruction == "Reply in this chat with [NAME_1]."
+    assert cleaned[0].incoming == "[NAME_1]: by the stone wall"
+    assert cleaned[1].reply == "Hi [NAME_1], [NAME_1]'s car, rose gardens"
+    assert counts["NAME"] >= 5
+    assert redact_pairs([asked, other])[0] == [asked, other]
+
+
+def test_everybody_in_the_corpus_loses_their_name_and_the_owner_keeps_it():
+    """P1: also somebody who is only written about in another thread's headers."""
+
+    def sent(person):
+        for message in corpus("body", "Regards from Thota to Bo Larsson"):
+            yield replace(message, recipients=(*message.recipients, person))
+
+    chosen = pipeline.select(
+        sent(Person("Bo Larsson", "b@z.example")), ME, Choice(allow_small=True),
+        rules=Rules(people=True),
+    ).pairs  # fmt: skip
+    replies = [one.reply for one in chosen]
+    assert replies
+    assert all("Regards from Thota to [NAME_" in reply for reply in replies)
+    assert not any("Larsson" in reply for reply in replies)
+
+
+def test_a_word_that_the_corpus_writes_small_is_no_name_alone():
+    pairs = [
+        replace(pair(reply="Lake or river, a lake is a lake. Ask Tom Lake.", name="1"),
+                people=("Tom Lake",)),
+    ]  # fmt: skip
+    [cleaned], _ = redact_pairs(pairs, Rules(people=True))
+    assert cleaned.reply == "Lake or river, a lake is a lake. Ask [NAME_1]."
+
+
+def test_two_people_of_one_first_name_are_told_apart_by_the_full_one():
+    rules = Rules(names=frozenset({"Ana Silva", "Ana Costa"}))
+    cleaned = redact("Ana Silva, Ana Costa, Silva, Ana and Ana", rules).text
+    assert cleaned == "[NAME_1], [NAME_2], [NAME_1] and [NAME_3]"
+
+
+def test_an_answer_is_found_where_the_question_is_in_the_message_before():
+    """P1: also within the incoming text, and where the subject names it."""
+    chat = pair("Reply in this chat with Ana.", "Ana: whats the gate code?\nTom: 4471", "Thanks")
+    assert redact_pair(chat)[0].incoming == "Ana: whats the gate code?\nTom: [CODE_1]"
+    mail = pair('Reply to this mail from Ana about "wifi password".', "Hi", "Sure.\nQuincejam77")
+    assert redact_pair(mail)[0].reply == "Sure.\n[PASSWORD_1]"
+    talk = pair("Reply to this mail from Ana.", "We met 1250 people", "Nice! 1300 here")
+    assert redact_pair(talk)[0] == talk
+
+
+def test_cells_under_a_head_that_names_a_lock_are_secrets():
+    table = "site,user,password\nshop,ana,Quincejam77\nbank,tom,Pearjelly88"
+    assert redact(table).text == "site,user,password\nshop,ana,[PASSWORD_1]\nbank,tom,[PASSWORD_2]"
+    code = "int a,\n\tLOW_PIN,\n\tHIGH_PIN4,\n"
+    assert redact(code).text == code
+
+
+def test_the_owner_sees_what_was_taken_out_and_can_keep_it():
+    """P1: the inventory is in the clear, for the terminal; its ids stay the same."""
+    pairs = [pair(reply="call 020 7946 0958 or ana@x.example"), pair(reply="020 7946 0958, yes")]
+    found = inventory(pairs)
+    assert [(one.kind, one.secret, one.times) for one in found] == [
+        ("EMAIL", "ana@x.example", 1),
+        ("PHONE", "020 7946 0958", 2),
+    ]
+    assert found[1].context == "call 020 7946 0958 or ana@x.example"
+    assert "7946" not in repr(found)
+    assert found == inventory(pairs)
+    kept = Rules(allow=frozenset({found[1].secret}))
+    assert [one.kind for one in inventory(pairs, kept)] == ["EMAIL"]
+
+
+HOSTILE = (
+    *("a", "1", "1 ", "Ab ", "Ab, ", "password ", "password is ", "code ", "my pin is a ", "1-"),
+    *("1.", "0 1 ", "x@", "http://a/", "http://a?", "www.a.b/", "one ", "Flat 1, ", "Ab Road "),
+    *("| password ", "password:\n", "WIFI:S:a;", "12 words abc ", "kod door ", "a_", "wifi "),
+    *("user a ", "4111 ", "+1 ", "ul. Ab ", "市区", "what code?\n1234\n", "mysql ", "login a "),
+    *("alarm mit a ", "Ab 1, ", "tel "),
+)
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_hostile_text_takes_time_in_proportion_to_its_length(piece):
+    """Four times the text takes about four times as long, not sixteen."""
+
+    def seconds(length):
+        text = (piece * length)[:length]
+        began = time.process_time()
+        redact_pair(pair("", text, text[:2000]))
+        return time.process_time() - began
+
+    seconds(1000)
+    short, long = min(seconds(4000) for _ in range(2)), seconds(16_000)
+    assert long < 10 * short + 0.1
+
+
 def test_numbers_of_a_known_country_need_no_word_beside_them():
     pytest.importorskip("phonenumbers")
     text = "or 612 34 56 78, you know"
@@ -208,6 +358,14 @@ def corpus(place, text):
         asked, answered = START + timedelta(days=n), START + timedelta(days=n, hours=1)
         own = f"Bring the {word} pump and leave the {word[::-1]} in its shed until noon. "
         own += f"Somebody will come for the {word[1:]} and all the other things that we left there."
+        if place == "chat answer":
+            question, answer = text
+            yield Message(f"a{n}", "chat", ana, asked, f"{word}? {question}", conversation="c")
+            yield Message(
+                f"b{n}", "chat", Person("Thota"), asked + timedelta(minutes=1),
+                f"{answer}\n{own}", conversation="c",
+            )  # fmt: skip
+            continue
         if place.startswith("chat"):
             yield Message(
                 f"a{n}", "chat", ana, asked, f"What about {word}?\n{text}", conversation="c"
@@ -253,6 +411,120 @@ def test_a_canary_planted_anywhere_never_reaches_the_chosen_pairs(canary, place)
     assert selection.pairs
     for chosen in selection.pairs:
         assert canary not in f"{chosen.instruction}\n{chosen.incoming}\n{chosen.reply}"
+
+
+# The same through the whole dataset: every file of it
+
+DIGITS = st.text("0123456789", min_size=12, max_size=12)
+WORDS_OF_A_PASSWORD = ("Zucchini", "Quokka", "Bramble", "Xylem")
+
+
+def luhn(number):
+    doubled = [sum(divmod(2 * int(digit), 10)) for digit in number[::-2]]
+    return number + str(-(sum(doubled) + sum(map(int, number[-2::-2]))) % 10)
+
+
+def iban(bank):
+    number = "".join(str(int(c, 36)) for c in f"{bank}DE00")
+    return f"DE{98 - int(number) % 97:02}{bank}"
+
+
+def in_fours(text):
+    return " ".join(re.findall(".{1,4}", text))
+
+
+@st.composite
+def secret(draw):
+    """Kind, the secret, a message that gives it away."""
+    d = draw(DIGITS)
+    word = draw(st.sampled_from(WORDS_OF_A_PASSWORD))
+    password = f"{word}-{d[:3]}!{word[::-1]}"
+    key = f"sk-proj-{d[:6]}{word}{d[6:]}{word[::-1]}x7Q"
+    card, bank = luhn(f"4{d}88"), iban(f"{d}347569")
+    return draw(
+        st.sampled_from(
+            [
+                ("password", password, f"The wifi password is {password}"),
+                ("quoted", password, f'Passwort: "{password}"'),
+                ("code", f"91{d[:4]}", f"91{d[:4]} is your verification code"),
+                ("door", f"92{d[:4]}", f"the code of the door is 92{d[:4]}"),
+                ("key", key, f"export OPENAI_API_KEY={key}"),
+                ("card", card, f"card {in_fours(card)} exp 09/27"),
+                ("iban", bank, f"IBAN {in_fours(bank).lower()}"),
+                ("phone", f"7700900{d[:3]}", f"my number is +44 7700 900{d[:3]}"),
+                ("ssn", f"21909{d[:3]}7", f"ssn 219-09-{d[:3]}7"),
+                ("mail", f"{word}{d[:4]}@mail", f"write to {word}{d[:4]}@mail.example"),
+                ("url", f"tok{d}", f"https://x.example/reset?token=tok{d}"),
+                (
+                    "address",
+                    f"{word} Road",
+                    f"{d[0] if d[0] != '0' else 7}1 {word} Road, Leeds LS6 2AB",
+                ),
+                ("qr", password, f"WIFI:S:Home;T:WPA;P:{password};;"),
+            ]
+        )
+    )
+
+
+def squeezed(text):
+    """Without what a secret may be spelt with: capitals, spaces, hyphens, escapes of JSON."""
+    return re.sub(r"[\s()-]|\\\\n", "", text).casefold()
+
+
+@given(secret(), st.sampled_from((*PLACES, "answer", "attached")), st.booleans())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_file_of_a_dataset_holds_any_form_of_a_planted_secret(planted, place, people):
+    """P1: rows, manifest, pairs and page; also where only the message before announces it."""
+    kind, canary, text = planted
+    with TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "corpus")
+        if place == "answer" and kind in ("password", "code"):
+            what = "wifi password" if kind == "password" else "door code"
+            messages_ = corpus("chat answer", (f"What is the {what}?", canary))
+        else:
+            messages_ = corpus("body" if place == "answer" else place, text)
+        source = export(Path(folder), list(messages_), text if place == "attached" else "")
+        assert [result.new for _, result in imports.add(store, [source])] != [0]
+        target = Path(folder) / "main"
+        pipeline.build(
+            store, ME, Persona("Thota"), target, Choice(allow_small=True), Rules(people=people)
+        )
+        files = [path for path in target.rglob("*") if path.is_file()]
+        assert {"manifest.json", "pairs.json", "train.jsonl", "report.html"} <= {
+            f.name for f in files
+        }
+        for file in files:
+            written = file.read_text(encoding="utf-8")
+            assert squeezed(canary) not in squeezed(written), file.name
+            assert squeezed(canary) not in squeezed(unescape(written)), file.name
+
+
+def export(folder, sent, attached):
+    """The messages as the files that people have: a mailbox, or a chat."""
+    if sent[0].channel == "chat":
+        path = folder / "WhatsApp Chat with Ana.txt"
+        lines = [
+            f"{m.sent_at:%d/%m/%Y}, {m.sent_at:%H:%M} - {m.sender.name}: {m.text}" for m in sent
+        ]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+    path = folder / "all.mbox"
+    box = mailbox.mbox(path)
+    for m in sent:
+        made = EmailMessage()
+        made["From"] = formataddr((m.sender.name.replace("\n", " "), m.sender.address))
+        made["To"] = "t@x.example" if m.sender.address == "a@y.example" else "a@y.example"
+        made["Date"] = format_datetime(m.sent_at)
+        made["Message-ID"] = f"<{m.id}@x.example>"
+        made["Subject"] = m.subject.replace("\n", " ")
+        if m.references:
+            made["In-Reply-To"] = f"<{m.references[0]}@x.example>"
+        made.set_content(m.text)
+        if attached:
+            made.add_attachment(b"x", "application", "pdf", filename=attached + ".pdf")
+        box.add(made)
+    box.close()
+    return path
 
 
 def test_no_detector_accepts_nothing_for_a_word():

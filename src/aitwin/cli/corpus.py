@@ -42,7 +42,12 @@ def rules_of(settings: "Settings") -> "Rules":
     """What the owner wants redacted, and what kept."""
     from aitwin.corpus.redact import Rules
 
-    return Rules(frozenset(settings.allow), frozenset(settings.names), frozenset(settings.regions))
+    return Rules(
+        frozenset(settings.allow),
+        frozenset(settings.names),
+        settings.people,
+        frozenset(settings.regions),
+    )
 
 
 @dataclass

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from aitwin.cli import redactions
 from aitwin.cli.console import Json, out, plain_name, print_json, say, table
 from aitwin.prompt import ROW_TOKENS
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="What the twin learns from: build, look through, drop and pin.", no_args_is_help=True
 )
+
+redactions.register(app)
 
 MAIN = "main"
 Instructions = Literal["rules", "llm"]

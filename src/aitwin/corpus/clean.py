@@ -206,9 +206,8 @@ def _tidy(lines: Iterable[str | None]) -> str:
     kept = ["" if line is None or line == _HTML_RULE else line.rstrip() for line in lines]
     while kept and (not kept[-1] or _RULE.match(kept[-1])):
         kept.pop()
-    while kept and (not kept[0] or _RULE.match(kept[0])):
-        kept.pop(0)
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept))
+    first = next((n for n, line in enumerate(kept) if line and not _RULE.match(line)), len(kept))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept[first:]))
 
 
 def _without_armour(text: str) -> str:

@@ -6,6 +6,7 @@ Does not know any secret: see secrets, identifiers and addresses. Does not repla
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Literal, NamedTuple
 
 PLACEHOLDER = re.compile(r"\[[A-Z]+(?:_[A-Z]+)*_\d+\]")
@@ -26,6 +27,14 @@ class Span(NamedTuple):
     """What two spellings of one secret have in common."""
 
 
+def plain(text: str) -> str:
+    """A text as detectors read it, character by character in its place."""
+    if not text.isascii():
+        text = text.translate(_PLAIN)
+    text = text.replace(HIDDEN, " ")
+    return PLACEHOLDER.sub(lambda found: HIDDEN * len(found[0]), text) if "[" in text else text
+
+
 class Prepared:
     """A text as detectors read it, character by character in its place.
 
@@ -33,26 +42,34 @@ class Prepared:
     width become spaces, placeholders that are there already are hidden.
     """
 
-    def __init__(self, text: str) -> None:
-        if not text.isascii():
-            text = text.translate(_PLAIN)
-        text = text.replace(HIDDEN, " ")
-        self.text = PLACEHOLDER.sub(lambda found: HIDDEN * len(found[0]), text)
+    def __init__(self, text: str, vocabulary: frozenset[str] = frozenset()) -> None:
+        """A `vocabulary` has all words that will be asked for: they are looked for but once."""
+        self.text = plain(text)
         self.lower = self.text.lower()
-        self._numbers: list[tuple[int, int]] | None = None
+        self.plain = self.lower.isascii()
+        known = _ascii(vocabulary) if self.plain else vocabulary
+        self._held = frozenset(word for word in known if word in self.lower)
+        self._vocabulary = bool(vocabulary)
+        self.digits = bool(_DIGIT.search(self.text))
+        self._lines_with: dict[re.Pattern[str], list[tuple[int, int]]] = {}
 
     @property
     def numbers(self) -> list[tuple[int, int]]:
         """The lines with a number of seven digits or more, as (start, end)."""
-        if self._numbers is None:
-            self._numbers = list(
-                self._lines(found.start() for found in _NUMBER.finditer(self.text))
-            )
-        return self._numbers
+        return self.lines(_NUMBER)
 
-    def around(self, words: Iterable[str]) -> Iterator[tuple[int, int]]:
-        """The lines with one of the words, each with the line after it, as (start, end)."""
-        return self._lines(sorted(at for word in words for at in self._all(word)), more=1)
+    def lines(self, clue: re.Pattern[str]) -> list[tuple[int, int]]:
+        """The lines in which the pattern begins, as (start, end)."""
+        if clue not in self._lines_with:
+            places = (found.start() for found in clue.finditer(self.text))
+            self._lines_with[clue] = list(self._lines(places))
+        return self._lines_with[clue]
+
+    def around(self, words: tuple[str, ...], more: int = 1) -> Iterator[tuple[int, int]]:
+        """The lines with one of the words, each with `more` lines after it, as (start, end)."""
+        held = self._held.intersection(words) if self._vocabulary else words
+        places = [at for word in held for at in self._all(word)]
+        return self._lines(sorted(places), more) if places else iter(())
 
     def _all(self, word: str) -> Iterator[int]:
         at = self.lower.find(word)
@@ -77,8 +94,18 @@ class Prepared:
             yield start, end
 
 
+_TOWN = re.compile(r"\d[a-z]?(?:, [^,\n]{1,12})?,\s(?:[A-Z]{1,2}-)?\d\d")
+"""A number, a comma and another number: a house and the postcode of its town."""
 _NUMBER = re.compile(r"\d(?:[ ().\-/]{0,3}\d){6,}")
 _DIGIT = re.compile(r"\d")
+_CLUES = {"many": _NUMBER, "town": _TOWN}
+Digits = Literal["", "some", "many", "town"]
+
+
+@cache
+def _ascii(words: frozenset[str]) -> frozenset[str]:
+    """Those that a text in plain letters can hold: half of them, in English."""
+    return frozenset(word for word in words if word.isascii())
 
 
 def _always(_: str) -> bool:
@@ -97,13 +124,16 @@ class Detector(NamedTuple):
     """Its named groups are the secrets; without any, all of the match is."""
     words: tuple[str, ...] = ()
     """Only lines with one of these (in small letters) are tried, and the line after: speed."""
-    digits: Literal["", "some", "many"] = ""
-    """Only lines with a digit, or with a number of seven, are tried: speed."""
+    digits: Digits = ""
+    """Only texts with a digit, lines with a number of seven, or lines with a number after a
+    comma are tried: speed."""
     confirmed: Callable[[str], bool] = _always
     same: Callable[[str], str] = _folded
 
     def find(self, text: Prepared) -> Iterator[Span]:
         """The secrets of its kind."""
+        if self.digits and not text.digits:
+            return
         for start, end in self._places(text):
             if self.digits == "some" and not _DIGIT.search(text.text, start, end):
                 continue
@@ -113,7 +143,8 @@ class Detector(NamedTuple):
     def _places(self, text: Prepared) -> Iterable[tuple[int, int]]:
         if self.words:
             return text.around(self.words)
-        return text.numbers if self.digits == "many" else ((0, len(text.text)),)
+        clue = _CLUES.get(self.digits)
+        return text.lines(clue) if clue else ((0, len(text.text)),)
 
     def _spans(self, match: re.Match[str]) -> Iterator[Span]:
         for group in self.pattern.groupindex or (0,):
@@ -126,7 +157,7 @@ def detector(
     kind: str,
     *alternatives: str,
     words: tuple[str, ...] = (),
-    digits: Literal["", "some", "many"] = "",
+    digits: Digits = "",
     confirmed: Callable[[str], bool] = _always,
     same: Callable[[str], str] = _folded,
 ) -> Detector:

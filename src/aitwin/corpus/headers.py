@@ -25,11 +25,13 @@ _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]{1,60}\?[bBqQ]\?)")
 _PARAMETER = re.compile(r";\s*([\w.*-]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^;\s]*))", re.DOTALL)
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _ID = re.compile(r"<\s*([^<>\s]+)\s*>")
+# Bounded, or each quotation mark that is never closed would cost a look at all that follows it.
 _ADDRESS_TOKEN = re.compile(
-    r"\"((?:[^\"\\]|\\.)*)\"|<([^<>]*)>|\(((?:[^()\\]|\\.)*)\)|([,;:])|([^\",;:<>()]+)|(.)",
+    r"\"((?:[^\"\\]|\\.){0,500})\"|<([^<>]*)>|\(((?:[^()\\]|\\.){0,500})\)"
+    r"|([,;:])|([^\",;:<>()]+)|(.)",
     re.DOTALL,
 )
-_MAILBOX = re.compile(r"[^\s@<>\"(),:;]+@[^\s@<>\"(),;]+")
+_MAILBOX = re.compile(r"(?<![^\s@<>\"(),:;])[^\s@<>\"(),:;]+@[^\s@<>\"(),;]+")
 _AT = re.compile(r"^\s*(\S+)\s+(?:at|\[at\]|\(at\))\s+(\S+)\s*$")
 _LOOSE = re.compile("[\ud800-\udfff\x00]")
 _ALIASES = {

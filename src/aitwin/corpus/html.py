@@ -5,6 +5,7 @@ parts without a mark are left to clean, which knows them by their words.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,16 @@ _BEGINNING = 60
 """Nodes that are looked at for the words that an element begins with."""
 NODE_LIMIT = 400_000
 """Nodes that are walked; a mail of people has some thousands."""
+OPEN_LIMIT = 2_000
+"""Elements that are open at once: parsing takes the square of it. Mail of people has some tens."""
+TAG_LIMIT = 100_000
+"""Tags that are laid out; what follows is taken for text, so that NODE_LIMIT cuts no words off."""
+_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]{0,40})")
+_ANY_TAG = re.compile(r"<[^<>]*>")
+_CLOSED_BY_NEXT = frozenset(
+    {"br", "hr", "img", "meta", "link", "input", "col", "p", "li", "td", "th", "tr", "dd", "dt"}
+)
+"""Tags that many programs leave open, and that do not nest by that."""
 _HIDDEN = frozenset({"style", "script", "head", "title", "template", "noscript", "object", "svg"})
 _BLOCK = frozenset(
     {"address", "article", "aside", "blockquote", "body", "center", "dd", "div", "dl", "dt"}
@@ -107,13 +118,32 @@ class _Lines:
 
 def text(source: str) -> str:
     """The visible text of an HTML mail."""
-    root = LexborHTMLParser(source).root
+    root = LexborHTMLParser(_bounded(source)).root
     if root is None:
         return ""
     lines = _Lines()
     _walk(root, lines)
     lines.end(always=False)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines.done)).strip("\n")
+
+
+def _bounded(source: str) -> str:
+    """The source, with mere text from where no person's mail would have that many tags open."""
+    if source.count("<") <= OPEN_LIMIT:
+        return source
+    opened: Counter[str] = Counter()
+    depth = 0
+    for count, tag in enumerate(_TAG.finditer(source)):
+        name = tag[2].lower()
+        if not tag[1] and name not in _CLOSED_BY_NEXT:
+            opened[name] += 1
+            depth += 1
+        elif tag[1] and opened[name]:
+            opened[name] -= 1
+            depth -= 1
+        if depth > OPEN_LIMIT or count > TAG_LIMIT:
+            return source[: tag.start()] + _ANY_TAG.sub("\n", source[tag.start() :])
+    return source
 
 
 def _walk(root: LexborNode, lines: _Lines) -> None:

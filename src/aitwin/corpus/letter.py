@@ -120,6 +120,9 @@ def references(head: Headers, own: str) -> tuple[str, ...]:
     """References and In-Reply-To, oldest first; a single In-Reply-To is the parent, so last."""
     found = headers.ids(head.raw("references"))
     answered = headers.ids(head.raw("in-reply-to"))
+    if len(answered) > 1:  # MH: Message from Bo <bo@example.org> of "Monday" <1@example.org>
+        people = {person.address for person in recipients(head)}
+        answered = [id_ for id_ in answered if id_.lower() not in people]
     if len(answered) == 1:
         found = [reference for reference in found if reference != answered[0]]
     elif found:

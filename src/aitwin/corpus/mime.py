@@ -18,7 +18,8 @@ DEPTH_LIMIT = 16
 PART_LIMIT = 500
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]*={0,2}\s*$")
 _SNIFFED_BOUNDARY = re.compile(rb"^--([^\s][^\r\n]{0,200}?)[ \t]*\r?\nContent-", re.M | re.I)
-_UUENCODED = re.compile(rb"^begin [0-7]{3} [^\n]*\n(.*?)^(?:`|\s*)\r?\nend", re.M | re.S)
+_UU_BEGIN = re.compile(rb"^begin [0-7]{3} [^\n]*\n", re.M)
+_UU_END = re.compile(rb"^(?:`|[ \t]{0,8})\r?\nend", re.M)
 _SMIME = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _PGP_MESSAGE = "-----BEGIN PGP MESSAGE-----"
 
@@ -172,13 +173,14 @@ def _delimiters(content: bytes, mark: bytes) -> Iterator[tuple[int, int, bool]]:
     count = 0
     while found >= 0 and count < PART_LIMIT:
         after = found + len(mark)
-        newline = content.find(b"\n", after)
-        end = newline if newline >= 0 else len(content)
-        tail = content[after : min(end, after + 80)].strip()
-        if (found == 0 or content[found - 1] == 0x0A) and tail in (b"", b"--"):
-            count += 1
-            before = found - (found > 0)
-            yield before - (before > 0 and content[before - 1] == 0x0D), end, tail == b"--"
+        if found == 0 or content[found - 1] == 0x0A:
+            newline = content.find(b"\n", after)
+            end = newline if newline >= 0 else len(content)
+            tail = content[after : min(end, after + 80)].strip()
+            if tail in (b"", b"--"):
+                count += 1
+                before = found - (found > 0)
+                yield before - (before > 0 and content[before - 1] == 0x0D), end, tail == b"--"
         found = content.find(mark, after)
 
 
@@ -246,11 +248,13 @@ def _base64_body(content: bytes) -> bytes:
 
 
 def _uudecoded(content: bytes) -> bytes:
-    found = _UUENCODED.search(content)
-    if found is None:
+    # Two patterns, since one that looks for its end from every beginning takes quadratic time.
+    begin = _UU_BEGIN.search(content)
+    end = _UU_END.search(content, begin.end()) if begin else None
+    if begin is None or end is None:
         return content
     out = []
-    for line in found[1].splitlines():
+    for line in content[begin.end() : end.start()].splitlines():
         try:
             out.append(binascii.a2b_uu(line))
         except binascii.Error:
@@ -260,7 +264,7 @@ def _uudecoded(content: bytes) -> bytes:
 
 def unflow(text: str, *, delete_space: bool = False) -> str:
     """Join the lines of format=flowed (RFC 3676): one line per paragraph, quotes as `> `."""
-    out: list[str] = []
+    out: list[list[str]] = []  # the pieces of each line: adding to a long string copies it
     open_depth = -1  # quote depth of the paragraph that the last line left open; -1 if none is
     for line in text.split("\n"):
         content = line.lstrip(">")
@@ -269,8 +273,9 @@ def unflow(text: str, *, delete_space: bool = False) -> str:
         flowing = content.endswith(" ") and content != "-- "
         piece = content[:-1] if flowing and delete_space else content
         if open_depth == depth and content != "-- ":
-            out[-1] += piece
+            out[-1].append(piece)
         else:
-            out.append(f"{'>' * depth}{' ' * (depth > 0)}{piece}")
+            out.append([f"{'>' * depth}{' ' * (depth > 0)}{piece}"])
         open_depth = depth if flowing else -1
-    return "\n".join(line if line.endswith("-- ") else line.rstrip(" ") for line in out)
+    whole = map("".join, out)
+    return "\n".join(line if line.endswith("-- ") else line.rstrip(" ") for line in whole)

@@ -56,6 +56,10 @@ LENGTHS = (2, 5, 10, 20, 40, 80, 160, 320)
 _PLACEHOLDER = re.compile(r"\[[A-Z]+(?:_[A-Z]+)*_\d+\]")
 
 
+REDACTIONS_SHOWN = 12
+"""Places shown for each kind of secret."""
+
+
 class Bar(NamedTuple):
     """One step of a plot; `values` has a number for each series."""
 
@@ -117,10 +121,13 @@ def of_dataset(dataset: Dataset, selection: "Selection", store: Store, owner: Ow
             _pair(pair, split[pair.id]) for pair in reversed(selection.pairs) if pair.id in split
         ],
         marks=marks.load(store.path.parent),
-        redactions=selection.redactions.most_common(),
+        redactions=_redactions(selection),
         groups=_groups(selection, split | reasons),
         all_groups=len(selection.copies),
-        gone=dataset.manifest["settings"].get("mails_gone", {}),
+        gone={
+            redact.redact(path).text: count
+            for path, count in dataset.manifest["settings"]["mails_gone"].items()
+        },
         people=_people(selection, split),
         languages=Counter(dataset.manifest["languages"]).most_common(),
         lengths=_lengths(selection.pairs),
@@ -210,10 +217,11 @@ def _sources(log: Sequence[Imported]) -> list[dict[str, Any]]:
         files = in_folder[one.source.parent, one.format]
         together = files > FILES_SHOWN
         path = one.source.parent if together else one.source
-        name = f"{path.name}/ ({files:,} files)" if together else path.name
+        # A chat's file bears the name or number of whom it is with.
+        name = redact.redact(f"{path.name}/ ({files:,} files)" if together else path.name).text
         row = rows.setdefault(
             (str(path), one.format),
-            {"name": name, "path": str(path), "format": one.format}
+            {"name": name, "path": redact.redact(str(path)).text, "format": one.format}
             | dict.fromkeys(("read", "new", "skipped"), 0),
         )
         row["read"] += one.read
@@ -225,7 +233,7 @@ def _sources(log: Sequence[Imported]) -> list[dict[str, Any]]:
 def _unfinished(log: Sequence[Imported]) -> list[str]:
     """Files that were not listed to their end, by the last time that each was added."""
     last = {one.source: one.finished for one in log}
-    return [str(path) for path, finished in last.items() if not finished]
+    return [redact.redact(str(path)).text for path, finished in last.items() if not finished]
 
 
 def _losses(log: Iterable[Imported]) -> list[dict[str, Any]]:
@@ -282,11 +290,14 @@ def _stages(
         if reason := reasons.get(pair.id, ""):
             left_out.setdefault(reason, []).append(pair)
     examples = {
-        reason: [_excerpt(_pair(redact.redact_pair(p)[0], reason)) for p in _spread(some, EXAMPLES)]
+        reason: [
+            _excerpt(_pair(selection.redactor.redact_pair(p), reason))
+            for p in _spread(some, EXAMPLES)
+        ]
         for reason, some in left_out.items()
     }
     for reason, messages in selection.lost.items():
-        examples[reason] = [_message(message) for message in messages]
+        examples[reason] = [_message(message, selection.redactor) for message in messages]
     return [
         {
             "name": stage.name,
@@ -323,8 +334,8 @@ def _pair(pair: Pair, fate: str) -> Shown:
     )
 
 
-def _message(message: Message) -> Shown:
-    text = redact.redact(f"{message.subject}\n\n{message.text}".strip()).text
+def _message(message: Message, redactor: redact.Redactor) -> Shown:
+    text = redactor.redact_text(f"{message.subject}\n\n{message.text}".strip())
     return _excerpt(Shown("", message.channel, message.sent_at, text or "(empty)"))
 
 
@@ -336,6 +347,23 @@ def _cut(text: str) -> str:
     return text if len(text) <= EXCERPT else text[:EXCERPT].rstrip() + " …"
 
 
+def _redactions(selection: "Selection") -> list[dict[str, Any]]:
+    """Per kind how often, and where the first few stood: with the placeholder, never the secret."""
+    places: dict[str, list[tuple[str, str]]] = {}
+    for pair in selection.pairs:
+        for text in (pair.instruction, pair.incoming, pair.reply):
+            for found in _PLACEHOLDER.finditer(text):
+                kind = found[0].strip("[]").rpartition("_")[0]
+                shown = places.setdefault(kind, [])
+                if len(shown) < REDACTIONS_SHOWN:
+                    around = text[max(0, found.start() - 60) : found.end() + 60]
+                    shown.append((pair.id, " ".join(around.split())))
+    return [
+        {"kind": kind, "count": count, "places": places.get(kind, [])}
+        for kind, count in selection.redactions.most_common()
+    ]
+
+
 def _groups(selection: "Selection", fates: Mapping[str, str]) -> list[dict[str, Any]]:
     """The largest groups of near-identical pairs: the one that stands for it, and its copies."""
     largest = sorted(selection.copies, key=lambda group: (-len(group), group[0].id))
@@ -343,7 +371,7 @@ def _groups(selection: "Selection", fates: Mapping[str, str]) -> list[dict[str, 
     for group in largest[:GROUPS_SHOWN]:
         shown = []
         for pair in group[: COPIES_SHOWN + 1]:
-            clean, _ = redact.redact_pair(pair)
+            clean = selection.redactor.redact_pair(pair)
             shown.append(_excerpt(_pair(clean, fates[pair.id])))
         rows.append({"kept": shown[0], "copies": shown[1:], "more": len(group) - len(shown)})
     return rows

@@ -27,10 +27,19 @@ _PHONE_WORDS = (
     r"meine (?:neue )?nummer|mon numéro|mi (?:número|móvil|celular|tel)|il mio numero|"
     r"mijn nummer|mitt nummer|téléphone|portable|appelle(?:-moi)?(?: au| le)?|telefon|teléfono|"
     r"móvil|movil|cel|celular|telefone|telemóvel|telemovel|telefono|cellulare|gsm|mobil|"
-    r"mobil(?:nr|nummer)|puh|numer|nr tel|ph"
+    r"mobil(?:nr|nummer)|puh|numer|nr tel|ph|hp|mob(?:ile)? no|(?:my|his|her|ur|your) no|numaram|"
+    r"whats ?app (?:me )?(?:on|at)|viber|facetime|line(?= ?:)|digits(?= ?:)|"
+    r"ll[aá]mame(?: al?)?|chiamami(?: al)?|me liga(?: no)?|liga (?:para|pro)|zadzwoń(?: pod)?|"
+    r"txt(?: me)?(?: at| on)?|"
+    r"text(?: me)?|call(?: me)?|ring(?: me)?|reach (?:me|him|her|us)(?: on| at)?|"
+    r"bel(?: me)?(?: op)?|"
+    r"ring (?:mig|meg)(?: på)?|joignable au|rappelle(?:-moi)?(?: au)?|"
+    r"ruf(?: mich)?(?: an)?(?: unter)?|"
+    r"arayın?|contact(?: me| us| no| number)?(?: at| on)?|fone|nº|telefonszám(?:om)?|telefonnummer|"
+    r"číslo|telefoonnummer|nomor|sđt|số điện thoại"
 )
 _PHONE_WORDS_ELSEWHERE = (
-    r"тел(?:ефон)?|моб|мой номер|(?:по)?звони(?:те)?|номер|"
+    r"тел(?:ефон)?|моб|κινητό|τηλ(?:έφωνο)?|мобил\w+|мой номер|(?:по)?звони(?:те)?|номер|"
     r"电话(?:号码)?|手机(?:号)?|電話(?:番号)?|携帯|"
     r"전화(?:번호)?|"
     r"رقمي|رقم (?:الهاتف|الجوال)|هاتف|جوال|טלפון|נייד|फ़ोन|फोन|โทร"
@@ -43,7 +52,11 @@ _GAP = r"[ .\-/]?"
 
 def _is_phone(text: str) -> bool:
     """A plausible length: 2024-01-05 and 05.01.2024 are 8 digits."""
-    return 9 <= len(digits(text)) <= PHONE_DIGITS[1] and len(set(digits(text))) > 2
+    if not 9 <= len(digits(text)) <= PHONE_DIGITS[1] or len(set(digits(text))) <= 2:
+        return False
+    pairs = re.fullmatch(r"\d\d(?:[ -]\d\d){4}", text)
+    # Lots that were drawn go up: "07 14 21 28 35".
+    return not (pairs and sorted(set(text.split())) == text.split())
 
 
 def _is_named_phone(text: str) -> bool:
@@ -51,6 +64,10 @@ def _is_named_phone(text: str) -> bool:
     if re.fullmatch(r"\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{4}-\d\d-\d\d|(?:19|20)\d\d ?- ?\d{4}", text):
         return False
     return few <= len(digits(text)) <= many
+
+
+_DIGIT_WORD = r"(?:zero|oh|nought|one|two|three|four|five|six|seven|eight|nine|double|triple)"
+_COUNTING = re.compile(r"(?i)one\W+two\W+three|three\W+two\W+one|nine\W+eight\W+seven")
 
 
 DETECTORS = (
@@ -80,7 +97,8 @@ DETECTORS = (
     # National, by shapes of their own: North America, Russia, Brazil.
     detector(
         "PHONE",
-        rf"{_NO_NUMBER_BEFORE}(?:1[-. ])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[-. /])[2-9]\d\d[-.]\d{{4}}"
+        rf"{_NO_NUMBER_BEFORE}(?:1[-. ])?(?:\([2-9]\d\d\) ?[2-9]\d\d[-. ]|"
+        rf"[2-9]\d\d[-. /][2-9]\d\d[-.])\d{{4}}"
         rf"{_NO_NUMBER_AFTER}",
         rf"{_NO_NUMBER_BEFORE}8[ -]?(?:\(\d{{3}}\)|-\d{{3}})[ -]?\d{{3}}[ -]?\d\d[ -]?\d\d"
         rf"{_NO_NUMBER_AFTER}",
@@ -95,7 +113,8 @@ DETECTORS = (
     detector(
         "PHONE",
         rf"(?i)(?:(?<![^\W_])(?:{_PHONE_WORDS})|{_PHONE_WORDS_ELSEWHERE})"
-        r"(?: (?:no|nr|number|nummer)\.?)?(?: ?[.:=] ?| (?:is|ist|est|es|é|è|är)(?: now)? ?|"
+        r"(?: (?:no|nr|number|nummer)\.?)?(?: ?[.:=] ?| (?:is|ist|est|es|é|è|är)(?: now| el|"
+        r" le)? ?|"
         r"\s?[是は]\s?|"
         r" ){0,3}(?P<named>\+?\(?\d[\d ()\-./]{5,18}\d)(?![A-Za-z\d_-]|[.,:/]\d| \d)",
         r"(?i)\b(?:wa\.me/|whatsapp\.com/send\?phone=)\+?(?P<link>\d{8,15})",
@@ -104,6 +123,14 @@ DETECTORS = (
         digits="many",
         confirmed=_is_named_phone,
         same=phone_key,
+    ),
+    # "nine one seven five five five 0126": seven words of digits in a row, or figures among them.
+    detector(
+        "PHONE",
+        rf"(?i)\b(?:\+?\d{{1,4}}[ ,-]{{1,2}})?{_DIGIT_WORD}"
+        rf"(?:[ ,-]{{1,2}}(?:{_DIGIT_WORD}|\d{{1,4}})){{5,14}}\b",
+        words=("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+        confirmed=lambda text: not _COUNTING.search(text),
     ),
 )
 

@@ -30,7 +30,7 @@ from aitwin.corpus.instructions import Commonness
 from aitwin.corpus.marks import Mark, Marks
 from aitwin.corpus.messages import Message, Owner, Thread, threads
 from aitwin.corpus.pairs import Pair
-from aitwin.corpus.redact import Rules
+from aitwin.corpus.redact import Found, Redactor, Rules
 from aitwin.corpus.report import Losses
 from aitwin.corpus.reverse import Author
 from aitwin.corpus.store import Store
@@ -58,6 +58,8 @@ class Selection:
     redactions: Counter[str]
     copies: list[list[Pair]] = field(repr=False)
     """Groups of near-identical pairs; the first of each was kept, unless the owner dropped it."""
+    redactor: Redactor = field(default_factory=lambda: Redactor(Rules()), repr=False)
+    """Knows what the chosen pairs gave away: for whatever else of the corpus is to be shown."""
     found: list[Pair] = field(default_factory=list, repr=False)
     """Every pair that there was, not redacted."""
     reasons: dict[str, str] = field(default_factory=dict, repr=False)
@@ -126,10 +128,11 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
         chosen = languages.told(chosen)
     chosen = context.fit_all(chosen, budget)
     # Together: a secret that one pair gives away is one in all of them.
-    redacted, redactions = redact.redact_pairs(chosen, rules)
+    redactor = Redactor(_with_people(rules, grouped, owner))
+    redacted, redactions = redactor.redact_set(chosen)
     common = Commonness.of(pair.reply for pair in found if pair.channel == "mail")
     worded = [_with_topics(pair, common) for pair in redacted]
-    return Selection(worded, funnel, redactions, copies, found, reasons, lost)
+    return Selection(worded, funnel, redactions, copies, redactor, found, reasons, lost)
 
 
 def _with_topics(pair: Pair, common: Commonness) -> Pair:
@@ -140,9 +143,7 @@ def _with_topics(pair: Pair, common: Commonness) -> Pair:
     return replace(pair, instruction=instructions.with_topics(pair.instruction, topics, pair.id))
 
 
-def reword(
-    selection: Selection, author: Author, directory: Path, rules: Rules
-) -> tuple[Selection, Counter[str]]:
+def reword(selection: Selection, author: Author, directory: Path) -> tuple[Selection, Counter[str]]:
     """The selection with first mails' instructions by a model, and how many it spoiled, and why.
 
     What the model makes of a redacted mail is redacted again: it may put together what was apart.
@@ -151,9 +152,24 @@ def reword(
     clean = []
     for before, pair in zip(selection.pairs, worded, strict=True):
         if pair.instruction != before.instruction:
-            pair = replace(pair, instruction=redact.redact_pair(pair, rules)[0].instruction)
+            pair = replace(pair, instruction=selection.redactor.redact_pair(pair).instruction)
         clean.append(pair)
     return replace(selection, pairs=clean), fates
+
+
+def _with_people(rules: Rules, grouped: Iterable[Thread], owner: Owner) -> Rules:
+    """The rules with the names of everybody who wrote or was written to, where those are to go."""
+    if not rules.people:
+        return rules
+    people = {
+        person.name
+        for thread in grouped
+        for message in thread.messages
+        for person in (message.sender, *message.recipients)
+        if person.address not in owner.addresses and person.name not in owner.chat_names
+    }
+    own = {owner.name, *owner.chat_names}
+    return replace(rules, names=rules.names | people, allow=rules.allow | own)
 
 
 def _repeated(
@@ -212,7 +228,7 @@ def build(  # noqa: PLR0913 (the last five are the wishes of the owner, each wit
     selection = select(store.messages(owner), owner, choice, funnel, marks, rules, budget, track)
     fates: Counter[str] = Counter()
     if author:
-        selection, fates = reword(selection, author, store.path.parent, rules)
+        selection, fates = reword(selection, author, store.path.parent)
     settings = {
         **asdict(choice),
         "near_duplicate": dedupe.THRESHOLD,
@@ -233,6 +249,15 @@ def build(  # noqa: PLR0913 (the last five are the wishes of the owner, each wit
     page.write(target / page.FILE, page.of_dataset(built, selection, store, owner))
     _write_candidates(target / CANDIDATES, selection)
     return built
+
+
+def redactions(store: Store, owner: Owner, dataset_: Dataset, rules: Rules) -> list[Found]:
+    """What was taken out of the pairs of a dataset, in the clear, read from the corpus again."""
+    chosen = {row.id for split in dataset.SPLITS for row in dataset_.split(split)}
+    grouped = threads(store.messages(owner))
+    found = pairing.from_threads(grouped, owner, Losses())
+    rules = _with_people(rules, grouped, owner)
+    return redact.inventory((pair for pair in found if pair.id in chosen), rules)
 
 
 def _write_candidates(path: Path, selection: Selection) -> None:

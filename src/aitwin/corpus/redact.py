@@ -2,27 +2,31 @@
 
 The same secret has the same placeholder all through one pair, however it is spelt; one that is
 announced once ("the password is ...") is also taken out where it merely stands. What a secret
-looks like is said elsewhere: secrets, identifiers, phones, addresses.
+looks like is said elsewhere: secrets, codes, identifiers, phones, addresses, announced.
 Names stay, unless they are given.
 """
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from aitwin.corpus import addresses, identifiers, phones, secrets
-from aitwin.corpus.detector import PLACEHOLDER, Prepared, Span, digits
+from aitwin.corpus import addresses, announced, codes, identifiers, phones, secrets
+from aitwin.corpus.detector import PLACEHOLDER, Prepared, Span, digits, plain
 from aitwin.corpus.names import Names
 from aitwin.corpus.pairs import Pair
 
 DETECTORS = (
     *secrets.DETECTORS,
+    *codes.DETECTORS,
     *identifiers.DETECTORS,
     *phones.DETECTORS,
     *addresses.DETECTORS,
 )
 """In order of precedence: where two overlap, the first says what it is."""
+VOCABULARY = frozenset(announced.STEMS).union(*(one.words for one in DETECTORS))
+"""All words that any rule looks for."""
 SHORTEST_KNOWN = 4
 """Characters of a secret that is looked for by itself where no word announces it."""
 SHORTEST_EVERYWHERE = 6
@@ -47,6 +51,8 @@ class Rules:
     """What stays: a phone number in any spelling, an address, "@company.example" for all of it."""
     names: frozenset[str] = field(default=frozenset(), repr=False)
     """People whose names are taken out, too; none by default."""
+    people: bool = False
+    """Whether the names of everybody that the owner wrote to or heard from are taken out, too."""
     regions: frozenset[str] = frozenset()
     """Countries ("DE", "IN") whose phone numbers are also found where no word announces them."""
 
@@ -67,23 +73,55 @@ def redact_pairs(
     rules: Rules = Rules(),
 ) -> tuple[list[Pair], Counter[str]]:
     """All pairs of a set. A secret that one of them gives away is one in all of them."""
-    redactor = Redactor(rules)
-    found = [(pair, [redactor.find(text) for text in _texts(pair)]) for pair in pairs]
-    for pair, spans in found:
-        for text, ones in zip(_texts(pair), spans, strict=True):
-            redactor.learn(text, ones)
-    counts: Counter[str] = Counter()
-    clean = []
-    for pair, spans in found:
-        texts, these = redactor.replace(_texts(pair), spans)
-        clean.append(_with_texts(pair, texts))
-        counts += these
-    return clean, counts
+    every = list(pairs)
+    if rules.people:
+        names = frozenset(name for pair in every for name in pair.people)
+        rules = replace(rules, names=rules.names | names)
+    return Redactor(rules).redact_set(every)
 
 
 def _redact_pair(pair: Pair, redactor: "Redactor") -> tuple[Pair, Counter[str]]:
     texts, counts = redactor.redact(_texts(pair))
     return _with_texts(pair, texts), counts
+
+
+@dataclass(frozen=True)
+class Found:
+    """One secret of a set, in the clear: for the owner's own eyes, never for a file."""
+
+    id: str
+    """The same for the same secret every time; the beginning of a hash."""
+    kind: str
+    secret: str = field(repr=False)
+    """As it is spelt the first time."""
+    times: int
+    context: str = field(repr=False)
+    """The line that it stood in first."""
+
+
+def inventory(pairs: Iterable[Pair], rules: Rules = Rules()) -> list[Found]:
+    """What is taken out of these pairs, secret by secret, the most frequent of a kind first."""
+    redactor = Redactor(rules)
+    first: dict[tuple[str, str], tuple[str, str]] = {}
+    times: Counter[tuple[str, str]] = Counter()
+    for pair in pairs:
+        texts = _texts(pair)
+        for text, spans in zip(texts, redactor.find(texts), strict=True):
+            for span in spans:
+                times[span.kind, span.key] += 1
+                around = text[max(0, span.start - CONTEXT) : span.end + CONTEXT]
+                first.setdefault(
+                    (span.kind, span.key), (text[span.start : span.end], " ".join(around.split()))
+                )
+    return [
+        Found(secret_id(kind, key), kind, first[kind, key][0], count, first[kind, key][1])
+        for (kind, key), count in sorted(times.items(), key=lambda one: (one[0][0], -one[1]))
+    ]
+
+
+def secret_id(kind: str, key: str) -> str:
+    """What the owner calls a secret by, where it is to be allowed."""
+    return hashlib.sha256(f"{kind} {key}".encode()).hexdigest()[:8]
 
 
 def _texts(pair: Pair) -> list[str]:
@@ -92,6 +130,10 @@ def _texts(pair: Pair) -> list[str]:
 
 def _with_texts(pair: Pair, texts: Sequence[str]) -> Pair:
     return replace(pair, instruction=texts[0], incoming=texts[1], reply=texts[2])
+
+
+CONTEXT = 40
+"""Characters shown before and after a secret."""
 
 
 class Redactor:
@@ -105,36 +147,66 @@ class Redactor:
 
     def redact(self, texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
         """Texts that belong together, with placeholders for their secrets."""
-        return self.replace(texts, [self.find(text) for text in texts])
+        return self.replace(texts, self.find(texts))
 
-    def find(self, text: str) -> list[Span]:
-        """The secrets of a text, apart from each other, in their order."""
-        plain = Prepared(text)
-        return _apart(span for span in self._all(plain) if not self._allowed(span, plain.text))
+    def redact_set(self, pairs: Sequence[Pair]) -> tuple[list[Pair], Counter[str]]:
+        """Pairs of which each may give away what stands in another."""
+        self._names.spare(text for pair in pairs for text in _texts(pair))
+        found = [(pair, self.find(_texts(pair))) for pair in pairs]
+        for pair, spans in found:
+            for text, ones in zip(_texts(pair), spans, strict=True):
+                self.learn(text, ones)
+        counts: Counter[str] = Counter()
+        clean = []
+        for pair, spans in found:
+            texts, these = self.replace(_texts(pair), spans)
+            clean.append(_with_texts(pair, texts))
+            counts += these
+        return clean, counts
 
-    def _all(self, plain: Prepared) -> Iterator[Span]:
+    def redact_pair(self, pair: Pair) -> Pair:
+        """A pair by what is known so far."""
+        return _redact_pair(pair, self)[0]
+
+    def redact_text(self, text: str) -> str:
+        """One text on its own by what is known so far."""
+        return self.redact([text])[0][0]
+
+    def find(self, texts: Sequence[str]) -> list[list[Span]]:
+        """The secrets of texts that follow each other: of each apart, in their order."""
+        prepared = [Prepared(text, VOCABULARY) for text in texts]
+        found = [list(self._all(text)) for text in prepared]
+        for which, span in announced.answers(prepared):
+            found[which].append(span)
+        return [
+            _apart(span for span in spans if not self._allowed(span, text.text))
+            for text, spans in zip(prepared, found, strict=True)
+        ]
+
+    def _all(self, text: Prepared) -> Iterator[Span]:
         for detector in DETECTORS:
-            yield from detector.find(plain)
+            yield from detector.find(text)
+        yield from announced.columns(text)
         if self._regional:
-            yield from self._regional(plain)
-        yield from self._names.find(plain.text)
+            yield from self._regional(text)
+        yield from self._names.find(text.text)
 
     def learn(self, text: str, spans: Iterable[Span]) -> None:
         """Take these secrets for secrets in every text that is to come."""
-        self._everywhere.add(Prepared(text).text, spans)
+        self._everywhere.add(plain(text), spans)
 
     def replace(
         self, texts: Sequence[str], found: Sequence[list[Span]]
     ) -> tuple[list[str], Counter[str]]:
         """Put placeholders for what was found, and for the same where no rule sees it."""
         here = _Known(SHORTEST_KNOWN)
-        plain = [Prepared(text).text for text in texts]
-        for text, spans in zip(plain, found, strict=True):
+        read = [plain(text) for text in texts]
+        for text, spans in zip(read, found, strict=True):
             here.add(text, spans)
         placeholders = _Placeholders(texts)
         clean = []
-        for text, read, spans in zip(texts, plain, found, strict=True):
-            again = (*spans, *here.find(read), *self._everywhere.find(read))
+        for text, bare, spans in zip(texts, read, found, strict=True):
+            again = (*spans, *here.find(bare), *self._everywhere.find(bare))
             clean.append(placeholders.put(text, _apart(again)))
         return clean, placeholders.counts
 

@@ -7,6 +7,7 @@ nothing else has. Numbers of persons and banks: see identifiers.
 import re
 from itertools import pairwise
 
+from aitwin.corpus.codes import OF_WHAT
 from aitwin.corpus.detector import detector
 
 # Passwords
@@ -17,11 +18,20 @@ _LATIN_LOCKS = (
     "heslo|jelszó|parol[aă]|lozinka|şifre|mật khẩu|kata sandi"
 )
 _OTHER_LOCKS = (
-    "парол[ьяю]|κωδικός|密码|密碼|口令|パスワード|暗証番号|비밀번호|암호|รหัสผ่าน|पासवर्ड|"
+    "парол[ьяю]|κωδικός|密码|密碼|口令|パスワード|暗証番号|비밀번호|암호|비번|패스워드|รหัสผ่าน|"
+    "पासवर्ड|"
     "كلمة (?:السر|المرور)|رمز عبور|סיסמ[הא]|סיסמת"
 )
 _LOCK = rf"(?:(?<![^\W_])(?:{_LATIN_LOCKS}|pw)(?![^\W_])|pgpassword|{_OTHER_LOCKS})"
-_LOCK_STEMS = (
+# Locks as cases and articles bend them ("adgangskoden", "şifresi", "паролата", "비밀번호는").
+_BENT_LOCKS = (
+    r"(?:(?<![^\W_])(?:passwords?|passwort|lösenord|adgangskode|passord|salasana|hasł|hesl|jelsz|"
+    r"parol|şifre|wachtwoord|lozink|zaporka|geslo|parool|senha|contraseny|contraseña|парол|κωδικ|"
+    r"kennwort|log-?in(?= [^\n]{1,40}/))[^\W\d_]{0,5}|"
+    r"(?:密码|密碼|パスワード|暗証番号|비밀번호|암호|비번|패스워드|รหัสผ่าน|पासवर्ड|סיסמ)\w{0,4})"
+)
+LOCKS = rf"(?:{_LOCK}|{_BENT_LOCKS})"
+LOCK_STEMS = (
     *(
         "passw",
         "pass ",
@@ -35,14 +45,25 @@ _LOCK_STEMS = (
         "mdp",
     ),
     *("mot de passe", "contraseña", "senha", "palavra", "wachtwoord", "lösenord", "adgangskode"),
-    *("salasana", "hasło", "heslo", "jelszó", "parol", "lozinka", "şifre", "khẩu", "sandi"),
-    *("парол", "κωδικός", "密码", "密碼", "口令", "パスワード", "暗証番号", "비밀번호", "암호"),
+    *("salasana", "hasł", "hesl", "jelsz", "parol", "lozin", "şifre", "khẩu", "sandi"),
+    *(
+        "парол",
+        "κωδικός",
+        "密码",
+        "密碼",
+        "口令",
+        "パスワード",
+        "暗証番号",
+        "비밀번호",
+        "암호",
+        "비번",
+        "패스워드",
+    ),
     *("รหัสผ่าน", "पासवर्ड", "كلمة", "رمز", "סיסמ"),
 )
-_OF_WHAT = r"(?: (?:for|to|of|für|pour|de|del|da|van|till|til|от|к) [\w' ]{1,30}?)?"
 _IS = r"(?:is|was|ist|lautet|war|est|es|é|è|e'|är|er|on|je|to|hai|это|-)"
 _OPEN, _CLOSE = r"[\"'`“”„«‘]", r"[\"'`”“»’]"
-_TOKEN = r"[^\s\"`”“»«,;]"  # noqa: S105 - a pattern
+_TOKEN = r"(?:[^\s\"`”“»«,;<]|<(?!/))"  # noqa: S105 - a pattern
 # Words after a colon go on as prose ("password: see the fridge"); a password stands alone.
 _ALONE = r"(?=[\"'`”»’,;.]*(?:\s*$|[,;\n]|\s+(?:and|und|et|y)\b))"
 _STRONG = rf"(?=\S*\d)(?=\S*[^\W\d]){_TOKEN}{{6,}}(?<![.?:)\]'’])"
@@ -76,21 +97,34 @@ _NO_SECRET = frozenset(
 _ALGORITHM = re.compile(r"(?i)(?:sha|md|bcrypt|utf|aes|pbkdf|oauth|base|rsa|http|rfc|v)-?\d")
 
 
+_NO_WORD = re.compile(
+    r"(?i)[(<\[$]|https?:|www\.|\d{1,2}[:.h]\d\d ?(?:am|pm|uhr|h)?\W*$|v?\d+(?:\.\d+)+\w{0,4}\W*$|"
+    r"\d{4}-\d\d-\d\d|\d+(?:st|nd|rd|th|ms|min|sec|kb|mb|gb|px|eur|usd)\W*$"
+)
+"""A variable, a link, a time, a version, a date, a measure."""
+
+
 def _is_value(text: str) -> bool:
     """After a colon or an equals sign: no code, and nothing that says that there is none."""
+    if re.fullmatch(r"[a-z_]\w*(?:\.[a-z_]\w*)+", text):  # an attribute of some program's
+        return False
     return not re.search(r"[()\[\]{}<>*;]", text.rstrip(").;>")) and _bare(text) not in _NO_SECRET
 
 
 def _is_mixed(text: str) -> bool:
     """After "password is" follow words, too ("wrong", "case-sensitive"): a secret mixes."""
     inner = text[1:].rstrip(".,;:!?'\")")
+    if re.match(r"\d{1,2}[^\W\dA-Za-z_]", text):  # "12文字以上": how long it must be
+        return False
     if text.isupper() and text.isalpha():
         return False
     return any(c.isdigit() or c.isupper() or not (c.isalnum() or c in "-'’.") for c in inner)
 
 
 def _is_strong(text: str) -> bool:
-    if not _is_mixed(text) or _ALGORITHM.match(text) or re.match(r"[(<\[]|https?:", text):
+    if text.startswith("/") or text.count("/") > 1 or "->" in text:  # a path, a pointer
+        return False
+    if not _is_mixed(text) or _ALGORITHM.match(text) or _NO_WORD.match(text):
         return False
     # A digit at the end makes no secret: KeePass2, Python3.
     return bool(re.search(r"\d\D*\d|\d[^\W\d]|[!#$%&*+=@^~]", text.rstrip("!")))
@@ -100,43 +134,67 @@ def _bare(text: str) -> str:
     return text.strip(".,;:!?'\")>").casefold()
 
 
+_NUMBERED = r"(?:\d{1,2}[.):]?[ \t]*)?"
+_PROSE = re.compile(r"(?i)(?:\b(?:the|and|for|are|was|were|has|had|from|not|she|his|her)\b.*){2}")
+"""None of these is among the 2,048 words of recovery phrases; a pass phrase may have one."""
+
+
+def _is_apples(text: str) -> bool:
+    """Apple proposes small letters with one capital and one digit."""
+    counts = sum(map(str.isdigit, text)), sum(map(str.isupper, text))
+    return counts in ((1, 1), (1, 2), (2, 1))
+
+
+_FEW = r"(?:[^\w\n]{1,3}[^\W\d_]{1,15})"
+_SERVICE = (
+    r"(?:wi-?fi|wlan|router|netflix|g?mail|hotmail|e-?mail|account|icloud|spotify|ipad|laptop|"
+    r"amazon|"
+    r"facebook|insta(?:gram)?|hotspot|disney\+?|paypal|vpn)"
+)
+
 _PASSWORDS = (
     detector(
         "PASSWORD",
         rf"(?im){_LOCK}[\"']?(?: is|s)?\s*[:=]=?[^\S\n]*\n?[^\S\n]*"
         rf"(?:{_OPEN}(?P<quoted>[^\s\"`”“»\n][^\"`”“»\n]{{2,59}}){_CLOSE}"
         rf"|(?P<alone>{_TOKEN}{{3,}}?){_ALONE}|(?P<mixed>(?=\S*[^\W\d_])(?=\S*\d){_TOKEN}{{4,}}))",
-        words=_LOCK_STEMS,
+        words=LOCK_STEMS,
         confirmed=_is_value,
     ),
     detector(
         "PASSWORD",
-        rf"(?i)(?:pass ?phrase|{_LATIN_LOCKS}){_OF_WHAT} (?:is|ist|est|es|to|lautet)(?: now)? "
+        rf"(?i)(?:pass ?phrase|{_LATIN_LOCKS}){OF_WHAT} (?:is|ist|est|es|to|lautet)(?: now)? "
         rf"{_OPEN}(?P<quoted>[^\"`”“»\n]{{3,60}}){_CLOSE}",
-        rf"(?i){_LOCK}{_OF_WHAT}(?: (?:{_IS}|has (?:changed|been set) to)|['’]s|は|是|为|為) ?"
+        rf"(?i){_LOCK}{OF_WHAT}(?: (?:{_IS}(?![^\W_])|has (?:changed|been set) to)|['’]s|は|是|为|"
+        rf"為) ?"
         rf"(?:now |jetzt )?{_OPEN}?(?P<token>{_TOKEN}{{4,}}?)(?=[.?,:)]*(?:\s|$)|{_CLOSE}|です)",
-        words=_LOCK_STEMS,
+        words=LOCK_STEMS,
         confirmed=_is_mixed,
     ),
     # "the password hai Plum2024", "пароль от вайфая Plum2024": whatever the words between.
     detector(
         "PASSWORD",
-        rf"(?i){_LOCK}(?:[^\w\n]{{1,3}}[^\W\d]{{1,12}}){{0,4}}?[^\w\n]{{1,3}}(?P<strong>{_STRONG})",
-        rf"(?i)(?P<before>{_STRONG})['\"”»]? (?:is|ist|est) (?:the|my|our|your|das|le) "
+        rf"(?i){LOCKS}(?:[^\w\n]{{1,3}}[^\W\d]{{1,15}}){{0,7}}?[^\w\n]{{1,3}}"
+        rf"(?P<strong>{_STRONG})",
+        rf"(?im){_LOCK}{OF_WHAT}(?: {_IS})?[^\S\n]*:?[^\S\n]*\n[^\S\n]*{_OPEN}?(?P<below>{_STRONG})"
+        rf"{_CLOSE}?[^\S\n]*$",
+        rf"(?im)(?P<bracketed>{_STRONG})[^\S\n]*\((?:the |my |our )?(?:[\w-]+ )?{_LOCK}\)",
+        rf"(?i)(?P<before>{_STRONG})['\"”»]? (?:is|ist|est|for|für|pour) (?:the|my|our|your|das|"
+        rf"le) "
         r"(?:[\w-]+ ){0,2}(?:password|passwort|passcode|pw)\b",
         rf"(?i)\b(?:use|try|with) {_OPEN}?(?P<used>{_STRONG}){_CLOSE}? as (?:\w+ )?(?:password|pw)",
         rf"(?i)\b(?:pass(?: is|:)|user\w*\b[^\n]{{1,30}}\bpass) (?P<pass>{_STRONG})",
         rf"(?i)(?P<told>{_STRONG}),? \(?(?:that['’]s|that is|being|as) (?:the|my|our|your) "
         r"(?:[\w-]+ ){0,2}(?:password|passwort|passcode|pw)\b",
         rf"(?i)\bpasswords?\? (?:it['’]s|it is|try|still) {_OPEN}?(?P<asked>{_STRONG})",
-        words=_LOCK_STEMS,
+        words=LOCK_STEMS,
         confirmed=_is_strong,
     ),
     detector(
         "PASSWORD",
         r"(?i)\b(?:wpa[23]?|wlan|wi-?fi|network|netzwerk|hotspot|psk)[- ]?"
         r"(?:(?:key|schlüssel|psk|clé|clave|code|pre-shared key)[^\S\n]*(?:[:=]|is|ist)?|"
-        r"(?<=fi|an|ot)(?: ?[:=]| is| ist))[^\S\n]*"
+        r"(?<=fi|an|ot)(?: ?[:=](?!\w:)| is| ist))[^\S\n]*"
         r"(?P<key>\d{8,63}(?!\S)|(?=\S*\d)(?=\S*[^\W\d])[!-~]{8,63})(?<![.,;:!?])",
         r"(?i)\bwi-?fi\s*:\s*[^\n/]{1,30}/\s*(?P<guest>\S{6,})",
         r"(?im)^ *key ?: ?(?P<label>\d{12,63}|(?=\S*\d)(?=\S*[^\W\d])[!-~]{8,63}) *$",
@@ -144,12 +202,56 @@ _PASSWORDS = (
         words=("wpa", "wlan", "wifi", "wi-fi", "network", "netzwerk", "hotspot", "psk", "key"),
         confirmed=lambda text: _is_strong(text) or text.isdigit(),
     ),
+    # "la pass del wifi è pizza4tutti", "user: admin, key: 7hq2-Wmzk".
+    detector(
+        "PASSWORD",
+        rf"(?i)(?<![^\W_])(?:pass|psw|pswd|contra|clave|codice|senha|chiave|key|code|koden?|clé|"
+        rf"login)"
+        rf"{_FEW}{{0,3}}?[^\w\n]{{1,3}}{_SERVICE}{_FEW}{{0,2}}?[^\w\n]{{1,4}}(?P<of>{_STRONG})",
+        rf"(?i)(?<![^\W_]){_SERVICE}(?:['’]s|{_FEW}{{0,3}}?[^\w\n]{{1,3}}(?:pass|psw|key|code|"
+        rf"clave|pw))"
+        rf"(?: is| ist| est| es| è)?[^\w\n]{{1,3}}(?P<its>{_STRONG})",
+        rf"(?i)(?<![^\W_])(?:user(?:name)?|benutzer|usuario|utente|login|"
+        rf"id)\W{{1,3}}[\w.@+-]{{1,40}}"
+        rf"\W{{1,3}}(?:key|pass|code|pw|schlüssel)\W{{1,3}}(?P<after>{_STRONG})",
+        r"(?i)\b(?:account|log ?in)\b[^\n\d]{1,40}(?:it['’]s|it is|is|:) [\w.@+-]{2,40} (?:and|/|,|"
+        r"und|et|y) "
+        rf"(?P<both>{_STRONG})",
+        words=(
+            *("wifi", "wi-fi", "wlan", "router", "netflix", "mail", "account", "icloud", "spotify"),
+            *(
+                "ipad",
+                "laptop",
+                "amazon",
+                "facebook",
+                "insta",
+                "user",
+                "benutzer",
+                "usuario",
+                "utente",
+            ),
+            *("login", "hotspot", "disney", "paypal", "vpn"),
+        ),
+        confirmed=_is_strong,
+    ),
     # User and password, side by side.
     detector(
         "PASSWORD",
-        r"(?i)\b(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|credenciales)"
+        r"(?i)(?<![\w/])(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|"
+        r"credenciales|"
+        r"accesos?|(?:log|sign) ?(?:in|on) (?:with|as)|user(?:name)?|benutzer|usuario|identifiant)"
         rf"(?: are| is|:| sind)? ?:? ?[\w.@+-]{{1,40}} ?[/|] ?(?P<pair>{_STRONG})",
-        words=("cred", "login", "log-in", "daten", "identifiants"),
+        words=(
+            "cred",
+            "log",
+            "sign",
+            "daten",
+            "identifiant",
+            "acceso",
+            "user",
+            "benutzer",
+            "usuario",
+        ),
         confirmed=_is_strong,
     ),
     # "clave" is a lock and a clue.
@@ -162,104 +264,52 @@ _PASSWORDS = (
         "PASSWORD",
         r"\bmysql(?:dump)?\b[^\n]{0,60}? -p(?P<mysql>[^\s-]\S{3,})",
         r"\bcurl\b[^\n]{0,80}? (?:-u|--user) ?[^\s:]+:(?P<curl>\S{3,})",
-        r"\bsshpass -p ?(?P<ssh>\S{3,})",
-        words=("mysql", "curl", "sshpass"),
+        r"\bsshpass -p ?(?:'(?P<quoted>[^'\n]{3,})'|(?P<ssh>[^\s']\S{2,}))",
+        r"\blogin\b[^\n]{0,80}? (?:-p|--pass(?:word)?)[ =](?P<login>[^\s-]\S{3,})",
+        r"(?<!\S)--?pass(?:word|wd|phrase)?[ =][\"']?(?P<option>(?!\$)[^\s\"'<>-][^\s\"'<>]{3,})",
+        words=("mysql", "curl", "sshpass", "login", "-pass"),
+    ),
+    # Settings: "smtp_pass: ...", <password>...</password>, the text behind a WiFi's QR code.
+    detector(
+        "PASSWORD",
+        r"(?i)(?<![^\W_])[a-z][\w-]{0,40}[_-](?:pass|pw|pwd|passwd|password|"
+        r"passphrase)[\"']?\s?[:=]"
+        r"[^\S\n]?[\"']?(?P<setting>[^\s\"',;]{4,})",
+        r"(?i)<(?:\w+:)?(?:password|passwd|pwd|passphrase|secret|api-?key|token)>(?P<element>"
+        r"[^<\s]{3,80})</",
+        words=("_pass", "-pass", "_pw", "-pw", "<", ":pass", ":pwd", ":secret"),
+        confirmed=_is_value,
     ),
     detector(
         "PASSWORD",
-        r"\b(?:[Ss]eed|[Rr]ecovery|[Mm]nemonic|[Bb]ackup|[Ss]ecret)[ -](?:phrase|words)(?: is| "
-        r"are)?\s*:?\s*"
-        r"(?P<seed>(?:[a-z]{3,8}[ ,\n]{1,2}){11,23}[a-z]{3,8})\b",
+        r"(?i)\bWIFI:(?:[A-OQ-Z]\w?:(?:\\.|[^;\\\n])*;){0,6}P:\"?(?P<qr>(?:\\.|[^;\\\n\"])+)",
+        words=("wifi:",),
+    ),
+    # BitLocker; Google's and Apple's passwords for one program.
+    detector("PASSWORD", r"(?<![\w-])(?:\d{6}-){7}\d{6}(?![\w-])", digits="many"),
+    detector(
+        "PASSWORD",
+        r"(?i)\bapp(?:lication)?[- ](?:specific )?(?:password|passwort|pw)\b[^\w\n]{1,3}(?:(?:is|"
+        r"ist)"
+        r"[^\w\n]{1,3})?(?P<app>[a-z]{4}(?:[ -][a-z]{4}){3})\b",
+        words=("app pass", "app-pass", "app pw", "app-spec", "app spec", "application"),
+    ),
+    detector(
+        "PASSWORD",
+        r"(?<![\w-])[a-zA-Z\d]{6}-[a-zA-Z\d]{6}-[a-zA-Z\d]{6}(?![\w-])",
+        digits="some",
+        confirmed=_is_apples,
+    ),
+    detector(
+        "PASSWORD",
+        r"(?i)\b(?:(?:seed|recovery|mnemonic|backup|secret|wallet)(?:[ -](?:phrase|words?|key|"
+        r"seed))+|"
+        r"mnemonic|(?:12|15|18|21|24|twelve|twenty-four)[ -]words?(?:[ -]phrase)?|seed)"
+        r"(?: is| are)?\s*:?\s*[\"'“„«(\[]?"
+        rf"(?P<seed>(?:{_NUMBERED}[a-z]{{3,8}}[ ,;\n]{{1,3}}){{11,23}}{_NUMBERED}[a-z]{{3,8}})\b",
         r"(?im)\bpass ?phrase\s*[:=][^\S\n]*(?P<phrase>\S[^\n]{3,80})$",
-        confirmed=_is_value,
-    ),
-)
-
-# Codes
-
-_NO_CODE_BEFORE = "".join(
-    rf"(?<!\b{word}[ -])"
-    for word in (
-        *("error", "exit", "status", "area", "zip", "post", "postal", "country", "dial", "bar"),
-        *("source", "product", "discount", "promo", "voucher", "http", "return", "response", "op"),
-        *("part", "item", "sort", "swift", "bank", "fault", "machine", "byte", "color", "colour"),
-        *("airport", "station", "currency", "language", "coupon", "gift"),
-    )
-)
-_CODE_NAMES = (
-    r"(?:verification|security|one[- ]time|login|log-in|sign-in|access|auth(?:entication)?|"
-    r"confirmation|activation|2fa|two-factor|sms|whatsapp|google|door|gate|alarm|entry|entrance|"
-    r"garage|building|safe|locker|key ?safe|lock ?box|padlock|unlock|backup|recovery|pass)"
-    r"[- ]?(?:codes?|pin|number|password|passcode)|(?:door|gate|alarm|safe)(?= is)|"
-    r"one-time passcode|otp|(?:the|your|my|our) (?:\w+ )?code(?= is|:)|pin(?:[ -]?(?:code|"
-    r"number))?|"
-    r"(?:bestätigungs|sicherheits|tür|zugangs|tor|alarm|freischalt|haustür)[- ]?code|tan|"
-    r"geheimzahl|"
-    r"(?:dein|ihr|mein|unser) (?:\w+-?)?code|key ?safe(?= is)|"
-    r"(?:votre|ton|le|mon) code(?= est| ?:)|code (?:de (?:sécurité|vérification|confirmation)|"
-    r"d['’]entrée|"
-    r"d['’]accès|du portail)|digicode|tu código|código de (?:verificación|seguridad|acceso)|"
-    r"código(?=:)|(?:seu|o) código(?= é|:)|código de verificação|codice (?:di (?:verifica|"
-    r"sicurezza|"
-    r"accesso)|otp)|(?:je|jouw|uw) code|verificatiecode|engångskod|(?:din|portens|port) ?kod|"
-    r"kod (?:weryfikacyjny|do bramy)|doğrulama kodu|onay kodu|kode (?:verifikasi|otp)"
-)
-_OTHER_CODES = (
-    r"код (?:подтверждения|домофона|доступа|безопасности)|(?:ваш|твой) код|пин(?:-код)?|验证码|"
-    r""
-    r"驗證碼|校验码|認証コード|確認コード|暗証番号|인증번호|인증 코드|"
-    r"كود التحقق|رمز التحقق|קוד אימות"
-)
-_NO_UNIT = (
-    r"(?![\w%]|[.,:/]\d| ?(?:lines?|rows?|bytes?|words?|chars?|characters|pages?|loc|lignes|zeilen|"
-    r"líneas|linhas|righe|regels|tests?|times|lux|apart|строк|rpm|volts?|ms|[kmg]b)\b)"
-)
-_DIGITS = r"(?:\d{3,4}[ -]?\d{3,4}|\d{4,8})(?:#|\b)"
-_OR_LETTERS = r"(?=[A-Z\d-]*\d)[A-Z\d]{4,6}(?:-[A-Z\d]{4,6})?#?"
-_CVV = r"(?:cvv2?|cvc2?|cvn|card security code)"
-
-_CODES = (
-    detector(
-        "CODE",
-        rf"(?i)(?:(?<![^\W_])(?:{_CODE_NAMES})['’]?s?|{_OTHER_CODES}){_OF_WHAT}"
-        r"(?: (?:is|ist|lautet|est|es|é|è|är|to)(?: now)?\b)?(?:\s*[:=]\s*|\s?[是は]\s?| )"
-        rf"[\"'`“«\[]?(?P<code>{_DIGITS}){_NO_UNIT}(?:, ?(?P<second>{_DIGITS}))?"
-        rf"(?:, ?(?P<third>{_DIGITS}))?",
-        r"(?:(?i:digicode|code d['’]entrée|door code|gate code|türcode|portcode|passcode|otp))"
-        rf"(?: is)?\s*:?\s*(?P<mixed>{_OR_LETTERS}){_NO_UNIT}",
-        rf"(?i)\b{_CVV}(?: is|:)?\s*(?P<cvv>\d{{3,4}})\b",
-        r"(?i)\bcombination(?: is|:)?\s*(?P<dial>\d{1,2}-\d{1,2}-\d{1,2}|\d{4,6})\b",
-        words=(
-            *("code", "pin", "otp", "tan", "password", "passcode", "number", "alarm", "gate is"),
-            *("door is", "safe is", "cvv", "cvc", "cvn", "combination", "geheimzahl", "código"),
-            *("codice", "kod", "код", "пин", "验证码", "驗證碼", "校验码", "コード", "暗証番号"),
-            *("인증", "التحقق", "קוד"),
-        ),
-        digits="some",
-    ),
-    detector(
-        "CODE",
-        rf"(?i)\b(?=code){_NO_CODE_BEFORE}codes?\s*:\s*(?P<bare>\d{{4,8}}#?){_NO_UNIT}(?! "
-        rf"+[0-9a-f]{{4,}})",
-        rf"(?i)\b(?=code|kod|cód|cod){_NO_CODE_BEFORE}(?:code|código|codice|kod) (?:for|to|of|on|"
-        rf"für|"
-        r"pour|de|del|della|do|da|van|till|til)\b[\w' ]{1,30}?(?: is| ist| est| es| é| è| är| er|"
-        r":) "
-        rf"(?P<place>(?:\d{{4,8}}|(?=\d*[A-D])[A-D\d]{{5,6}})#?){_NO_UNIT}",
-        r"(?i)\b(?:safe|lock|padlock|locker|gate|door) opens with (?P<opens>\d{4,8}|"
-        r"\d\d-\d\d-\d\d)\b",
-        r"(?i)\bkey ?safe is (?P<keysafe>[A-Z]?\d{4}[A-Z]?)\b",
-        r"(?P<chinese>\d{4,8})是(?:您|你)的(?:\w{0,6})验证码",
-        r"(?i)(?<![\d.#])(?P<first>\d{4,8}|\d{3}[ -]\d{3})"
-        r"(?= is (?:your|the|my) [\w -]{0,40}\b(?:code|pin|otp|passcode|password)\b)",
-        r"(?i)\b(?:use|enter|type|with|code) (?P<use>\d{4,8}|\d{3}[ -]\d{3}) "
-        r"(?:to (?:log|sign|verify|confirm|unlock|authori[sz]e|complete)|as your|for your (?:login|"
-        r"sign|account))",
-        words=(
-            *("code", "pin", "otp", "use ", "enter ", "type ", "password", "kod", "cód", "codice"),
-            *("opens with", "safe is", "验证码"),
-        ),
-        digits="some",
+        words=("phrase", "words", "word", "mnemonic", "seed", "wallet"),
+        confirmed=lambda text: _is_value(text) and not _PROSE.search(text),
     ),
 )
 
@@ -272,7 +322,7 @@ _KEY_SHAPES = (
     r"dapi)[\w-]{20,}",
     r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b|\bAIza[\w-]{35}|\bya29\.[\w-]{20,}",
     r"\bxox[abeoprs]-[\w-]{10,}|\bxapp-[\w-]{20,}|\bSG\.[\w-]{16,}\.[\w-]{16,}",
-    r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|\bAGE-SECRET-KEY-1[A-Z0-9]{20,}",
+    r"\b[ps]k\.eyJ[\w.-]{30,}|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|\bAGE-SECRET-KEY-1[A-Z0-9]{20,}",
     r"\b\d{8,10}:AA[\w-]{32,}|\b(?:EAA|EAAC)[A-Za-z0-9]{40,}",
 )
 _KEY_WORDS = (
@@ -289,6 +339,15 @@ def _is_random(text: str) -> bool:
     digits = sum(is_digit for is_digit, _ in kinds)
     # A class of Java has capitals enough, but one digit at most.
     return len(set(kinds)) == 3 and digits >= 2 and changes >= len(kinds) / 3
+
+
+def _is_issued(text: str) -> bool:
+    """Hexadecimal digits of a key's length, or capitals and small letters in no word's order."""
+    if re.fullmatch(r"[a-f\d]+", text):
+        return len(text) in (32, 40, 48, 64) and any(map(str.isalpha, text))
+    cases = [(c.isdigit(), c.isupper()) for c in text]
+    changes = sum(one != other for one, other in pairwise(cases))
+    return len(set(cases)) > 1 and changes >= len(text) / 3
 
 
 def _has_digit(text: str) -> bool:
@@ -309,7 +368,17 @@ _KEYS = (
             *("pypi-", "_v1_", "shp", "rubygems_", "dapi", "akia", "asia", "abia", "acca", "aiza"),
             *("ya29.", "xox", "xapp-", "sg.", "eyj", "age-secret", ":aa", "eaa"),
         ),
-        confirmed=lambda text: _has_digit(text) or text.isupper(),
+        confirmed=lambda text: (
+            _has_digit(text) or text.isupper() or _is_issued(text.rpartition("_")[2])
+        ),
+    ),
+    # What a company puts before its keys, and then letters and digits without order.
+    detector(
+        "API_KEY",
+        r"(?<![\w/.-])[a-z][a-z\d]{1,9}(?:[_-][a-z\d]{1,9}){0,3}[_-](?:[a-f\d]{32,}|"
+        r"[A-Za-z\d]{24,})"
+        r"(?![\w/@.-]|\(\))",
+        confirmed=lambda text: _is_issued(re.split("[_-]", text)[-1]),
     ),
     # Discord's bots; product keys.
     detector(
@@ -349,7 +418,7 @@ _QUERY_NAMES = (
     r"[\w.-]*(?:token|secret|passw|pwd|signature|api_?key|auth|session|sid|otp|credential)[\w.-]*"
     r"|[\w.-]*key|sig|code|pass|invite|hash|ticket"
 )
-_HOST = r"(?:https?://|www\.|(?<![\w@./-])(?:[\w-]+\.)+[a-z]{2,}(?=/))"
+_HOST = r"(?:(?<![\w/])https?://|www\.|(?<![\w@./-])(?:[\w-]+\.)+[a-z]{2,}(?=/))"
 _REST = r"[^\s<>\"')\]]*"
 _INVITING = (
     r"(?:reset|invit|verif|confirm|unsubscrib|activat|log-?in|magic|auth|share|private|token|join|"
@@ -359,13 +428,13 @@ _INVITING = (
 _URLS = (
     detector(
         "URL",
-        r"(?i)\b[a-z][a-z0-9+.-]*://[^\s/@:]+:[^\s/@]+@[^\s<>\"')\]]+",
+        r"(?i)\b[a-z][a-z0-9+.-]*://[^\s/@:]*:[^\s/@]+@[^\s<>\"')\]]+",
         r"(?i)\botpauth://[^\s<>\"]+",
         words=("://",),
     ),
     detector(
         "URL",
-        rf"(?i){_HOST}[^\s<>\"]*[?&#;](?:{_QUERY_NAMES})=[^\s<>\"&]{{6,}}{_REST}",
+        rf"(?i){_HOST}[^\s<>\"]{{0,2000}}[?&#;](?:{_QUERY_NAMES})=[^\s<>\"&]{{6,}}{_REST}",
         # A query this long is no longer meant for people: tracking, sessions, invitations.
         r"(?i)\bhttps?://[^\s<>\"?]+\?[^\s<>\"]{60,}",
         words=("://", "www.", "/"),
@@ -373,7 +442,7 @@ _URLS = (
     # "Anyone with the link": the link is the secret.
     detector(
         "URL",
-        rf"(?i){_HOST}[^\s<>\"]*?\b{_INVITING}[\w-]*[/-](?:[\w-]+/)*?"
+        rf"(?i){_HOST}[^\s<>\"]{{0,800}}?\b{_INVITING}[\w-]{{0,40}}[/-](?:[\w-]{{1,80}}/){{0,6}}?"
         rf"(?:[0-9a-f]{{24,}}|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})\b{_REST}",
         rf"(?i)(?:https?://)?(?:chat\.whatsapp\.com/|t\.me/(?:joinchat/|\+)|discord\.gg/|"
         rf"discord(?:app)?\.com/(?:invite|api/webhooks)/|signal\.group/#|hooks\.slack\.com/)"
@@ -382,7 +451,8 @@ _URLS = (
     ),
     detector(
         "URL",
-        r"\b(?:https?://|www\.)[^\s<>\"]*?/(?:[A-Za-z\d!]{16,}|[\w-]{22,})(?!\.)\b[^\s<>\"')\]]*",
+        r"\b(?:https?://|www\.)[^\s<>\"]{0,800}?/(?:[A-Za-z\d!]{16,}|"
+        r"[\w-]{22,})(?!\.)\b[^\s<>\"')\]]*",
         words=("://", "www."),
         confirmed=lambda url: any(
             map(_is_random, re.findall(r"(?<=/)(?:[A-Za-z\d!]{16,}|[\w-]{22,})(?![\w.-])", url))
@@ -390,4 +460,4 @@ _URLS = (
     ),
 )
 
-DETECTORS = (*_KEYS[:1], *_URLS, *_KEYS[1:], *_PASSWORDS, *_CODES)
+DETECTORS = (*_KEYS[:1], *_URLS, *_KEYS[1:], *_PASSWORDS)

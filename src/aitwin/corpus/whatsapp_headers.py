@@ -56,6 +56,8 @@ _ANY = tuple(
     for stamp in _STAMPS
 )
 
+_ISO_TIME = re.compile(r"[Tt]\d")
+"""`2025-03-03T10:15:00Z`: a program's log, never a phone's locale."""
 _NUMBER = re.compile(rf"({_ERA})?{_G}(\d+)")
 _LEAD, _TAIL = re.compile(r"\D*"), re.compile(r"\D*$")
 _DIGITS = re.compile(r"\d+")
@@ -143,6 +145,8 @@ def shape_of(line: str) -> Shape | None:
         if not found:
             continue
         written, middle, clock = found.group("date", "middle", "clock")
+        if _ISO_TIME.match(clock):
+            return None
         if time_of_day(clock) and (readings(written) or yearless(written)):
             date_, middle = _date_skeleton(written), _plain(middle)
             return Shape(frame, date_first, date_, middle, _clock_skeleton(clock))
@@ -257,6 +261,8 @@ def time_of_day(written: str) -> time | None:
 
 def clock_words(written: str) -> list[str]:
     """The words around a time, without dots, spaces, marks and case: "p. m." is "pm"."""
+    if written[0].isdigit() and written[-1].isdigit():  # most clocks
+        return []
     before, *_, after = _DIGITS.split(written)
     words = [_BETWEEN.sub("", word).lower() for word in (before, after) if word]
     return [word for word in words if word and word not in _UNITS]
