@@ -88,7 +88,8 @@ def build(  # noqa: PLR0913 (each is a wish of the owner's)
             bar.update(task, description=what, completed=done, total=total or None)
 
         def track(pairs: "Sequence[Pair]") -> "Iterator[Pair]":
-            bar.update(task, description="wording instructions", total=len(pairs))
+            # Another pace than before: what went before says nothing about how long this takes.
+            bar.reset(task, description="wording instructions", total=len(pairs))
             for pair in pairs:
                 yield pair
                 bar.advance(task)
