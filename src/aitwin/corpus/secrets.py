@@ -121,6 +121,46 @@ def _is_mixed(text: str) -> bool:
     return any(c.isdigit() or c.isupper() or not (c.isalnum() or c in "-'’.") for c in inner)
 
 
+_SAID_OF_LOCKS = frozenset(
+    word
+    for line in (
+        "safe unsafe correct wrong right weak strong good better long longer short shorter same",
+        "different valid invalid secret private public blank empty hidden lost gone there here",
+        "below above inside known unknown simple easy ready fine okay ours yours mine theirs still",
+        "again today always never also enough plain clear clean fresh older newer dead broken",
+        "stuck yesterday tomorrow where what which whatever something nothing anything everything",
+        "important compulsory mandatory necessary temporary primary overdue about with your their",
+        "optional identical internal external official original personal typical final basic",
+        "generic automatic sensitive active inactive recent current absent permanent ancient",
+        "falsch richtig sicher unsicher geheim leer lang kurz gleich anders stark schwach einfach",
+        "noch schon nicht jetzt hier dort unten oben korrekt klar neu alt wieder immer dabei egal",
+        "faux valide vide caché connu inconnu faible fort fausse bonne mauvaise même encore",
+        "nouveau déjà incorrecto correcta incorrecta segura seguro secreta débil fuerte válida",
+        "inválida igual misma nueva vieja corta larga sbagliata giusta sicura errata uguale nuova",
+        "vecchia lunga debole forte errada certa fraca curta longa mesma nova juist fout veilig",
+        "onveilig hetzelfde nieuw kort zwak sterk leeg rätt säker samma",
+    )
+    for word in line.split()
+)
+"""What people say of a password, at least four letters long."""
+_PREDICATE = re.compile(
+    r"(?:un|in|ge|ver|ab|be).{2,}(?:t|en)|.{2,}(?:ed|ing|able|ible|ful|less|lich|ig|isch|iert|bar|"
+    r"los|ados?|adas?|idos?|idas?|at[oa]|ut[oa]|ées?|é)",
+    re.IGNORECASE,
+)
+"""Endings of the same: "expired", "ungültig", "olvidada"."""
+
+
+def _is_small_word(text: str) -> bool:
+    """A word in small letters that nobody would say of a password: then it is one."""
+    return (
+        text.isalpha()
+        and text.islower()
+        and text not in _SAID_OF_LOCKS
+        and _PREDICATE.fullmatch(text) is None
+    )
+
+
 def _is_strong(text: str) -> bool:
     if text.startswith("/") or text.count("/") > 1 or "->" in text:  # a path, a pointer
         return False
@@ -170,6 +210,14 @@ _PASSWORDS = (
         rf"(?:now |jetzt )?{_OPEN}?(?P<token>{_TOKEN}{{4,}}?)(?=[.?,:)]*(?:\s|$)|{_CLOSE}|です)",
         words=LOCK_STEMS,
         confirmed=_is_mixed,
+    ),
+    # "the password is zucchini." and nothing more: no adjective, so it is the password itself.
+    detector(
+        "PASSWORD",
+        rf"(?im){_LOCK}{OF_WHAT} (?:is|ist|lautet|est|es|è|é|är|er|is now|ist jetzt) "
+        r"(?P<word>[^\W\d_]{5,30})(?=[\"'”.!,;)]{1,2}\s|[\"'”.!,;)]{0,2}\s*$)",
+        words=LOCK_STEMS,
+        confirmed=_is_small_word,
     ),
     # "the password hai Plum2024", "пароль от вайфая Plum2024": whatever the words between.
     detector(
