@@ -77,14 +77,13 @@ def read(
         text, automatic = written(raw, frame, chat.own_phrases)
         # Around the constructor, which takes three times as long; all times here are aware.
         message = object.__new__(Message)
-        vars(message).update(
-            fields,
-            id=ids.of(day, clock, name, raw),
-            sender=people[name],
-            sent_at=zone.place(day, clock),
-            text=text,
-            automatic=automatic,
-        )
+        values = vars(message)
+        values.update(fields)
+        values["id"] = ids.of(day, clock, name, raw)
+        values["sender"] = people[name]
+        values["sent_at"] = zone.place(day, clock)
+        values["text"] = text
+        values["automatic"] = automatic
         yield message
 
 
@@ -131,6 +130,7 @@ class _Ids:
         self._title = title
         self._day: date | None = None
         self._clock: time | None = None
+        self._written = ""
         self._seen: dict[str, int] = {}
         self._start = blake2b(digest_size=16)
 
@@ -142,12 +142,12 @@ class _Ids:
             self._start = blake2b(start, digest_size=16)
             self._seen.clear()
         if clock is not self._clock:
-            self._clock = clock
+            self._clock, self._written = clock, clock.isoformat()
             # Times may go back a little, but hardly by so many messages.
             if len(self._seen) > REMEMBERED:
                 self._seen.clear()
         # Wherever the name ends: a longer export may show that it holds a colon.
-        key = f"{clock.isoformat()}\x1f{name}: {raw}"
+        key = f"{self._written}\x1f{name}: {raw}"
         self._seen[key] = count = self._seen.get(key, 0) + 1
         whole = self._start.copy()
         whole.update(f"{key}\x1f{count}".encode("utf-8", "replace"))
