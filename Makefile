@@ -47,7 +47,11 @@ format: $(VENV)/.tested
 	$(BIN)/ruff format
 
 bench: $(VENV)/.tested .cache/models/$(MODEL)/manifest.json
-	$(BIN)/python benchmarks/mbox.py
+	$(BIN)/python benchmarks/corpus.py mail --copies 10
+	$(BIN)/python benchmarks/corpus.py large
+	$(BIN)/python benchmarks/corpus.py dedupe
+	$(BIN)/python benchmarks/whatsapp.py
+	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/demo.py
 
 golden: $(VENV)/.tested

@@ -142,7 +142,7 @@ def test_a_mailbox_listed_in_stretches_is_the_whole(
     assert [(one.id, one.sender) for one in listed] == [(one.id, one.sender) for one in messages]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(listing, "PART", stretch)
-        parts = list(listing._parts(path, 0, len(data)))
+        parts = list(listing.parts(path, 0, len(data)))
     assert [row for part in parts for row in part.rows] == [*map(store.listed_row, listed)]
 
 

@@ -31,7 +31,9 @@ class _Job(NamedTuple):
     """Whether a message is known to begin at `start`."""
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
+    """What one part of a file holds."""
+
     begin: int
     end: int
     rows: list[Row]
@@ -54,7 +56,7 @@ def import_mail(
         done = Progress(0, 0, Skipped(), size, 0, "")
     if done.scanned >= size:
         return kept.imported(kept.list_part(source, [], replace(done, size=size)))
-    for part in _parts(path, done.scanned, size):
+    for part in parts(path, done.scanned, size):
         done.skipped.take(part.skipped)
         read, print = done.read + len(part.rows), _print(path, part.end)
         done = Progress(done.number, read, done.skipped, size, part.end, print)
@@ -74,7 +76,7 @@ def _going_on(kept: Store, source: Path, done: Progress, size: int) -> Progress:
     return replace(done, number=0, read=read, skipped=Skipped(), scanned=start)
 
 
-def _parts(path: Path, start: int, size: int) -> Iterator[_Part]:
+def parts(path: Path, start: int, size: int) -> Iterator[Part]:
     """The parts of a file from `start` on, each from where the one before ends."""
     stops = [*range(start + PART, size, PART), size]
     starts = [start, *stops[:-1]]
@@ -93,10 +95,10 @@ def _parts(path: Path, start: int, size: int) -> Iterator[_Part]:
         yield part
 
 
-def _list_part(job: _Job) -> _Part:
+def _list_part(job: _Job) -> Part:
     skipped = Skipped()
     begin, end, listed = mail.part(job.path, job.start, job.stop, skipped, exactly=job.exactly)
-    return _Part(begin, end, [store.listed_row(one) for one in listed], skipped)
+    return Part(begin, end, [store.listed_row(one) for one in listed], skipped)
 
 
 def _print(path: Path, upto: int) -> str:

@@ -152,7 +152,7 @@ def _end_by_length(buffer: Buffer, start: int, block: bytes) -> int | None:
 
     It is only a hint: copies, gateways and editors leave wrong ones behind.
     """
-    if b"ontent-L" not in block and b"ontent-l" not in block and b"CONTENT-L" not in block:
+    if b"ength" not in block and b"ENGTH" not in block:
         return None
     found = _CONTENT_LENGTH.search(block)
     if found is None:
