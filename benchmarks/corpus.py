@@ -5,10 +5,10 @@
     python benchmarks/corpus.py dedupe [--texts 100000]
 
 `mail`: finding every message and its headers (`mail.index`; `listing.parts` on all cores), the
-whole import (listed, and what matters read into the store), and the way from the file to pairs, each
-against `mailbox` going through the same file with a full parse; for the mailbox's own owner, and
-for people who together wrote 15 % of it. `large`: a generated mailbox with attachments; peak memory
-of all processes together. `dedupe`: near-duplicates against all pairs compared exactly.
+whole import (listed, and what matters read into the store), and the way from the file to pairs,
+each against `mailbox` going through the same file with a full parse; for the mailbox's own owner,
+and for people who together wrote 15 % of it. `large`: a generated mailbox with attachments; peak
+memory of all processes together. `dedupe`: near-duplicates against all pairs compared exactly.
 Times on a shared machine swing: the ratios are what counts. Chats: see whatsapp.py; what the
 extraction gets right: see extraction.py.
 """

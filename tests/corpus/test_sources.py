@@ -81,3 +81,13 @@ def test_a_link_to_nothing_is_left_out_or_refused_by_name(tmp_path):
     assert "cannot be read" in found["round.mbox"]
     [named] = sources.find([tmp_path / "gone.mbox"])
     assert "gone.mbox was not imported: a link to nothing" in str(named.refusal())
+
+
+def test_a_zip_of_mail_is_to_be_unzipped(tmp_path):
+    """C1: Takeout comes as a zip; the message says what to do with it."""
+    path = tmp_path / "takeout.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("Takeout/Mail/Gesendet.mbox", "From a@x Mon Mar  3 10:15:00 2025\n")
+    found = sources.detect(path)
+    assert not found.format
+    assert "unzip it, and add the folder" in found.reason

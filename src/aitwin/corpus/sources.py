@@ -147,9 +147,21 @@ def _what(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(PEEK)
     if zipfile.is_zipfile(path):
-        return "a zip without a WhatsApp chat in it"
+        return _what_zip(path)
     if any(part.casefold() == "attachments" for part in path.parent.parts[-4:]):
         return "an attachment"
     if b"\0" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "a binary file, no mailbox or chat"
     return "text, but no mailbox (mbox, eml, emlx) and no WhatsApp chat"
+
+
+def _what_zip(path: Path) -> str:
+    """Takeout and Outlook.com hand out mail in zips: what is in them has to lie on the disk."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.casefold() for name in archive.namelist()]
+    except (zipfile.BadZipFile, OSError, UnicodeDecodeError):
+        return "a damaged zip"
+    if any(name.endswith((".mbox", ".eml", ".emlx")) for name in names):
+        return "a zip of mail: unzip it, and add the folder"
+    return "a zip without a WhatsApp chat in it"
