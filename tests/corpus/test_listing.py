@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,125 @@ def test_single_mails_are_listed_too(tmp_path, store):
     assert add(store, eml).new == add(store, emlx).new == 1
     assert reading.what_matters(store, OWNER).read == 1
     assert next(store.messages()).text.strip() == "The boat leaks again."
+    assert all(one.finished for one in store.import_log())
+    assert [add(store, path).read for path in (eml, emlx)] == [1, 1]
+
+
+def answered() -> bytes:
+    return letter(1, ME, ANA, subject="Re: boat", more="In-Reply-To: <0@x>\n")
+
+
+def test_a_mailbox_that_was_compacted_and_grew_loses_nothing(tmp_path, store):
+    """C1: as Thunderbird does; what ended the file before means nothing then."""
+    path = mailbox(tmp_path / "all.mbox", *(letter(n) for n in range(10)))
+    add(store, path)
+    mailbox(path, *(letter(n) for n in range(5)))
+    add(store, path)
+    mailbox(path, *(letter(n) for n in range(5)), *(letter(n) for n in range(20, 40)))
+    assert add(store, path).read == 25
+    assert {row[0] for row in rows(store)} == {f"{n}@x" for n in (*range(10), *range(20, 40))}
+
+
+@pytest.mark.parametrize("cut", [50, 80, 150, 200])
+def test_a_mail_that_was_cut_in_its_headers_is_one_mail(tmp_path, store, cut):
+    """C1: before its sender, before its Message-ID, in its body."""
+    last = letter(1, ME, ANA)
+    path = mailbox(tmp_path / "all.mbox", letter(0), last[:cut])
+    add(store, path)
+    reading.what_matters(store, OWNER)
+    mailbox(path, letter(0), last, letter(2))
+    assert add(store, path).read == 3
+    assert [row[0] for row in rows(store)] == ["0@x", "1@x", "2@x"]
+    reading.what_matters(store, OWNER)
+    assert next(store.messages()).text.strip() == "The boat leaks again."
+
+
+def test_a_list_copy_does_not_take_the_owners_place(tmp_path):
+    """C1: whichever is added first; also where it is the longer last mail of its file."""
+    mine = letter(1, f"Me <{ME}>", ANA)
+    copy = letter(1, "Me via L <l@lists.example>", ANA, body="The boat leaks again.\n-- \nL list")
+    for folder, first, second in (("a", mine, copy), ("b", copy, mine)):
+        (tmp_path / folder).mkdir()
+        kept = Store(tmp_path / folder / "corpus")
+        for name, one in (("1.mbox", first), ("2.mbox", second)):
+            add(kept, mailbox(tmp_path / folder / name, one))
+            reading.what_matters(kept, OWNER)
+        assert kept.summary(OWNER).own_mails == 1
+        [message] = [m for m in kept.messages(OWNER) if OWNER.wrote(m)]
+        assert message.text.strip() == "The boat leaks again."
+
+
+def test_a_longer_copy_replaces_what_was_cut_and_never_what_differs(tmp_path, store):
+    """C1: until the longer one is read, the shorter one counts."""
+    beginning = "The boat leaks again, and"
+    cut = letter(1, ME, ANA, body=beginning)[:-2]
+    add(store, mailbox(tmp_path / "cut.mbox", cut))
+    reading.what_matters(store, OWNER)
+    other = letter(1, ME, ANA, body="Quite another text. " * 9)
+    add(store, mailbox(tmp_path / "other.mbox", other))
+    assert next(store.messages(OWNER)).text.strip() == beginning
+    reading.what_matters(store, OWNER)
+    assert next(store.messages(OWNER)).text.strip() == beginning
+    whole = letter(1, ME, ANA, body=f"{beginning} nobody bails. " + "Bail! " * 50)
+    add(store, mailbox(tmp_path / "whole.mbox", whole))
+    reading.what_matters(store, OWNER)
+    assert "Bail!" in next(store.messages(OWNER)).text
+
+
+def test_what_another_file_holds_comes_back_when_that_is_added_again(tmp_path, store):
+    """As `twin corpus remove` says."""
+    files = [mailbox(tmp_path / f"{n}.mbox", letter(0), answered()) for n in range(3)]
+    for path in files:
+        add(store, path)
+    reading.what_matters(store, OWNER)
+    store.remove(files[0])
+    store.remove(files[2])
+    assert add(store, files[1]).read == 2
+    reading.what_matters(store, OWNER)
+    assert store.summary(OWNER).mails == store.summary(OWNER).whole_mails == 2
+
+
+def test_a_name_that_is_no_text_is_found_again(tmp_path, store):
+    """C1: a path in another encoding, as old disks have them."""
+    path = mailbox(tmp_path / "caf\udce9 mail.mbox", letter(0), answered())
+    add(store, path)
+    assert store.import_log()[0].source == path
+    assert reading.what_matters(store, OWNER).read == 2
+
+
+def test_other_processes_end_with_the_first():
+    """kill -9 of an import leaves nothing running."""
+    script = """
+        import os, signal
+        from aitwin.corpus import cores
+        from tests.corpus.test_listing import name_itself
+        cores.count = lambda: 2
+        for pid in cores.in_order(name_itself, range(2)):
+            print(pid, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    killed = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    worker = int(killed.stdout.split()[0])
+    deadline = time.monotonic() + 20
+    while alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(worker)
+
+
+def name_itself(_: int) -> int:
+    return os.getpid()
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # One that has ended and that nobody waits for lives no more.
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or " Z " not in state.read_text()

@@ -11,7 +11,7 @@ DAY = datetime(2024, 3, 1, 9, 0, tzinfo=UTC)
 ME = Owner("Thota", frozenset({"t@x.example", "home@x.example"}), frozenset({"Thota"}))
 
 
-def mail(id, by="ana@y.example", day=0.0, subject="", refs=(), conversation=""):
+def mail(id, by="ana@y.example", day=0.0, subject="", refs=(), conversation="", to=None):
     return Message(
         id=id,
         channel="mail",
@@ -19,6 +19,7 @@ def mail(id, by="ana@y.example", day=0.0, subject="", refs=(), conversation=""):
         sent_at=DAY + timedelta(days=day),
         text=f"text of {id}",
         subject=subject,
+        recipients=(to,) if to else (),
         references=tuple(refs),
         conversation=conversation,
     )
@@ -87,25 +88,32 @@ def test_a_chat_keeps_the_order_of_the_export_within_one_minute():
     assert grouped(*said) == [["z", "a", "m"]]
 
 
-def test_the_parent_is_the_newest_reference_that_is_there():
+def test_the_parent_is_the_mail_that_is_named_last_and_no_other():
+    """Where that one is missing, an older one, often the owner's own, says something else."""
     mails = [
-        mail("a"),
-        mail("b", day=1),
-        mail("c", day=2, by="t@x.example", refs=["a", "b", "lost"]),
+        mail("a", subject="Boat"),
+        mail("b", day=1, subject="Re: Boat"),
+        mail("c", day=2, by="t@x.example", refs=["a", "b"]),
+        mail("d", day=3, by="t@x.example", refs=["a", "b", "lost"], subject="Re: Boat"),
     ]
     assert messages.parent(mails[2], mails, ME) == mails[1]
+    assert messages.parent(mails[3], mails, ME) is None
 
 
-def test_without_headers_the_parent_is_the_last_mail_of_the_subject_by_somebody_else():
+def test_without_headers_the_parent_is_the_last_mail_of_the_subject_by_who_is_addressed():
     mails = [
         mail("a", subject="Boat"),
         mail("b", day=1, subject="Re: Boat"),
         mail("c", day=2, subject="Re: Boat", by="home@x.example"),
-        mail("d", day=3, subject="SV: boat", by="t@x.example"),
+        mail("d", day=2, subject="Re: Boat", by="carol@z.example"),
         mail("e", day=4, subject="Re: Boat"),
     ]
-    assert messages.parent(mails[3], mails, ME) == mails[1]
-    assert messages.parent(mail("n", day=3, subject="Boat", by="t@x.example"), mails, ME) is None
+    to_ana = {"by": "t@x.example", "day": 3, "to": mails[1].sender}
+    assert messages.parent(mail("m", subject="SV: boat", **to_ana), mails, ME) == mails[1]
+    assert messages.parent(mail("n", subject="Boat", **to_ana), mails, ME) is None
+    assert (
+        messages.parent(mail("o", subject="SV: boat", by="t@x.example", day=3), mails, ME) is None
+    )
 
 
 def test_in_mail_an_address_makes_the_owner_never_a_name():

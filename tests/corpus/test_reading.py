@@ -69,14 +69,17 @@ def test_where_the_headers_lead_nowhere_subject_and_people_decide(listed):
     store = listed(
         letter(0, ANA, ME),
         letter(1, TOM, "list@far.example"),
-        answer(2, 999),
-        answer(3, 999, subject="Re: another thing"),
+        letter(2, ME, ANA, subject="Re: boat"),
+        letter(3, ME, ANA, subject="Re: another thing"),
+        answer(4, 999),
     )
     reading.what_matters(store, OWNER)
     [mine] = [m for m in store.messages() if m.id == "2@x"]
     parent = messages.parent(mine, sorted(store.messages(), key=lambda m: m.sent_at), OWNER)
     assert parent is not None
     assert parent.id == "0@x"
+    [named] = [m for m in store.messages() if m.id == "4@x"]
+    assert messages.parent(named, list(store.messages()), OWNER) is None
 
 
 def test_gmails_conversation_leads_to_the_parent(listed):
@@ -85,7 +88,7 @@ def test_gmails_conversation_leads_to_the_parent(listed):
     store = listed(
         letter(0, ANA, ME, subject="Fwd: keys", more=thread),
         letter(1, TOM, ME, subject="other"),
-        letter(2, ME, ANA, subject="the garage", more=thread),
+        letter(2, ME, ANA, subject="Re: the garage", more=thread),
     )
     reading.what_matters(store, OWNER)
     [mine] = [message for message in store.messages() if OWNER.wrote(message)]

@@ -25,6 +25,10 @@ FILES_SHOWN = 3
 """Files of a folder that have a row of their own; more of them share one."""
 INTERRUPTED = 130
 """Exit code of what Ctrl-C stopped, as in any shell."""
+SPEAKERS = 8
+"""Names of a chat that are listed where the owner has to be found."""
+REASONS = 6
+"""Reasons that are named in a row of a table."""
 SUGGESTED = 5
 """Addresses that are asked about at a time."""
 
@@ -211,8 +215,10 @@ def _show_imports(imported: "list[Imported]") -> None:
 def reasons(counts: Counter[str]) -> str:
     """ "4: 2 without date, 2 undecodable"."""
     total = counts.total()
-    listed = ", ".join(f"{count} {reason}" for reason, count in counts.most_common(4))
-    return f"{total}: {listed}" if total else "-"
+    listed = [f"{count} {reason}" for reason, count in counts.most_common(REASONS)]
+    if rest := total - sum(count for _, count in counts.most_common(REASONS)):
+        listed.append(f"{rest} for other reasons")
+    return f"{total}: {', '.join(listed)}" if total else "-"
 
 
 @app.command(epilog="Example: twin corpus show --json")
@@ -224,7 +230,7 @@ def show(json: Json = False) -> None:
     home = Home.from_environment()
     owner = owner_of(home.settings())
     store = Store(home.corpus)
-    log, summary = store.import_log(), store.summary(owner)
+    log, summary = store.files(), store.summary(owner)
     names = store.chat_names()
     if json:
         print_json(
@@ -258,8 +264,11 @@ def show(json: Json = False) -> None:
     if any(not one.finished for one in log):
         say("some files are not listed to their end; add them again to go on")
     _offer_addresses(home, store)
-    if names and not owner.chat_names & set(names):
-        say(f"none of your chat names speaks in the chats; there are {', '.join(list(names)[:8])}")
+    for path, speakers in store.chats().items():
+        if not owner.chat_names & speakers.keys():
+            who = ", ".join(name for name, _ in speakers.most_common(SPEAKERS))
+            say(f"nobody in {path.name} is known as you; who speaks there: {who}")
+            say("add your name there with `twin init --chat-name …`")
 
 
 @app.command(epilog="Example: twin corpus remove 'WhatsApp Chat - Ana.zip'")

@@ -6,6 +6,8 @@ Knows nothing of mail. Little is in flight at any time, so that memory does not 
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -20,6 +22,8 @@ Result = TypeVar("Result")
 
 MOST = 8
 """Processes; beyond, the one that collects the results is what others wait for."""
+WATCH = 1.0
+"""Seconds between looks at whether the first process still lives: kill -9 tells nobody."""
 AHEAD = 2
 """Jobs in flight for each process: one that is worked on, one that waits."""
 
@@ -43,7 +47,7 @@ def in_order(
         return
     # Not by fork: a progress bar is a thread, and a fork copies its locks, held.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count(), context, initializer=_leave_interrupts) as pool:
+    with ProcessPoolExecutor(count(), context, _prepare, (os.getpid(),)) as pool:
         stream = iter(jobs)
         flying: deque[Future[Result]] = deque()
         try:
@@ -60,6 +64,13 @@ def in_order(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches every process of the terminal; the first one ends the others."""
+def _prepare(parent: int) -> None:
+    """Leave Ctrl-C to the first process, which ends the others, and end when it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(WATCH)
+    os._exit(1)

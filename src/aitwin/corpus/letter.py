@@ -66,6 +66,8 @@ def _before_the_list(head: Headers, rewritten: Person) -> Person | None:
     original = headers.people(head.raw("x-original-from"))
     if original:
         return original[0]
+    if "list-id" not in head and "list-post" not in head:
+        return None  # "Ana via DocuSign": a service that writes in her name
     lists = {rewritten.address, *re.findall(r"mailto:([^>?]+)", head.raw("list-post").lower())}
     answers = [
         person for person in headers.people(head.raw("reply-to")) if person.address not in lists

@@ -35,6 +35,8 @@ class Part(NamedTuple):
     """What one part of a file holds."""
 
     begin: int
+    last: int
+    """Where the last message in it begins."""
     end: int
     rows: list[Row]
     skipped: Skipped
@@ -53,14 +55,16 @@ def import_mail(
     if done is not None and done.print and done.print == _print(path, done.scanned):
         done = _going_on(kept, source, done, size)
     else:
-        done = Progress(0, 0, Skipped(), size, 0, "")
+        done = Progress(0, 0, Skipped(), size, 0, 0, "")
     if done.scanned >= size:
         return kept.imported(kept.list_part(source, [], replace(done, size=size)))
+    again = done.tail if done.scanned and not done.number else None
     for part in parts(path, done.scanned, size):
         done.skipped.take(part.skipped)
         read, print = done.read + len(part.rows), _print(path, part.end)
-        done = Progress(done.number, read, done.skipped, size, part.end, print)
-        done = replace(done, number=kept.list_part(source, part.rows, done))
+        done = Progress(done.number, read, done.skipped, size, part.end, part.last, print)
+        done = replace(done, number=kept.list_part(source, part.rows, done, again))
+        again = None
         passed(part.end)
     return kept.imported(done.number)
 
@@ -69,11 +73,11 @@ def _going_on(kept: Store, source: Path, done: Progress, size: int) -> Progress:
     """The same import where it was cut short; else a new one behind what is listed already."""
     if not done.finished:
         return done
-    start, read = done.scanned, done.read
-    if size > start and (last := kept.last_listed(source)) is not None:
-        # What was the last message then may have been cut off in its middle.
-        start, read = last, read - 1
-    return replace(done, number=0, read=read, skipped=Skipped(), scanned=start)
+    if size <= done.scanned:
+        return replace(done, number=0)
+    # What was the last message then may have been cut off in its middle.
+    read = done.read - kept.tail_counts(source, done.tail)
+    return replace(done, number=0, read=read, scanned=done.tail)
 
 
 def parts(path: Path, start: int, size: int) -> Iterator[Part]:
@@ -91,14 +95,15 @@ def parts(path: Path, start: int, size: int) -> Iterator[Part]:
         if part.begin != end:
             # A length in a header said that a message goes on over what looked like its end.
             part = _list_part(job._replace(start=end, exactly=True))
-        end = part.end
-        yield part
+        # Behind the mail of an .emlx there is more, which is none.
+        end = size if job.stop == size else part.end
+        yield part._replace(end=end)
 
 
 def _list_part(job: _Job) -> Part:
     skipped = Skipped()
-    begin, end, listed = mail.part(job.path, job.start, job.stop, skipped, exactly=job.exactly)
-    return Part(begin, end, [store.listed_row(one) for one in listed], skipped)
+    begin, last, end, listed = mail.part(*job[:3], skipped, exactly=job.exactly)
+    return Part(begin, last, end, [store.listed_row(one) for one in listed], skipped)
 
 
 def _print(path: Path, upto: int) -> str:

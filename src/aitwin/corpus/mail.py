@@ -68,20 +68,21 @@ def index(path: Path, skipped: Skipped) -> Iterator[Listed]:
 
 def part(
     path: Path, start: int, stop: int, skipped: Skipped, *, exactly: bool = False
-) -> tuple[int, int, list[Listed]]:
-    """What begins at `start` or later and before `stop` (bytes): where that begins, ends, is.
+) -> tuple[int, int, int, list[Listed]]:
+    """What begins at `start` or later and before `stop` (bytes).
 
-    Where the message before ends is not known then: `exactly` says that one begins at `start`.
-    Without a message in there both ends are where the next one begins.
+    Where that begins, where the last message in it begins, where that one ends, and all of them.
+    Where the message before ends is not known: `exactly` says that one begins at `start`. Without
+    a message in there all three are where the next one begins.
     """
     with mailfile.opened(path) as file:
-        begin = end = start if exactly else file.next_entry(start)
+        begin = last = end = start if exactly else file.next_entry(start)
         listed = []
         for entry in file.entries(begin, stop) if begin < stop else ():
-            end = entry.offset + entry.length
+            last, end = entry.offset, entry.offset + entry.length
             if one := _listed(file, entry, skipped):
                 listed.append(one)
-    return begin, end, listed
+    return begin, last, end, listed
 
 
 def fetch(

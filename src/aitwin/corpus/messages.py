@@ -120,40 +120,29 @@ def has_forward_subject(message: Message) -> bool:
 def parent(message: Message, others: Sequence[Message], owner: Owner) -> Message | None:
     """The mail among `others`, in order of time, that the owner's `message` answers.
 
-    The headers decide when they name a mail that is there. Else it is the last earlier mail of
-    the same conversation, or of the same subject where the subject says that it is an answer, that
-    somebody else wrote to or from those whom the answer is for.
+    The headers decide where they name one. If it is not there, none of its ancestors will do: they
+    say something else, and are often the owner's own. Where the headers name none and the subject
+    says that it is an answer, it is the last earlier mail of the same conversation or subject that
+    somebody wrote whom it is addressed to.
     """
-    by_id = {other.id: other for other in others if other.id != message.id}
-    for reference in reversed(message.references):
-        if reference in by_id:
-            return by_id[reference]
+    if message.references:
+        direct = message.references[-1]
+        return next((other for other in others if other.id == direct != message.id), None)
+    if not has_reply_subject(message):
+        return None
     oldest = message.sent_at - timedelta(days=SAME_SUBJECT_DAYS)
-    subject = bare_subject(message.subject) if has_reply_subject(message) else ""
+    subject = bare_subject(message.subject)
+    addressed = {person.address for person in message.recipients} - owner.addresses
     for other in reversed(others):
         same_talk = message.conversation and other.conversation == message.conversation
-        same_subject = (
-            subject and bare_subject(other.subject) == subject and oldest <= other.sent_at
-        )
+        same_subject = bare_subject(other.subject) == subject and oldest <= other.sent_at
         if (
             (same_talk or same_subject)
             and other.sent_at < message.sent_at
-            and not owner.wrote(other)
-            and _same_people(message, other, owner)
+            and other.sender.address in addressed
         ):
             return other
     return None
-
-
-def _same_people(answer: Message, other: Message, owner: Owner) -> bool:
-    """Whether a mail may be what `answer` answers, going by who is in both.
-
-    Its sender is answered, or both went to one list or group. Where the answer names nobody, as
-    old exports do, there is nothing to go by.
-    """
-    to = {person.address for person in answer.recipients}
-    had = {person.address for person in other.recipients} - owner.addresses
-    return not to or other.sender.address in to or not to.isdisjoint(had)
 
 
 def threads(messages: Iterable[Message]) -> list[Thread]:

@@ -192,9 +192,13 @@ def _hue(name: str) -> int:
 
 
 def _imported(store: Store, owner: Owner) -> dict[str, Any]:
-    log = store.import_log()
+    log = store.files()
     months = store.months(owner)
-    names = store.chat_names()
+    strangers = [
+        redact.redact(path.name).text
+        for path, speakers in store.chats().items()
+        if not owner.chat_names & speakers.keys()
+    ]
     return {
         "owner": owner,
         "summary": store.summary(owner),
@@ -204,7 +208,7 @@ def _imported(store: Store, owner: Owner) -> dict[str, Any]:
         "losses": _losses(log),
         "not_read": _not_read(store.passed_over()),
         "suggested": store.suggest_addresses(owner).most_common(10),
-        "no_chat_name": bool(names) and not owner.chat_names & set(names),
+        "strangers": strangers,
         "written_by_month": _timeline({month: own for month, (_, own) in months.items()}),
     }
 
@@ -243,7 +247,8 @@ def _losses(log: Iterable[Imported]) -> list[dict[str, Any]]:
     for one in log:
         counts.update(one.skipped)
         for reason, where in one.places.items():
-            places.setdefault(reason, {}).update(dict.fromkeys(where))
+            clean = (redact.redact(place).text for place in where[:PLACES_SHOWN])
+            places.setdefault(reason, {}).update(dict.fromkeys(clean))
     return [
         {"reason": reason, "count": count, "places": list(places.get(reason, ()))[:PLACES_SHOWN]}
         for reason, count in counts.most_common()
@@ -256,7 +261,11 @@ def _not_read(passed_over: Mapping[Path, str]) -> list[dict[str, Any]]:
         # An error about one file names it; the reason is the same for others.
         rows.setdefault(reason.replace(str(path), "it"), []).append(str(path))
     return [
-        {"reason": reason, "count": len(paths), "places": paths[:PLACES_SHOWN]}
+        {
+            "reason": redact.redact(reason).text,
+            "count": len(paths),
+            "places": [redact.redact(path).text for path in paths[:PLACES_SHOWN]],
+        }
         for reason, paths in sorted(rows.items(), key=lambda row: -len(row[1]))
     ]
 

@@ -215,17 +215,25 @@ def build(  # noqa: PLR0913 (the last five are the wishes of the owner, each wit
 
     Mails that matter and were only listed so far are read first.
     """
-    imports = store.import_log()
-    if not imports:
+    files = store.files()
+    if not files:
         raise TwinError(
             "nothing has been imported yet; add your mail or chats: twin corpus add PATH"
         )
     gone = reading.what_matters(store, owner, partial(track, "reading what you wrote")).gone
     funnel = Funnel()
-    read, known = sum(i.read for i in imports), sum(i.known for i in imports)
-    funnel.add("read", "messages", read, {"read before": known})
+    everything = store.summary(owner).messages
+    # What stood in a file that was rewritten since is still there, and in no file any more.
+    read = max(everything, sum(file.read for file in files))
+    funnel.add("read", "messages", read, {"in several files": read - everything})
     marks = hand.load(store.path.parent)
-    selection = select(store.messages(owner), owner, choice, funnel, marks, rules, budget, track)
+    messages = store.messages(owner)
+    try:
+        selection = select(messages, owner, choice, funnel, marks, rules, budget, track)
+    except TwinError as error:
+        if gone:  # then that is why, or part of it
+            raise TwinError(f"{error}\n{reading.remark(gone)}") from None
+        raise
     fates: Counter[str] = Counter()
     if author:
         selection, fates = reword(selection, author, store.path.parent)

@@ -5,6 +5,7 @@ over in silence: every file that is not read is listed with a reason.
 """
 
 import os
+import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from aitwin.corpus.whatsapp import Siblings
 from aitwin.corpus.whatsapp_headers import DateOrder
 from aitwin.errors import TwinError
 
+_TRASHED = re.compile(r":2,[A-Z]*T")
+"""Flags at the end of a file's name in a Maildir (cr.yp.to/proto/maildir.html)."""
 PEEK = 4096  # bytes: enough to tell text from anything else
 
 
@@ -90,7 +93,7 @@ def find(paths: Iterable[Path]) -> list[Found]:
         if not path.is_dir():
             found[place(path)] = detect(path)
             continue
-        for file in _walk(path):
+        for file in _walk(path, found):
             found.setdefault(place(file), detect(file, inside=path))
     return list(found.values())
 
@@ -106,8 +109,10 @@ def place(path: Path) -> Path:
 def detect(path: Path, inside: Path | None = None) -> Found:
     """Which reader a file belongs to; `inside` is the folder that was given instead of it."""
     named = inside is None
-    if inside is not None and _hidden(path.relative_to(inside)):
+    if inside is not None and _hidden(path.relative_to(inside), inside):
         return Found(path, reason="hidden file", named=False)
+    if path.parent.name == "cur" and _TRASHED.search(path.name):
+        return Found(path, reason="in the trash of a Maildir", named=named)
     try:
         if path.stat().st_size == 0:
             return Found(path, reason="the file is empty", named=named)
@@ -131,13 +136,31 @@ def detect(path: Path, inside: Path | None = None) -> Found:
     return Found(path, reason="two readers claim it", named=named, error=both)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """The files below a folder, always in the same order."""
-    yield from sorted(path for path in folder.rglob("*") if not path.is_dir())
+def _walk(folder: Path, found: dict[Path, Found]) -> Iterator[Path]:
+    """The files below a folder, always in the same order; what cannot be entered is in `found`."""
+
+    def locked(error: OSError) -> None:
+        path = Path(error.filename)
+        found[place(path)] = Found(path, reason="a folder without permission to read", named=False)
+
+    files = []
+    for root, folders, names in os.walk(folder, onerror=locked):
+        here = Path(root)
+        for path in (here / name for name in folders):
+            if path.is_symlink():  # it may lead anywhere, also in circles
+                found[place(path)] = Found(path, reason="a link to a folder", named=False)
+        files += [here / name for name in names]
+    yield from sorted(files)
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _hidden(path: Path, folder: Path) -> bool:
+    """Whether a file is none of the owner's business; folders of a Maildir are called ".Sent"."""
+    for depth, part in enumerate(path.parts, start=1):
+        if part.startswith("."):
+            above = folder.joinpath(*path.parts[:depth])
+            if not (above / "cur").is_dir():
+                return True
+    return False
 
 
 def _what(path: Path) -> str:

@@ -13,7 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from errno import ENOSPC
 from itertools import islice
@@ -44,8 +44,6 @@ FULL = 1 << 20
 """Bytes: a disk with less room than this counts as full."""
 SEEN_OFTEN = 3
 """Mails under the owner's name that make an address worth asking about."""
-LIKELY_PARENTS = 3
-"""Earlier mails of a subject that are read, where the headers of an answer lead nowhere."""
 
 Row = tuple[Any, ...]
 """A message as the database has it: see listed_row and whole_row."""
@@ -55,7 +53,7 @@ CREATE TABLE imports (
     n INTEGER PRIMARY KEY, path TEXT NOT NULL, format TEXT NOT NULL, at TEXT NOT NULL,
     read INTEGER NOT NULL, new INTEGER NOT NULL, skipped TEXT NOT NULL,
     size INTEGER NOT NULL DEFAULT 0, scanned INTEGER NOT NULL DEFAULT 0,
-    print TEXT NOT NULL DEFAULT ''
+    tail INTEGER NOT NULL DEFAULT 0, print TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE messages (
     n INTEGER PRIMARY KEY, import INTEGER NOT NULL REFERENCES imports ON DELETE CASCADE,
@@ -66,30 +64,34 @@ CREATE TABLE messages (
     at INTEGER NOT NULL, whole INTEGER NOT NULL DEFAULT 1, offset INTEGER NOT NULL DEFAULT 0,
     length INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0,
     sent INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (channel, id)
+    UNIQUE (channel, id, address)
 );
 CREATE TABLE passed_over (path TEXT PRIMARY KEY, reason TEXT NOT NULL);
 CREATE INDEX messages_import ON messages (import);
 CREATE INDEX messages_subject ON messages (bare_subject, at) WHERE bare_subject <> '';
 CREATE INDEX messages_talk ON messages (conversation, at) WHERE conversation <> '';
 """
-_FROM_VERSION_1 = """
-CREATE TABLE IF NOT EXISTS passed_over (path TEXT PRIMARY KEY, reason TEXT NOT NULL);
-ALTER TABLE imports ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE imports ADD COLUMN scanned INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE imports ADD COLUMN print TEXT NOT NULL DEFAULT '';
-ALTER TABLE messages ADD COLUMN at INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE messages ADD COLUMN whole INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE messages ADD COLUMN offset INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE messages ADD COLUMN length INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE messages ADD COLUMN last INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE messages ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;
-UPDATE messages SET at = CAST(strftime('%s', sent_at) AS INTEGER);
+_FROM_VERSION_1 = f"""
+CREATE TABLE IF NOT EXISTS passed_over (path TEXT, reason TEXT);
+ALTER TABLE imports RENAME TO old_imports;
+ALTER TABLE messages RENAME TO old_messages;
+ALTER TABLE passed_over RENAME TO old_passed_over;
+DROP INDEX messages_import;
 DROP INDEX messages_people;
 DROP INDEX messages_subject;
-CREATE INDEX messages_subject ON messages (bare_subject, at) WHERE bare_subject <> '';
-CREATE INDEX messages_talk ON messages (conversation, at) WHERE conversation <> '';
-"""
+{_SCHEMA}
+INSERT INTO passed_over SELECT path, reason FROM old_passed_over;
+INSERT INTO imports (n, path, format, at, read, new, skipped)
+    SELECT n, path, format, at, read, new, skipped FROM old_imports;
+INSERT INTO messages (n, import, channel, id, name, address, sent_at, subject, bare_subject,
+    recipients, refs, conversation, automatic, text, at)
+    SELECT n, import, channel, id, name, address, sent_at, subject, bare_subject,
+    recipients, refs, conversation, automatic, text, CAST(strftime('%s', sent_at) AS INTEGER)
+    FROM old_messages;
+DROP TABLE old_messages;
+DROP TABLE old_imports;
+DROP TABLE old_passed_over;
+"""  # noqa: S608 - constants
 _UPGRADES = {0: _SCHEMA, 1: _FROM_VERSION_1}
 
 
@@ -129,6 +131,8 @@ class Progress:
     """Bytes of the file at that time."""
     scanned: int
     """Bytes from its start that are done; a message ends there."""
+    tail: int
+    """Where the last message of them begins: a file that has grown may go on in its middle."""
     print: str
     """Of those bytes: whether they are still the same (see listing)."""
 
@@ -163,6 +167,11 @@ class Summary:
     last: datetime | None
     whole_mails: int = 0
     """Mails that were read; the others are listed by their headers."""
+
+    @property
+    def messages(self) -> int:
+        """All, each once."""
+        return self.mails + self.chat_messages
 
     @property
     def own(self) -> int:
@@ -230,7 +239,7 @@ class Store:
 
     def progress(self, source: Path) -> Progress | None:
         """How far the last import of a mail file came; None if there was none."""
-        query = """SELECT n, read, skipped, size, scanned, print FROM imports
+        query = """SELECT n, read, skipped, size, scanned, tail, print FROM imports
             WHERE path = ? ORDER BY n DESC LIMIT 1"""
         with self._connected() as db:
             row = db.execute(query, (_text(source),)).fetchone()
@@ -238,23 +247,38 @@ class Store:
             return None
         return Progress(row[0], row[1], Skipped(*_skipped(row[2])), *row[3:])
 
-    def list_part(self, source: Path, rows: Sequence[Row], done: Progress) -> int:
+    def list_part(
+        self, source: Path, rows: Sequence[Row], done: Progress, again: int | None = None
+    ) -> int:
         """Keep the mails of one part of a file (see listed_row), and how far that is.
 
         Goes on with the import that `done` names, or (0) opens one; returns its number in the log.
-        A mail that is whole already stays as it is, unless it was the last of its file, which may
-        have been cut off, and this copy is longer.
+        `again`: where the file ended before it grew. What was listed there gives way: it may have
+        been cut off in its middle, even before its Message-ID.
+        A mail that is whole already stays as it is. If it was the last of its file, which may have
+        been cut off, and this copy is longer, that is to be read, too (see fill).
         """
-        state = (done.read, _skipped_json(done.skipped), done.size, done.scanned, done.print)
+        state = (
+            *(done.read, _skipped_json(done.skipped)),
+            *(done.size, done.scanned, done.tail, done.print),
+        )
         with self._connected() as db, _transaction(db):
             number = done.number or _new_import(db, source, "mail")
+            tail = (again, _text(source))
+            renewed = db.execute(f"DELETE {_TAIL}", tail).rowcount if again is not None else 0
+            if not done.number:
+                # What ended the file before need not do so now.
+                db.execute(
+                    f"UPDATE messages SET last = 0 WHERE last AND import IN ({_OF_FILE})",  # noqa: S608
+                    (_text(source),),
+                )
             newest = "SELECT coalesce(max(n), 0) FROM messages"
             before = db.execute(newest).fetchone()[0]
             db.executemany(_LIST, ((number, *row) for row in rows))
-            new = db.execute(newest).fetchone()[0] - before
+            new = db.execute(newest).fetchone()[0] - before - renewed
             db.execute(
                 """UPDATE imports SET new = new + ?, read = ?, skipped = ?, size = ?, scanned = ?,
-                    print = ? WHERE n = ?""",
+                    tail = ?, print = ? WHERE n = ?""",
                 (new, *state, number),
             )
         return number
@@ -264,13 +288,11 @@ class Store:
         with self._connected() as db:
             return _imported(db.execute(f"{_LOG} WHERE n = ?", (number,)).fetchone())
 
-    def last_listed(self, source: Path) -> int | None:
-        """Where in a file the last mail lies that was listed from it, if it may have been cut."""
-        query = """SELECT offset FROM messages JOIN imports ON imports.n = messages.import
-            WHERE path = ? AND last ORDER BY offset DESC LIMIT 1"""
+    def tail_counts(self, source: Path, offset: int) -> int:
+        """How many mails, 1 or 0, were listed from the end of a file, there."""
+        query = f"SELECT count(*) {_TAIL}"
         with self._connected() as db:
-            row = db.execute(query, (_text(source),)).fetchone()
-        return row[0] if row else None
+            return int(db.execute(query, (offset, _text(source))).fetchone()[0])
 
     def unread_own(self, owner: Owner) -> list[Place]:
         """The owner's mails that are listed and not read, by file and place."""
@@ -281,26 +303,26 @@ class Store:
     def unread_parents(self, owner: Owner) -> list[Place]:
         """The mails that the owner's mails may answer, listed and not read, by file and place.
 
-        The nearest that an answer names; where it names none that is here, the last ones of its
-        conversation or subject. To be asked for when the owner's own are read.
+        The one that an answer names; where it names none, the last of its conversation or subject
+        by somebody whom it is addressed to. To be asked for when the owner's own are read.
         """
         with self._connected() as db:
             _mark_own(db, owner)
             db.execute("CREATE TEMP TABLE wanted (n INTEGER)")
             db.execute(_NAMED_PARENTS)
-            lost = db.execute(_WITHOUT_PARENT).fetchall()
-            for subject, bare, talk, at in lost:
-                if is_reply_subject(subject) and bare:
-                    span = (bare, at - SAME_SUBJECT_DAYS * 86400, at, LIKELY_PARENTS)
-                    db.execute(_SUBJECT_PARENTS, span)
-                if talk:
-                    db.execute(_TALK_PARENTS, (talk, at, LIKELY_PARENTS))
+            for subject, bare, talk, at, people in db.execute(_WITHOUT_PARENT).fetchall():
+                if is_reply_subject(subject):
+                    since = at - SAME_SUBJECT_DAYS * 86400
+                    db.execute(_SUBJECT_PARENT, (bare, since, at, people))
+                    db.execute(_TALK_PARENT, (talk, at, people))
             return _places(db, "SELECT n FROM wanted")
 
     def fill(self, messages: Iterable[tuple[int, Row]], skipped: Mapping[Path, Skipped]) -> None:
         """Keep mails that were listed whole (see whole_row), and what was passed over in them."""
         with self._connected() as db, _transaction(db):
-            db.executemany(_FILL, ((*row, number) for number, row in messages))
+            for number, row in messages:
+                db.execute(_FILL, (*row, number))
+                db.execute("UPDATE messages SET whole = 1 WHERE n = ?", (number,))
             for source, more in skipped.items():
                 query = "SELECT n, skipped FROM imports WHERE path = ? ORDER BY n DESC LIMIT 1"
                 for number, text in db.execute(query, (_text(source),)).fetchall():
@@ -318,7 +340,7 @@ class Store:
         """The files that could not be imported, with the reason of each."""
         with self._connected() as db:
             rows = db.execute("SELECT path, reason FROM passed_over ORDER BY path")
-            return {Path(path): reason for path, reason in rows}
+            return {_path(path): reason for path, reason in rows}
 
     def remove(self, source: Path) -> int:
         """Forget what came from `source`, and wipe it from the file; how many messages it was.
@@ -354,6 +376,14 @@ class Store:
         with self._connected() as db:
             return [_imported(row) for row in db.execute(f"{_LOG} ORDER BY n")]
 
+    def files(self) -> list[Imported]:
+        """Each file once, as its last import left it; `new` counts over all of its imports."""
+        files: dict[Path, Imported] = {}
+        for one in self.import_log():
+            earlier = files.get(one.source)
+            files[one.source] = replace(one, new=one.new + (earlier.new if earlier else 0))
+        return list(files.values())
+
     def messages(self, owner: Owner | None = None) -> Iterator[Message]:
         """All whole messages; with an owner, only those that can matter to what the owner wrote.
 
@@ -367,7 +397,9 @@ class Store:
                 for statement in _RELEVANT.split(";"):
                     db.execute(statement)
                 query += " JOIN relevant USING (n)"
-            for row in db.execute(f"{query} WHERE whole ORDER BY n"):
+            # Of two copies the owner's own comes first: lists send theirs in their own name.
+            own = "n NOT IN (SELECT n FROM own), " if owner is not None else ""
+            for row in db.execute(f"{query} WHERE whole ORDER BY {own}n"):
                 yield _message(row)
 
     def summary(self, owner: Owner) -> Summary:
@@ -375,7 +407,7 @@ class Store:
         own = {"mail": 0, "chat": 0}
         all_ = {"mail": 0, "chat": 0}
         with self._connected() as db:
-            query = """SELECT channel, address, name, count(*), sum(whole) FROM messages
+            query = """SELECT channel, address, name, count(*), sum(whole > 0) FROM messages
                 GROUP BY 1, 2, 3"""
             whole = 0
             for channel, address, name, count, read in db.execute(query):
@@ -423,6 +455,16 @@ class Store:
                     seen[address] += sent
         return Counter({address: n for address, n in seen.items() if address and n >= SEEN_OFTEN})
 
+    def chats(self) -> dict[Path, Counter[str]]:
+        """Who speaks in each chat, by file, with how many messages."""
+        query = """SELECT path, name, count(*) FROM messages JOIN imports ON imports.n = import
+            WHERE channel = 'chat' AND automatic = '' AND name <> '' GROUP BY 1, 2"""
+        chats: dict[Path, Counter[str]] = {}
+        with self._connected() as db:
+            for path, name, count in db.execute(query):
+                chats.setdefault(_path(path), Counter())[name] = count
+        return chats
+
     def chat_names(self) -> Counter[str]:
         """Who speaks in chats, with how many messages: the owner is one of them."""
         people = "channel = 'chat' AND automatic = '' AND name <> ''"
@@ -465,25 +507,29 @@ _CHANGED = ", ".join(
 _BEGINNING = "rtrim(messages.text, ' ' || char(9, 10, 13, 65533))"
 _INSERT = f"""
 INSERT INTO messages (import, {_COLUMNS}) VALUES (?{", ?" * 13})
-ON CONFLICT (channel, id) DO UPDATE SET whole = 1, {_CHANGED}
+ON CONFLICT (channel, id, address) DO UPDATE SET whole = 1, {_CHANGED}
 WHERE NOT messages.whole OR (length(excluded.text) > length(messages.text)
     AND substr(excluded.text, 1, length({_BEGINNING})) = {_BEGINNING})
 """  # noqa: S608 - constants
-# The longer copy of what may have been cut off is to be read again; an unread one is best looked
-# for where it was seen last.
+# An unread mail is best looked for where it was seen last. `whole` is 2 for one that is whole, but
+# perhaps cut off, where a longer copy is known.
 _LIST = """
 INSERT INTO messages (import, channel, id, name, address, sent_at, subject, bare_subject,
     conversation, at, offset, length, last, sent, recipients, refs, automatic, text, whole)
 VALUES (?, 'mail', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '[]', '[]', '', '', 0)
-ON CONFLICT (channel, id) DO UPDATE SET import = excluded.import, offset = excluded.offset,
-    length = excluded.length, last = excluded.last, sent = max(sent, excluded.sent), whole = 0
+ON CONFLICT (channel, id, address) DO UPDATE SET import = excluded.import,
+    offset = excluded.offset, length = excluded.length, last = excluded.last,
+    sent = max(sent, excluded.sent), whole = 2 * (whole > 0)
 WHERE NOT messages.whole OR (messages.last AND excluded.length > messages.length)
 """
-_FILL = """
-UPDATE messages SET name = ?, address = ?, sent_at = ?, subject = ?, bare_subject = ?,
-    recipients = ?, refs = ?, conversation = ?, automatic = ?, text = ?, at = ?, whole = 1
-WHERE n = ?
-"""
+_FILL = f"""
+UPDATE messages SET name = ?1, address = ?2, sent_at = ?3, subject = ?4, bare_subject = ?5,
+    recipients = ?6, refs = ?7, conversation = ?8, automatic = ?9, text = ?10, at = ?11
+WHERE n = ?12 AND (whole = 0
+    OR (length(?10) > length(text) AND substr(?10, 1, length({_BEGINNING})) = {_BEGINNING}))
+"""  # noqa: S608 - constants
+_OF_FILE = "SELECT n FROM imports WHERE path = ?"
+_TAIL = f"FROM messages WHERE last AND offset = ? AND import IN ({_OF_FILE})"
 _LOG = "SELECT path, format, read, new, skipped, scanned >= size FROM imports"
 
 
@@ -539,7 +585,7 @@ def _utf8(text: str) -> str:
 
 def _imported(row: Row) -> Imported:
     path, format, read, new, skipped, finished = row
-    return Imported(Path(path), format, read, new, *_skipped(skipped), bool(finished))
+    return Imported(_path(path), format, read, new, *_skipped(skipped), bool(finished))
 
 
 def _skipped_json(skipped: Skipped) -> str:
@@ -593,6 +639,8 @@ def _forget(db: sqlite3.Connection, source: Path) -> int | None:
     query = "DELETE FROM messages WHERE import IN (SELECT n FROM imports WHERE path = ?)"
     removed = db.execute(query, (_text(source),)).rowcount
     known = db.execute("DELETE FROM imports WHERE path = ?", (_text(source),)).rowcount
+    # A mail that another file holds too may be gone now: that file is to be looked at again.
+    db.execute("UPDATE imports SET print = ''")
     return removed if known else None
 
 
@@ -636,24 +684,26 @@ INSERT OR IGNORE INTO relevant SELECT n FROM messages WHERE conversation <> '' A
 _OWN_MAILS = """
 own CROSS JOIN messages AS mine ON mine.n = own.n AND mine.channel = 'mail' AND mine.whole
 """
-_NEAREST = """
-(SELECT named.n FROM json_each(mine.refs) AS ref
-    CROSS JOIN messages AS named ON named.channel = 'mail' AND named.id = ref.value
-    WHERE named.n <> mine.n ORDER BY ref.key DESC LIMIT 1)
-"""
-_NAMED_PARENTS = f"INSERT INTO wanted SELECT {_NEAREST} FROM {_OWN_MAILS}"  # noqa: S608
-_WITHOUT_PARENT = f"""
-SELECT mine.subject, mine.bare_subject, mine.conversation, mine.at
-FROM {_OWN_MAILS} WHERE {_NEAREST} IS NULL
+_NAMED_PARENTS = f"""
+INSERT INTO wanted SELECT named.n FROM {_OWN_MAILS}
+    CROSS JOIN messages AS named ON named.channel = 'mail'
+        AND named.id = json_extract(mine.refs, '$[#-1]')
 """  # noqa: S608 - constants, all of them
-_SOMEBODY_ELSES = "channel = 'mail' AND address NOT IN (SELECT key FROM owner)"
-_SUBJECT_PARENTS = f"""
-INSERT INTO wanted SELECT n FROM messages WHERE bare_subject <> '' AND bare_subject = ?
-    AND at >= ? AND at < ? AND {_SOMEBODY_ELSES} ORDER BY at DESC LIMIT ?
+_WITHOUT_PARENT = f"""
+SELECT mine.subject, mine.bare_subject, mine.conversation, mine.at, mine.recipients
+FROM {_OWN_MAILS} WHERE mine.refs = '[]'
 """  # noqa: S608
-_TALK_PARENTS = f"""
-INSERT INTO wanted SELECT n FROM messages WHERE conversation <> '' AND conversation = ?
-    AND at < ? AND {_SOMEBODY_ELSES} ORDER BY at DESC LIMIT ?
+_ADDRESSED = """
+channel = 'mail' AND address NOT IN (SELECT key FROM owner)
+    AND address IN (SELECT json_extract(value, '$[1]') FROM json_each(?)) ORDER BY at DESC LIMIT 1
+"""
+_SUBJECT_PARENT = f"""
+INSERT INTO wanted SELECT n FROM messages
+WHERE bare_subject <> '' AND bare_subject = ? AND at >= ? AND at < ? AND {_ADDRESSED}
+"""  # noqa: S608
+_TALK_PARENT = f"""
+INSERT INTO wanted SELECT n FROM messages
+WHERE conversation <> '' AND conversation = ? AND at < ? AND {_ADDRESSED}
 """  # noqa: S608
 
 
@@ -671,10 +721,10 @@ def _places(db: sqlite3.Connection, numbers: str) -> list[Place]:
     """Where those of these messages lie that are not read."""
     query = f"""SELECT messages.n, id, path, offset, length FROM messages
         JOIN imports ON imports.n = messages.import
-        WHERE NOT whole AND messages.n IN ({numbers}) ORDER BY path, offset"""  # noqa: S608
+        WHERE whole <> 1 AND messages.n IN ({numbers}) ORDER BY path, offset"""  # noqa: S608
     paths: dict[str, Path] = {}
     return [
-        Place(number, id_, paths.setdefault(path, Path(path)), offset, length)
+        Place(number, id_, paths.setdefault(path, _path(path)), offset, length)
         for number, id_, path, offset, length in db.execute(query)
     ]
 
@@ -682,6 +732,11 @@ def _places(db: sqlite3.Connection, numbers: str) -> list[Place]:
 def _text(path: Path) -> str:
     """A path for the store, also where its name is no valid text."""
     return str(path).encode(errors="backslashreplace").decode()
+
+
+def _path(text: str) -> Path:
+    """The path that `_text` wrote down."""
+    return Path(re.sub(r"\\udc([0-9a-f]{2})", lambda code: chr(int(f"dc{code[1]}", 16)), text))
 
 
 def _same_name(one: str, other: str) -> bool:
