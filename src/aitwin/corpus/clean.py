@@ -63,10 +63,13 @@ _SIGNATURE_LINES = 12
 
 def own_words(text: str) -> str:
     """What the sender wrote in this mail; empty if nothing."""
-    lines, marks = _marked(text)
+    return _own(*_marked(text))
+
+
+def _own(lines: Sequence[str], marks: Sequence[Mark]) -> str:
+    kept = (Mark.OWN, Mark.BLANK)
     return _tidy(
-        line if mark in (Mark.OWN, Mark.BLANK) else None
-        for line, mark in zip(lines, marks, strict=True)
+        [line if mark in kept else None for line, mark in zip(lines, marks, strict=True)]
     )
 
 
