@@ -136,7 +136,7 @@ FOOTER_HINTS = (
 )  # fmt: skip
 """Every line that LIST_FOOTER matches holds one of these in lower case: a test that costs little."""
 DISCLAIMER = tuple(
-    re.compile(pattern, re.IGNORECASE)
+    re.compile(pattern.lower())
     for pattern in (
         r"confidential|privileged|vertraulich|confidentiel|confidencial|confidenziali|riservat|vertrouwelijk|konfidentiell|fortrolig"
         r"|luottamuksellis|poufn|конфиденциальн|конфіденційн|důvěrn|gizli|机密|保密",
@@ -149,7 +149,10 @@ DISCLAIMER = tuple(
         r"this (?:e-?mail|message|communication)|diese (?:E-?Mail|Nachricht)|ce (?:message|courriel)|este (?:mensaje|correo|mensagem|e-?mail)|questo messaggio|dit (?:e-?mail)?bericht|detta (?:mail|meddelande|e-post)",
     )
 )
-"""A paragraph that matches three of these is a disclaimer: one alone is ordinary speech."""
+"""A paragraph that matches three of these is a disclaimer: one alone is ordinary speech.
+
+For text in lower case: several times as fast as IGNORECASE.
+"""
 
 GMAIL_LABELS = {
     "drafts": frozenset(
