@@ -11,7 +11,6 @@ import functools
 import itertools
 import re
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from aitwin.corpus import machine, phrases, quotes
@@ -106,15 +105,13 @@ def _margin(lines: list[str], prose: list[bool]) -> int:
     One line that sticks out (a path, a sentence that was edited later) moves the widest line of a
     mail, but not this. Beyond all lines where no break is explained.
     """
-    explained: Counter[int] = Counter()
+    explained = [0] * (_WRAP_COLUMNS[1] + 1)
     for number, (before, line) in enumerate(itertools.pairwise(lines)):
         if prose[number] and prose[number + 1]:
             last = min(_with_next_word(before, line) - 1, _WRAP_COLUMNS[1])
-            explained.update(range(max(len(before), _WRAP_COLUMNS[0]), last + 1))
-    if not explained:
-        return sys.maxsize
-    most = max(explained.values())
-    return min(margin for margin, breaks in explained.items() if breaks == most)
+            for margin in range(max(len(before), _WRAP_COLUMNS[0]), last + 1):
+                explained[margin] += 1
+    return explained.index(max(explained)) if any(explained) else sys.maxsize
 
 
 def _with_next_word(before: str, line: str) -> int:
@@ -160,12 +157,21 @@ def exchanges(text: str) -> list[tuple[str, str]]:
     return result
 
 
+def interleaves(text: str) -> bool:
+    """Whether own words stand below each of two quoted passages: else `exchanges` has no two."""
+    answer = (Mark.QUOTE, Mark.OWN)
+    sides = [mark for mark in _marked(text)[1] if mark in answer]
+    return list(itertools.pairwise(sides)).count(answer) > 1
+
+
 def answered(text: str) -> str:
     """What a mail answers line by line, with `PLACE` where its answers stand; empty if it does not.
 
     Line by line means two quoted passages or more with own words below. The own words in order
     are `own_words`.
     """
+    if not interleaves(text):
+        return ""
     asked = [theirs for theirs, _ in exchanges(text) if theirs]
     return "\n\n".join(f"{theirs}\n{PLACE}" for theirs in asked) if len(asked) > 1 else ""
 
@@ -193,9 +199,9 @@ def _mark(text: str) -> tuple[tuple[str, ...], tuple[Mark, ...]]:
     for number, (start, end) in enumerate(_regions(marks)):
         _mark_footers(lines, marks, start, end, alone=not number)
     kept = (Mark.OWN, Mark.BLANK)
-    own = [mark in kept for mark in marks]
-    for number, found in enumerate(machine.mask(lines, own)):
-        if found and marks[number] is Mark.OWN:
+    found = machine.mask(lines, [mark in kept for mark in marks])
+    for number in itertools.compress(range(len(lines)), found):
+        if marks[number] is Mark.OWN:
             marks[number] = Mark.MACHINE
     return tuple(lines), tuple(marks)
 
@@ -299,10 +305,11 @@ def _last_written(lines: list[str], start: int, end: int) -> int:
 
 def _list_footer(lines: list[str], start: int, end: int) -> int:
     """Where what a mailing list or a service appends begins; `end` if nothing."""
-    region = "\n".join(lines[start:end]).lower()
-    if not any(hint in region for hint in phrases.FOOTER_HINTS):
+    top = max(start, end - _FOOTER_LINES)
+    tail = "\n".join(lines[top:end]).lower()
+    if not any(hint in tail for hint in phrases.FOOTER_HINTS):
         return end
-    for number in range(max(start, end - _FOOTER_LINES), end):
+    for number in range(top, end):
         if not phrases.LIST_FOOTER.match(lines[number].strip()[:300]):
             continue
         if _goes_on(lines, number + 1, end):
@@ -476,11 +483,10 @@ def _contact_block(lines: list[str], start: int, end: int) -> int:
         return end
     (first, last), (above_first, above_last) = blocks
     block = lines[first:last]
-    if len(block) > _CONTACT_LINES:
+    if not 2 <= len(block) <= _CONTACT_LINES or any(len(line.strip()) > 70 for line in block):
         return end
     contacts = sum(map(_is_contact, block))
-    short = all(len(line.strip()) <= 70 for line in block)
-    if not short or contacts < 2 or contacts * 2 < len(block):
+    if contacts < 2 or contacts * 2 < len(block):
         return end
     above = lines[above_first:above_last]
     if above[-1].rstrip().endswith((":", "：")) or sum(map(_is_contact, above)) >= 2:

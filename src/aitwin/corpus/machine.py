@@ -10,8 +10,8 @@ RUN = 3
 """Machine-like lines in a row before any is taken for machine text."""
 _LINE_LIMIT = 400
 _PATCH_BEGINS = ("diff -", "Index: ", "=====", "--- ", "*** ", "RCS file: ", "@@ -")
-_MAY_BE_MACHINE = re.compile(r"[\d;{}\\<>=$#%:/*\[\])_|]|^[ \t]|--|[r-]-[x-]|rwx|^diff ")
-"""What every machine-like line has; most lines of people do not."""
+_SIGN = re.compile(r"[0-9;{}\\<>=$#%:/*\[\])_|]")
+_DIGIT = re.compile(r"\d")
 _HUNK = re.compile(r"^@@ -\d+(?:,(\d{1,9}))? \+\d+(?:,(\d{1,9}))? @@")
 _DIFF_START = re.compile(
     r"^(?:diff -|diff --git |Index: \S|={20,}\s*$|--- \S+.*$|\*\*\* \S+.*$|RCS file: )"
@@ -39,6 +39,7 @@ _LOG = re.compile(
     r"|Traceback \(most recent call last\):|[\w.]+(?:Error|Exception): "
     r"|File \".*\", line \d+|make(?:\[\d+\])?: |\S+\.(?:[chSs]|cpp|cc|py|rs|go|java)(?::\d+)+:)"
 )
+_HEX_BEGINS = re.compile(r"[0-9a-fA-F][0-9a-fA-Fx][0-9a-fA-F]{2}")
 _HEX = re.compile(r"\b(?:0x[0-9a-fA-F]{2,}|[0-9a-f]{8}|[0-9a-f]{16}|[0-9A-F]{8})\b")
 _CODE_ENDS = re.compile(r"[;{}\\]\s*(?:(?:/\*.*\*/|//.*|#.*)\s*)?$")
 _CODE_BEGINS = re.compile(
@@ -64,9 +65,7 @@ def mask(lines: list[str], is_own: list[bool]) -> list[bool]:
     """Which own lines are machine text."""
     found = [False] * len(lines)
     likely = [
-        number
-        for number, line in enumerate(lines)
-        if is_own[number] and _MAY_BE_MACHINE.search(line)
+        number for number, line in enumerate(lines) if is_own[number] and _may_be_machine(line)
     ]
     _patches(lines, likely, found)
     for number in likely:
@@ -79,6 +78,15 @@ def mask(lines: list[str], is_own: list[bool]) -> list[bool]:
         if lines[number].rstrip() == "---" and any(found[number + 1 : number + 2]):
             found[number] = True  # git's line between the message and the patch
     return found
+
+
+def _may_be_machine(line: str) -> bool:
+    """Whether the line has what every machine-like line has; most lines of people do not."""
+    if _SIGN.search(line) or line.startswith((" ", "\t", "diff ")):
+        return True
+    if "--" in line or "r-x" in line or "rwx" in line:
+        return True
+    return not line.isascii() and _DIGIT.search(line) is not None
 
 
 def _patches(lines: list[str], likely: list[int], found: list[bool]) -> None:
@@ -182,9 +190,9 @@ def _stretches(lines: list[str], likely: list[int], found: list[bool]) -> Iterat
 def looks_machine(line: str) -> bool:
     """Whether a line alone looks more like a machine's than a person's."""
     line = line[:_LINE_LIMIT]
-    if _LOG.match(line) or len(_HEX.findall(line)) >= 2 or _PROMPT.match(line):
+    if _LOG.match(line) or _PROMPT.match(line) or ("," in line and _ASM.match(line)):
         return True
-    if "," in line and _ASM.match(line):
+    if _HEX_BEGINS.search(line) and len(_HEX.findall(line)) >= 2:
         return True
     if _is_code(line):
         # "I would rather not; it is late;" is a sentence all the same.

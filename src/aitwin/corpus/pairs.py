@@ -174,6 +174,8 @@ def _answered_one_by_one(mail: Message) -> tuple[str, ...]:
 
     Two answers or more make it so: one below a quote answers the whole mail.
     """
+    if not clean.interleaves(mail.text):
+        return ()
     quoting = [bool(_QUOTING.match(line)) for line in mail.text.split("\n") if line.strip()]
     if sum(one and not other for one, other in pairwise(quoting)) < 2:
         return ()  # seen at a glance, for most mails

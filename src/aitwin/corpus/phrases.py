@@ -48,6 +48,8 @@ HEADER_LINE = re.compile(
     + r")\s?\*{0,2}\s?[:：]\*{0,2}(?P<value>.*)$",
     re.IGNORECASE,
 )
+LABEL_END = 16 + max(len(word) for words in LABELS.values() for word in words.split("|"))
+"""A line without a colon among so many characters at its start is no HEADER_LINE."""
 FROM_LABEL = re.compile(rf"^[\s*]*(?:{LABELS['from']})\s?\*{{0,2}}\s?[:：]", re.IGNORECASE)
 
 _ORIGINAL = _any(
@@ -71,6 +73,8 @@ _FORWARDED = _any(
     "|開始轉寄郵件|转发邮件|転送されたメッセージ|転送メッセージ|전달된 메시지|İletilen ileti|Yönlendirilen mesaj|Προωθημένο μήνυμα"
     "|Továbbított üzenet|Mesaj redirecționat|הודעה שהועברה|Pesan terusan|Fwd Message"
 )
+LONGEST_DIVIDER = max(map(len, f"{_ORIGINAL}|{_FORWARDED}".split("|")))
+"""Characters, but for dashes and what stands between them and the words, or behind the words."""
 BARE_ORIGINAL = re.compile(rf"^\s*(?:{_ORIGINAL})\s*$", re.IGNORECASE)
 """As some phones write it, without dashes: believed only right above a header block."""
 ORIGINAL = re.compile(

@@ -75,7 +75,17 @@ def marks(lines: list[str]) -> list[Mark]:
     """What each line is, as far as quoting goes: OWN, BLANK, QUOTE, INTRODUCTION or FOREIGN."""
     found = [Mark.OWN if line.strip() else Mark.BLANK for line in lines]
     _mark_quotes(lines, found)
-    telling = [number for number, line in enumerate(lines) if _may_introduce(line)]
+    # What every header line, divider or attribution has: most lines do not.
+    telling = [
+        number
+        for number, line in enumerate(lines)
+        if ":" in line
+        or "--" in line
+        or "__" in line
+        or "==" in line
+        or "**" in line
+        or "：" in line
+    ]
     _mark_forwards(lines, found, telling)
     _mark_attributions(lines, found, telling)
     _mark_prefixes(lines, found)
@@ -86,6 +96,8 @@ def marks(lines: list[str]) -> list[Mark]:
 
 def unquoted(line: str) -> str:
     """The line without its first quote mark."""
+    if line.startswith("> "):
+        return line[2:]
     mark = _FIRST_MARK.match(line)
     return line[mark.end() :] if mark else line
 
@@ -102,10 +114,12 @@ def introduces(line: str, *, dated: bool = False) -> bool:
 
 
 def _mark_quotes(lines: list[str], found: list[Mark]) -> None:
-    for number, line in enumerate(lines):
-        if ">" in line[:5] and _QUOTE.match(line):
+    for number in [number for number, line in enumerate(lines) if ">" in line]:
+        line = lines[number]
+        if line.startswith(("> ", ">>")) or (">" in line[:5] and _QUOTE.match(line)):
             # "Bob <bob@example.com" / ">:" is one address, cut in two.
-            cut = number > 0 and _CLOSED_ANGLE.match(line) and _OPEN_ANGLE.search(lines[number - 1])
+            closed = number > 0 and line.rstrip().endswith(_COLONS) and _CLOSED_ANGLE.match(line)
+            cut = closed and _OPEN_ANGLE.search(lines[number - 1])
             found[number] = Mark.OWN if cut else Mark.QUOTE
 
 
@@ -177,18 +191,10 @@ def _with_rules_above(lines: list[str], found: list[Mark], number: int) -> int:
     )
 
 
-def _may_introduce(line: str) -> bool:
-    """Whether the line has what every header, divider or attribution has: most lines do not."""
-    marks = ":" in line or "--" in line or "__" in line
-    return marks or "==" in line or "：" in line or "**" in line
-
-
 def _introduction_end(lines: list[str], found: list[Mark], number: int) -> int:
     """Where the divider or header block that begins at `number` ends; `number` if there is none."""
     line = lines[number][:_LINE_LIMIT]
-    bare = line.strip()
-    divides = bare.startswith(("-", "=", "_", "*")) or bare.endswith(_COLONS)
-    if divides and (phrases.ORIGINAL.match(line) or phrases.FORWARDED.match(line)):
+    if _may_divide(line) and (phrases.ORIGINAL.match(line) or phrases.FORWARDED.match(line)):
         after = next_written(found, number + 1)
         block = _header_block_end(lines, after, needed=2) if after < len(lines) else after
         return max(block, number + 1) if block > after else number + 1
@@ -198,6 +204,14 @@ def _introduction_end(lines: list[str], found: list[Mark], number: int) -> int:
     # Without a divider above, only an address or a date tells it from "To: do", "From: me".
     evident = any(_ADDRESS.search(line) or _DATE.search(line) for line in lines[number:end])
     return end if evident or (number and _RULE.match(lines[number - 1])) else number
+
+
+def _may_divide(line: str) -> bool:
+    """Whether the line has the form of a divider, whose many words take long to try."""
+    bare = line.strip()
+    if bare.endswith(_COLONS) and len(bare[:-1].rstrip()) <= phrases.LONGEST_DIVIDER:
+        return True
+    return bare.startswith(("-", "=", "_", "*"))
 
 
 def _header_block_end(lines: list[str], start: int, *, needed: int) -> int:
@@ -210,7 +224,8 @@ def _header_block_end(lines: list[str], start: int, *, needed: int) -> int:
     number, end, blanks = start, start, 0
     while number < len(lines) and number - start < 24:
         line = lines[number].strip("\u200b\u200e\u200f ")
-        header = phrases.HEADER_LINE.match(line[:_LINE_LIMIT])
+        labelled = ":" in line[: phrases.LABEL_END] or "：" in line[: phrases.LABEL_END]
+        header = phrases.HEADER_LINE.match(line[:_LINE_LIMIT]) if labelled else None
         if header is not None:
             # "From: 19:00" is no sender.
             named = header["from"] is None or any(map(str.isalpha, header["value"]))
@@ -338,7 +353,7 @@ def _begins_dated(line: str) -> bool:
 
 def _begins_quoting(line: str) -> int:
     """1 if the line is an attribution with the quote right behind it, else 0."""
-    inline = _INLINE.match(line[:_LINE_LIMIT])
+    inline = _INLINE.match(line[:_LINE_LIMIT]) if "@" in line else None
     if inline is None or not _begins_dated(inline["line"]) or not _TIME.search(inline["line"]):
         return 0
     return 1
