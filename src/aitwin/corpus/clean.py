@@ -56,8 +56,8 @@ PLACE = "[…]"
 """Stands in what was answered line by line where an answer stood."""
 _FOOTER_LINES = 80
 _CONTACT_LINES = 30
-_AS_IN_LATIN = str.maketrans("İıſ", "iis")
-"""What stands for a letter of the alphabet where case does not matter."""
+_LIKE_ASCII = str.maketrans("İıſ", "iis")
+"""Letters that IGNORECASE takes for these, and lower() does not."""
 _DISCLAIMER_LENGTH = 5000
 """Characters; the longest legal paragraphs seen have 2,000."""
 _SIGNATURE_LINES = 12
@@ -183,7 +183,7 @@ def _said(quote: list[str]) -> str:
     )
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=4)
 def _marked(text: str) -> tuple[tuple[str, ...], tuple[Mark, ...]]:
     """`_mark`, remembered: a mail's own words are asked for, what it quotes, what it answers."""
     return _mark(text)
@@ -408,7 +408,7 @@ def _disclaimer(lines: list[str], start: int, end: int) -> int:
 
 def _legal_phrases(text: str) -> int:
     """How many of the phrases the text has; counts no further where it cannot come to two."""
-    text = text.translate(_AS_IN_LATIN).lower()
+    text = text.translate(_LIKE_ASCII).lower()
     hits = 0
     for asked, pattern in enumerate(phrases.DISCLAIMER):
         if hits + len(phrases.DISCLAIMER) - asked < 2:

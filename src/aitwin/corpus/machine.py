@@ -12,6 +12,7 @@ _LINE_LIMIT = 400
 _PATCH_BEGINS = ("diff -", "Index: ", "=====", "--- ", "*** ", "RCS file: ", "@@ -")
 _SIGN = re.compile(r"[0-9;{}\\<>=$#%:/*\[\])_|]")
 _DIGIT = re.compile(r"\d")
+"""Of any script; the ten usual ones are found three times as fast without it."""
 _HUNK = re.compile(r"^@@ -\d+(?:,(\d{1,9}))? \+\d+(?:,(\d{1,9}))? @@")
 _DIFF_START = re.compile(
     r"^(?:diff -|diff --git |Index: \S|={20,}\s*$|--- \S+.*$|\*\*\* \S+.*$|RCS file: )"
@@ -168,10 +169,7 @@ def _take(run: list[int], found: list[bool]) -> None:
 
 
 def _stretches(lines: list[str], likely: list[int], found: list[bool]) -> Iterator[list[int]]:
-    """The likely lines, but for those with only blank ones between them, cut into stretches.
-
-    Stretches too short for a run are left out.
-    """
+    """Likely lines with nothing but blank ones between them, where there are enough for a run."""
     stretch: list[int] = []
     last = -1
     for number in likely:

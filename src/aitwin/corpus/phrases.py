@@ -78,13 +78,13 @@ LONGEST_DIVIDER = max(map(len, f"{_ORIGINAL}|{_FORWARDED}".split("|")))
 BARE_ORIGINAL = re.compile(rf"^\s*(?:{_ORIGINAL})\s*$", re.IGNORECASE)
 """As some phones write it, without dashes: believed only right above a header block."""
 ORIGINAL = re.compile(
-    rf"^\s*(?:-{{2,}}\s*(?:{_ORIGINAL})\s*(?:-{{2,}}|\(.*\)|$)|_{{3,}}\s*(?:{_ORIGINAL})\s*_{{3,}}\s*$"
+    rf"^\s*(?:-{{2,}}+\s*+(?:{_ORIGINAL})\s*(?:-{{2,}}|\(.*\)|$)|_{{3,}}+\s*+(?:{_ORIGINAL})\s*_{{3,}}\s*$"
     rf"|(?:{_ORIGINAL})\s*:\s*$)",
     re.IGNORECASE,
 )
 FORWARDED = re.compile(
-    rf"^\s*(?:[-=_*]{{2,}}\s*(?:{_FORWARDED})\b.{{0,120}}$|(?:{_FORWARDED})\s*[:：]\s*$"
-    r"|-{3,}\s*(?:Begin included|Start of forwarded|Forwarded).{0,80}$)",
+    rf"^\s*(?:[-=_*]{{2,}}+\s*+(?:{_FORWARDED})\b.{{0,120}}$|(?:{_FORWARDED})\s*[:：]\s*$"
+    r"|-{3,}+\s*+(?:Begin included|Start of forwarded|Forwarded).{0,80}$)",
     re.IGNORECASE,
 )
 

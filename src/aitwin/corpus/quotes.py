@@ -209,9 +209,9 @@ def _introduction_end(lines: list[str], found: list[Mark], number: int) -> int:
 def _may_divide(line: str) -> bool:
     """Whether the line has the form of a divider, whose many words take long to try."""
     bare = line.strip()
-    if bare.endswith(_COLONS) and len(bare[:-1].rstrip()) <= phrases.LONGEST_DIVIDER:
-        return True
-    return bare.startswith(("-", "=", "_", "*"))
+    if bare.startswith(("-", "=", "_", "*")):
+        return bool(bare.strip("-=_*"))  # no rule
+    return bare.endswith(_COLONS) and len(bare[:-1].rstrip()) <= phrases.LONGEST_DIVIDER
 
 
 def _header_block_end(lines: list[str], start: int, *, needed: int) -> int:
