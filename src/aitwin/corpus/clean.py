@@ -33,12 +33,12 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 _DELIMITER = re.compile(r"^(?:--|—|––)\s*$")
 _RULE = re.compile(r"^\s*(?:[-_=*~#]\s?){5,}\s*$")
 _CONTACT = re.compile(
-    r"\S+@\S+\.\w|https?://|\bwww\.\S|(?:\+|\b0|\()\d[\d\s().\/-]{6,}\d"
+    r"\S@[^\s@]*\S\.\w|https?://|\bwww\.\S|(?:\+|\b0|\()\d[\d\s().\/-]{6,}\d"
     r"|\b(?:tel|fax|phone|mobile|cell|mob|skype|icq|gsm|office|web|email|e-mail)\b\s?[.:]",
     re.IGNORECASE,
 )
 _SHORT_RULE = re.compile(r"^\s*(?:-{1,4}|_{1,4}|={1,4}|\*{1,4})\s*$")
-_SENTENCE = re.compile(r"[^\W\d_]{2,}[.!?…][\"')]*(?:\s|$)")
+_SENTENCE = re.compile(r"[^\W\d_]{2}[.!?…][\"')]*(?:\s|$)")
 _POSTSCRIPT = re.compile(r"^\s*P\.?\s?P?\.?S\b[.:\s]", re.IGNORECASE)
 _HTML_RULE = "_" * 32
 _WRAP_COLUMNS = (55, 80)

@@ -36,7 +36,7 @@ _ANY_HEADER = re.compile(r"^[A-Z][A-Za-z-]{1,30}:(?:\s|$)")
 _OPEN_ANGLE = re.compile(r"^[^>]*<[^<>]*$")
 _CLOSED_ANGLE = re.compile(r"^>[^<>]{0,40}[:：]\s*$")
 _LINE_LIMIT = 400
-_RULE = re.compile(r"^\s*[>\s]*(?:[-_=*~]\s?){8,}\s*$")
+_RULE = re.compile(r"^[>\s]*+(?:[-_=*~]\s?){8,}\s*$")
 _DATE = re.compile(
     r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
     r"|\b\d{1,2}(?:\.|er|st|nd|rd|th|º|-)?\s*(?:de |of )?-?"
