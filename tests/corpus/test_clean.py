@@ -311,6 +311,9 @@ HOSTILE = {
     "contacts": "a@b.cc\nwww.x.yy\n\n" * 20_000,
     "answers": "> q\nown text\n" * 30_000,
     "bars": "| a\n" * 50_000,
+    "one line of spaces": f"Hi\n{' ' * 100_000}x\nTo: a\n",
+    "one word in a signature": f"Hi\n--\n{'a' * 100_000}",
+    "one word of signs in a signature": f"Hi\n--\n{'a@' * 50_000}",
 }
 
 

@@ -11,8 +11,7 @@ import functools
 import itertools
 import re
 import sys
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 from aitwin.corpus import machine, phrases, quotes
 from aitwin.corpus.quotes import Mark
@@ -29,15 +28,17 @@ _PGP_BLOCK = re.compile(
     r"^-----BEGIN (PGP (?:MESSAGE|SIGNATURE|(?:PUBLIC|PRIVATE) KEY BLOCK)|CERTIFICATE)-----[ \t]*$",
     re.MULTILINE,
 )
+_QUOTE_MARKS = re.compile(r"^[>\s]+")
+_BLANK_LINES = re.compile(r"\n{3,}")
 _DELIMITER = re.compile(r"^(?:--|—|––)\s*$")
 _RULE = re.compile(r"^\s*(?:[-_=*~#]\s?){5,}\s*$")
 _CONTACT = re.compile(
-    r"\S+@\S+\.\w|https?://|\bwww\.\S|(?:\+|\b0|\()\d[\d\s().\/-]{6,}\d"
+    r"\S@[^\s@]*\S\.\w|https?://|\bwww\.\S|(?:\+|\b0|\()\d[\d\s().\/-]{6,}\d"
     r"|\b(?:tel|fax|phone|mobile|cell|mob|skype|icq|gsm|office|web|email|e-mail)\b\s?[.:]",
     re.IGNORECASE,
 )
 _SHORT_RULE = re.compile(r"^\s*(?:-{1,4}|_{1,4}|={1,4}|\*{1,4})\s*$")
-_SENTENCE = re.compile(r"[^\W\d_]{2,}[.!?…][\"')]*(?:\s|$)")
+_SENTENCE = re.compile(r"[^\W\d_]{2}[.!?…][\"')]*(?:\s|$)")
 _POSTSCRIPT = re.compile(r"^\s*P\.?\s?P?\.?S\b[.:\s]", re.IGNORECASE)
 _HTML_RULE = "_" * 32
 _WRAP_COLUMNS = (55, 80)
@@ -55,6 +56,8 @@ PLACE = "[…]"
 """Stands in what was answered line by line where an answer stood."""
 _FOOTER_LINES = 80
 _CONTACT_LINES = 30
+_LIKE_ASCII = str.maketrans("İıſ", "iis")
+"""Letters that IGNORECASE takes for these, and lower() does not."""
 _DISCLAIMER_LENGTH = 5000
 """Characters; the longest legal paragraphs seen have 2,000."""
 _SIGNATURE_LINES = 12
@@ -63,11 +66,12 @@ _SIGNATURE_LINES = 12
 
 def own_words(text: str) -> str:
     """What the sender wrote in this mail; empty if nothing."""
-    lines, marks = _marked(text)
-    return _tidy(
-        line if mark in (Mark.OWN, Mark.BLANK) else None
-        for line, mark in zip(lines, marks, strict=True)
-    )
+    return _own(*_marked(text))
+
+
+def _own(lines: Sequence[str], marks: Sequence[Mark]) -> str:
+    kept = (Mark.OWN, Mark.BLANK)
+    return _tidy([line if mark in kept else None for line, mark in zip(lines, marks, strict=True)])
 
 
 def unwrap(text: str) -> str:
@@ -77,40 +81,37 @@ def unwrap(text: str) -> str:
     the writer's, unless a sentence goes on over it. Changes nothing but such breaks.
     """
     lines = text.split("\n")
-    margin = _margin(lines)
-    whole = lines[:1]
-    for before, line in itertools.pairwise(lines):
-        full = _with_next_word(before, line) > margin
-        # Paragraphs edited later have margins of their own: there a sentence that goes on tells.
-        goes_on = len(before) >= _WRAP_COLUMNS[0] and _GOES_ON.search(f"{before}\n{line}")
+    prose = [bool(line) and not _NOT_PROSE.match(line) for line in lines]
+    margin = _margin(lines, prose)
+    if margin == sys.maxsize:
+        return text
+    joints = []
+    for number, (before, line) in enumerate(itertools.pairwise(lines)):
         # A line far beyond the margin was never broken: what ends it is the writer's.
-        broken = margin < sys.maxsize and len(before) <= _WRAP_COLUMNS[1] and (full or goes_on)
-        if broken and _are_prose(before, line):
-            whole[-1] += f" {line}"
-        else:
-            whole.append(line)
-    return "\n".join(whole)
+        broken = prose[number] and prose[number + 1] and len(before) <= _WRAP_COLUMNS[1]
+        joined = broken and (_with_next_word(before, line) > margin or _goes_on_in(before, line))
+        joints.append(" " if joined else "\n")
+    return "".join(itertools.chain.from_iterable(zip(lines, [*joints, ""], strict=True)))
 
 
-def _margin(lines: list[str]) -> int:
+def _goes_on_in(before: str, line: str) -> bool:
+    """Whether a sentence goes on over the break: paragraphs edited later have their own margins."""
+    return len(before) >= _WRAP_COLUMNS[0] and bool(_GOES_ON.match(f"{before[-1]}\n{line[0]}"))
+
+
+def _margin(lines: list[str], prose: list[bool]) -> int:
     """The column at which most breaks between lines of prose are explained by the next word.
 
     One line that sticks out (a path, a sentence that was edited later) moves the widest line of a
     mail, but not this. Beyond all lines where no break is explained.
     """
-    explained: Counter[int] = Counter()
-    for before, line in itertools.pairwise(lines):
-        if _are_prose(before, line):
+    explained = [0] * (_WRAP_COLUMNS[1] + 1)
+    for number, (before, line) in enumerate(itertools.pairwise(lines)):
+        if prose[number] and prose[number + 1]:
             last = min(_with_next_word(before, line) - 1, _WRAP_COLUMNS[1])
-            explained.update(range(max(len(before), _WRAP_COLUMNS[0]), last + 1))
-    if not explained:
-        return sys.maxsize
-    most = max(explained.values())
-    return min(margin for margin, breaks in explained.items() if breaks == most)
-
-
-def _are_prose(before: str, line: str) -> bool:
-    return bool(before and line) and not _NOT_PROSE.match(before) and not _NOT_PROSE.match(line)
+            for margin in range(max(len(before), _WRAP_COLUMNS[0]), last + 1):
+                explained[margin] += 1
+    return explained.index(max(explained)) if any(explained) else sys.maxsize
 
 
 def _with_next_word(before: str, line: str) -> int:
@@ -147,7 +148,7 @@ def exchanges(text: str) -> list[tuple[str, str]]:
         if side:
             pending.extend(quotes.unquoted(line) for line, mark in members if mark is Mark.QUOTE)
         elif side is False:
-            own = _tidy(line if mark is Mark.OWN else None for line, mark in members)
+            own = _tidy([line if mark is Mark.OWN else None for line, mark in members])
             if own and (pending or not result):
                 result.append((_said(pending), own))
                 pending = []
@@ -156,25 +157,39 @@ def exchanges(text: str) -> list[tuple[str, str]]:
     return result
 
 
+def interleaves(text: str) -> bool:
+    """Whether own words stand below each of two quoted passages: else `exchanges` has no two."""
+    answer = (Mark.QUOTE, Mark.OWN)
+    sides = [mark for mark in _marked(text)[1] if mark in answer]
+    return list(itertools.pairwise(sides)).count(answer) > 1
+
+
 def answered(text: str) -> str:
     """What a mail answers line by line, with `PLACE` where its answers stand; empty if it does not.
 
     Line by line means two quoted passages or more with own words below. The own words in order
     are `own_words`.
     """
+    if not interleaves(text):
+        return ""
     asked = [theirs for theirs, _ in exchanges(text) if theirs]
     return "\n\n".join(f"{theirs}\n{PLACE}" for theirs in asked) if len(asked) > 1 else ""
 
 
 def _said(quote: list[str]) -> str:
     """The words of a quoted passage; if it is all quotes of quotes, or code, what it shows."""
-    return own_words("\n".join(quote)) or _tidy(
-        re.sub(r"^[>\s]+", "", line) if line.startswith(">") else line for line in quote
+    return _own(*_mark("\n".join(quote))) or _tidy(
+        [_QUOTE_MARKS.sub("", line) if line.startswith(">") else line for line in quote]
     )
 
 
-@functools.lru_cache(maxsize=2)  # its own words, then its quotes, are asked for of one mail
+@functools.lru_cache(maxsize=4)
 def _marked(text: str) -> tuple[tuple[str, ...], tuple[Mark, ...]]:
+    """`_mark`, remembered: a mail's own words are asked for, what it quotes, what it answers."""
+    return _mark(text)
+
+
+def _mark(text: str) -> tuple[tuple[str, ...], tuple[Mark, ...]]:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii() or "\x00" in text:
@@ -183,31 +198,32 @@ def _marked(text: str) -> tuple[tuple[str, ...], tuple[Mark, ...]]:
     marks = quotes.marks(lines)
     for number, (start, end) in enumerate(_regions(marks)):
         _mark_footers(lines, marks, start, end, alone=not number)
-    own = [mark in (Mark.OWN, Mark.BLANK) for mark in marks]
-    for number, found in enumerate(machine.mask(lines, own)):
-        if found and marks[number] is Mark.OWN:
+    kept = (Mark.OWN, Mark.BLANK)
+    found = machine.mask(lines, [mark in kept for mark in marks])
+    for number in itertools.compress(range(len(lines)), found):
+        if marks[number] is Mark.OWN:
             marks[number] = Mark.MACHINE
     return tuple(lines), tuple(marks)
 
 
 def _quoted_lines(lines: Sequence[str], marks: Sequence[Mark]) -> list[str]:
-    result = []
-    for line, mark in zip(lines, marks, strict=True):
-        if mark is Mark.QUOTE:
-            result.append(quotes.unquoted(line))
-        elif mark in (Mark.FOREIGN, Mark.BLANK):
-            result.append(line)
-    return result
+    quote, kept = Mark.QUOTE, (Mark.QUOTE, Mark.FOREIGN, Mark.BLANK)
+    return [
+        quotes.unquoted(line) if mark is quote else line
+        for line, mark in zip(lines, marks, strict=True)
+        if mark in kept
+    ]
 
 
-def _tidy(lines: Iterable[str | None]) -> str:
+def _tidy(lines: list[str | None]) -> str:
     """Own lines as text: dropped ones become one blank line, dangling rules go."""
     # Laid-out HTML has such rules; nobody types one of just this length.
-    kept = ["" if line is None or line == _HTML_RULE else line.rstrip() for line in lines]
+    kept = ["" if not line or line == _HTML_RULE else line.rstrip() for line in lines]
     while kept and (not kept[-1] or _RULE.match(kept[-1])):
         kept.pop()
     first = next((n for n, line in enumerate(kept) if line and not _RULE.match(line)), len(kept))
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept[first:]))
+    text = "\n".join(kept[first:])
+    return _BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text
 
 
 def _without_armour(text: str) -> str:
@@ -232,13 +248,13 @@ def _without_armour(text: str) -> str:
 
 def _regions(marks: list[Mark]) -> list[tuple[int, int]]:
     """Stretches of own lines between what is not: each may end in a signature."""
-    result, start = [], -1
+    result, start, own = [], -1, Mark.OWN
     for number, mark in enumerate([*marks, Mark.QUOTE]):
-        if mark in _OUTSIDE and start >= 0:
+        if start < 0:
+            start = number if mark is own else -1
+        elif mark in _OUTSIDE:
             result.append((start, number))
             start = -1
-        elif mark is Mark.OWN and start < 0:
-            start = number
     return result
 
 
@@ -249,8 +265,8 @@ def _mark_footers(
 
     `alone`: nothing of the sender's stands above.
     """
-    for number in range(start, end):
-        if _is_device_line(lines, number, start, end):
+    for number, last in _paragraphs(lines, start, end):
+        if last == number + 1 and _is_device_line(lines[number].strip()):
             marks[number] = Mark.FOOTER
     at = _list_footer(lines, start, end)
     # "To unsubscribe, ask Ana" may be all that somebody says.
@@ -262,7 +278,10 @@ def _mark_footers(
     if legal > start or not alone:
         end = _cut(lines, marks, start, end, legal)
     for _ in range(3):  # "Sent from my phone" above "Get Outlook for Android"
-        end = _cut(lines, marks, start, end, _sent_from(lines, start, end))
+        at = _sent_from(lines, start, end)
+        if at == end:
+            break
+        end = _cut(lines, marks, start, end, at)
     _cut(lines, marks, start, end, _contact_block(lines, start, end))
 
 
@@ -286,10 +305,11 @@ def _last_written(lines: list[str], start: int, end: int) -> int:
 
 def _list_footer(lines: list[str], start: int, end: int) -> int:
     """Where what a mailing list or a service appends begins; `end` if nothing."""
-    region = "\n".join(lines[start:end]).lower()
-    if not any(hint in region for hint in phrases.FOOTER_HINTS):
+    top = max(start, end - _FOOTER_LINES)
+    tail = "\n".join(lines[top:end]).lower()
+    if not any(hint in tail for hint in phrases.FOOTER_HINTS):
         return end
-    for number in range(max(start, end - _FOOTER_LINES), end):
+    for number in range(top, end):
         if not phrases.LIST_FOOTER.match(lines[number].strip()[:300]):
             continue
         if _goes_on(lines, number + 1, end):
@@ -335,11 +355,11 @@ def _signature(lines: list[str], start: int, end: int) -> int:
     With its space the mark is a standard and believed; without, only above a few lines.
     """
     result, below, prose = end, 0, 0
-    if not any(line.startswith(("-", "—", "–")) for line in lines[start:end]):
-        return end
-    for number in range(end - 1, start - 1, -1):
+    dashes = [n for n in range(start, end) if lines[n].startswith(("--", "—", "––"))]
+    delimiters = {n for n in dashes if _DELIMITER.match(lines[n])}
+    for number in range(end - 1, min(delimiters, default=end) - 1, -1):
         line = lines[number]
-        if _DELIMITER.match(line):
+        if number in delimiters:
             few = below <= _SIGNATURE_LINES and prose <= 3
             if (line == "-- " and prose <= 12) or (few and _looks_signed(lines, number + 1, end)):
                 result = number
@@ -369,7 +389,7 @@ def _looks_signed(lines: list[str], start: int, end: int) -> bool:
 def _disclaimer(lines: list[str], start: int, end: int) -> int:
     """Where the legal paragraphs at the end begin; `end` if there are none."""
     result = end
-    for first, last in reversed(_paragraphs(lines, start, end)):
+    for first, last in _paragraphs_upwards(lines, start, end):
         text = " ".join(lines[first:last])
         if len(text) <= 80 and result == end and not _RULE.match(lines[first]):
             break
@@ -388,6 +408,7 @@ def _disclaimer(lines: list[str], start: int, end: int) -> int:
 
 def _legal_phrases(text: str) -> int:
     """How many of the phrases the text has; counts no further where it cannot come to two."""
+    text = text.translate(_LIKE_ASCII).lower()
     hits = 0
     for asked, pattern in enumerate(phrases.DISCLAIMER):
         if hits + len(phrases.DISCLAIMER) - asked < 2:
@@ -408,6 +429,18 @@ def _paragraphs(lines: list[str], start: int, end: int) -> list[tuple[int, int]]
     return result
 
 
+def _paragraphs_upwards(lines: list[str], start: int, end: int) -> Iterator[tuple[int, int]]:
+    """`_paragraphs` from the last one on: mostly the first few are enough."""
+    last = -1
+    for number in range(end - 1, start - 2, -1):
+        written = number >= start and bool(lines[number].strip())
+        if written and last < 0:
+            last = number + 1
+        elif not written and last >= 0:
+            yield number + 1, last
+            last = -1
+
+
 def _sent_from(lines: list[str], start: int, end: int) -> int:
     """Where "Sent from my phone" stands as the last line; `end` if it does not, or is a sentence.
 
@@ -423,14 +456,11 @@ def _sent_from(lines: list[str], start: int, end: int) -> int:
     return last if alone and _names_a_device(line) else end
 
 
-def _is_device_line(lines: list[str], number: int, start: int, end: int) -> bool:
-    """Whether "Sent from my phone" is a paragraph of its own among others, and names a device."""
-    line = lines[number].strip()
-    if not line or len(line) > 60 or (number > start and lines[number - 1].strip()):
+def _is_device_line(line: str) -> bool:
+    """Whether what may be a paragraph of its own is "Sent from my phone", and names a device."""
+    if len(line) > 60 or not phrases.DEVICE.search(line) or not phrases.SENT_FROM.match(line):
         return False
-    if (number + 1 < end and lines[number + 1].strip()) or not phrases.SENT_FROM.match(line):
-        return False
-    return phrases.DEVICE.search(line) is not None and _names_a_device(line)
+    return _names_a_device(line)
 
 
 def _names_a_device(line: str) -> bool:
@@ -448,24 +478,23 @@ def _names_a_device(line: str) -> bool:
 def _contact_block(lines: list[str], start: int, end: int) -> int:
     """Where a last paragraph of phone numbers and addresses begins; `end` if there is none."""
     end_of_text = _last_written(lines, start, end)
-    blocks = _paragraphs(lines, start, end_of_text)
+    blocks = list(itertools.islice(_paragraphs_upwards(lines, start, end_of_text), 2))
     if len(blocks) < 2:
         return end
-    first, last = blocks[-1]
+    (first, last), (above_first, above_last) = blocks
     block = lines[first:last]
-    if len(block) > _CONTACT_LINES:
+    if not 2 <= len(block) <= _CONTACT_LINES or any(len(line.strip()) > 70 for line in block):
         return end
     contacts = sum(map(_is_contact, block))
-    short = all(len(line.strip()) <= 70 for line in block)
-    if not short or contacts < 2 or contacts * 2 < len(block):
+    if contacts < 2 or contacts * 2 < len(block):
         return end
-    above = lines[blocks[-2][0] : blocks[-2][1]]
+    above = lines[above_first:above_last]
     if above[-1].rstrip().endswith((":", "：")) or sum(map(_is_contact, above)) >= 2:
         return end  # people that the mail is about, not who wrote it
     sentences = sum(
         len(_SENTENCE.findall(re.sub(r"\S+@\S+|\S+\.\w+/?\S*", "", line))) for line in block
     )
-    return end if sentences else first + _signed_off(block, lines[blocks[-2][1] - 1])
+    return end if sentences else first + _signed_off(block, above[-1])
 
 
 def _is_contact(line: str) -> bool:

@@ -174,9 +174,11 @@ def _answered_one_by_one(mail: Message) -> tuple[str, ...]:
 
     Two answers or more make it so: one below a quote answers the whole mail.
     """
+    if not clean.interleaves(mail.text):
+        return ()
     quoting = [bool(_QUOTING.match(line)) for line in mail.text.split("\n") if line.strip()]
     if sum(one and not other for one, other in pairwise(quoting)) < 2:
-        return ()  # seen at a glance, for most mails
+        return ()  # an answer that looks like a quote itself is no sure one
     answered = [quoted for quoted, own in clean.exchanges(mail.text) if quoted.strip() and own]
     if len(answered) < 2:
         return ()

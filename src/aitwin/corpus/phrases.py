@@ -48,6 +48,8 @@ HEADER_LINE = re.compile(
     + r")\s?\*{0,2}\s?[:：]\*{0,2}(?P<value>.*)$",
     re.IGNORECASE,
 )
+LABEL_END = 16 + max(len(word) for words in LABELS.values() for word in words.split("|"))
+"""A line without a colon among so many characters at its start is no HEADER_LINE."""
 FROM_LABEL = re.compile(rf"^[\s*]*(?:{LABELS['from']})\s?\*{{0,2}}\s?[:：]", re.IGNORECASE)
 
 _ORIGINAL = _any(
@@ -71,16 +73,18 @@ _FORWARDED = _any(
     "|開始轉寄郵件|转发邮件|転送されたメッセージ|転送メッセージ|전달된 메시지|İletilen ileti|Yönlendirilen mesaj|Προωθημένο μήνυμα"
     "|Továbbított üzenet|Mesaj redirecționat|הודעה שהועברה|Pesan terusan|Fwd Message"
 )
+LONGEST_DIVIDER = max(map(len, f"{_ORIGINAL}|{_FORWARDED}".split("|")))
+"""Characters, but for dashes and what stands between them and the words, or behind the words."""
 BARE_ORIGINAL = re.compile(rf"^\s*(?:{_ORIGINAL})\s*$", re.IGNORECASE)
 """As some phones write it, without dashes: believed only right above a header block."""
 ORIGINAL = re.compile(
-    rf"^\s*(?:-{{2,}}\s*(?:{_ORIGINAL})\s*(?:-{{2,}}|\(.*\)|$)|_{{3,}}\s*(?:{_ORIGINAL})\s*_{{3,}}\s*$"
+    rf"^\s*(?:-{{2,}}+\s*+(?:{_ORIGINAL})\s*(?:-{{2,}}|\(.*\)|$)|_{{3,}}+\s*+(?:{_ORIGINAL})\s*_{{3,}}\s*$"
     rf"|(?:{_ORIGINAL})\s*:\s*$)",
     re.IGNORECASE,
 )
 FORWARDED = re.compile(
-    rf"^\s*(?:[-=_*]{{2,}}\s*(?:{_FORWARDED})\b.{{0,120}}$|(?:{_FORWARDED})\s*[:：]\s*$"
-    r"|-{3,}\s*(?:Begin included|Start of forwarded|Forwarded).{0,80}$)",
+    rf"^\s*(?:[-=_*]{{2,}}+\s*+(?:{_FORWARDED})\b.{{0,120}}$|(?:{_FORWARDED})\s*[:：]\s*$"
+    r"|-{3,}+\s*+(?:Begin included|Start of forwarded|Forwarded).{0,80}$)",
     re.IGNORECASE,
 )
 
@@ -136,7 +140,7 @@ FOOTER_HINTS = (
 )  # fmt: skip
 """Every line that LIST_FOOTER matches holds one of these in lower case: a test that costs little."""
 DISCLAIMER = tuple(
-    re.compile(pattern, re.IGNORECASE)
+    re.compile(pattern.lower())
     for pattern in (
         r"confidential|privileged|vertraulich|confidentiel|confidencial|confidenziali|riservat|vertrouwelijk|konfidentiell|fortrolig"
         r"|luottamuksellis|poufn|конфиденциальн|конфіденційн|důvěrn|gizli|机密|保密",
@@ -149,7 +153,10 @@ DISCLAIMER = tuple(
         r"this (?:e-?mail|message|communication)|diese (?:E-?Mail|Nachricht)|ce (?:message|courriel)|este (?:mensaje|correo|mensagem|e-?mail)|questo messaggio|dit (?:e-?mail)?bericht|detta (?:mail|meddelande|e-post)",
     )
 )
-"""A paragraph that matches three of these is a disclaimer: one alone is ordinary speech."""
+"""A paragraph that matches three of these is a disclaimer: one alone is ordinary speech.
+
+For text in lower case: several times as fast as IGNORECASE.
+"""
 
 GMAIL_LABELS = {
     "drafts": frozenset(

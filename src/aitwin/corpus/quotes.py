@@ -36,7 +36,7 @@ _ANY_HEADER = re.compile(r"^[A-Z][A-Za-z-]{1,30}:(?:\s|$)")
 _OPEN_ANGLE = re.compile(r"^[^>]*<[^<>]*$")
 _CLOSED_ANGLE = re.compile(r"^>[^<>]{0,40}[:：]\s*$")
 _LINE_LIMIT = 400
-_RULE = re.compile(r"^\s*[>\s]*(?:[-_=*~]\s?){8,}\s*$")
+_RULE = re.compile(r"^[>\s]*+(?:[-_=*~]\s?){8,}\s*$")
 _DATE = re.compile(
     r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
     r"|\b\d{1,2}(?:\.|er|st|nd|rd|th|º|-)?\s*(?:de |of )?-?"
@@ -67,6 +67,7 @@ _DIRECTIONS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _COLONS = (":", "：")
 _INVISIBLE_END = " \t\r\f\v\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _SENTENCE_END = re.compile(r"[.!?…:;][\"')\]]*\s*$")
+_FIRST_MARK = re.compile(r"\s{0,6}(?:[A-Za-z][\w.-]{0,11}(?:>|\|)|[|:%]?\s?>|\|)\s?")
 _YOU = re.compile(r"\b(?:you|vous|du|Sie|tú|usted|tu|você|u|je)\b")
 
 
@@ -74,8 +75,19 @@ def marks(lines: list[str]) -> list[Mark]:
     """What each line is, as far as quoting goes: OWN, BLANK, QUOTE, INTRODUCTION or FOREIGN."""
     found = [Mark.OWN if line.strip() else Mark.BLANK for line in lines]
     _mark_quotes(lines, found)
-    _mark_forwards(lines, found)
-    _mark_attributions(lines, found)
+    # What every header line, divider or attribution has: most lines do not.
+    telling = [
+        number
+        for number, line in enumerate(lines)
+        if ":" in line
+        or "--" in line
+        or "__" in line
+        or "==" in line
+        or "**" in line
+        or "：" in line
+    ]
+    _mark_forwards(lines, found, telling)
+    _mark_attributions(lines, found, telling)
     _mark_prefixes(lines, found)
     _mark_wrapped(lines, found)
     _take_back_broken(lines, found)
@@ -84,7 +96,10 @@ def marks(lines: list[str]) -> list[Mark]:
 
 def unquoted(line: str) -> str:
     """The line without its first quote mark."""
-    return re.sub(r"^\s{0,6}(?:[A-Za-z][\w.-]{0,11}(?:>|\|)|[|:%]?\s?>|\|)\s?", "", line, count=1)
+    if line.startswith("> "):
+        return line[2:]
+    mark = _FIRST_MARK.match(line)
+    return line[mark.end() :] if mark else line
 
 
 def introduces(line: str, *, dated: bool = False) -> bool:
@@ -99,10 +114,12 @@ def introduces(line: str, *, dated: bool = False) -> bool:
 
 
 def _mark_quotes(lines: list[str], found: list[Mark]) -> None:
-    for number, line in enumerate(lines):
-        if ">" in line[:5] and found[number] is Mark.OWN and _QUOTE.match(line):
+    for number in [number for number, line in enumerate(lines) if ">" in line]:
+        line = lines[number]
+        if line.startswith(("> ", ">>")) or (">" in line[:5] and _QUOTE.match(line)):
             # "Bob <bob@example.com" / ">:" is one address, cut in two.
-            cut = number > 0 and _OPEN_ANGLE.search(lines[number - 1]) and _CLOSED_ANGLE.match(line)
+            closed = number > 0 and line.rstrip().endswith(_COLONS) and _CLOSED_ANGLE.match(line)
+            cut = closed and _OPEN_ANGLE.search(lines[number - 1])
             found[number] = Mark.OWN if cut else Mark.QUOTE
 
 
@@ -132,15 +149,14 @@ def next_written(found: list[Mark], number: int) -> int:
     return number
 
 
-def _mark_forwards(lines: list[str], found: list[Mark]) -> None:
+def _mark_forwards(lines: list[str], found: list[Mark], telling: list[int]) -> None:
     """Header blocks and dividers, and the unmarked mail below them."""
-    number = 0
-    while number < len(lines):
-        end = number
-        if found[number] is Mark.OWN and _may_introduce(lines[number]):
-            end = _introduction_end(lines, found, number)
+    done = 0
+    for number in telling:
+        if number < done or found[number] is not Mark.OWN:
+            continue
+        end = _introduction_end(lines, found, number)
         if end == number:
-            number += 1
             continue
         start = _with_rules_above(lines, found, number)
         found[start:end] = [
@@ -148,9 +164,9 @@ def _mark_forwards(lines: list[str], found: list[Mark]) -> None:
         ]
         after = next_written(found, end)
         if after < len(found) and found[after] is not Mark.QUOTE:
-            number = _mark_rest_foreign(lines, found, after)
+            done = _mark_rest_foreign(lines, found, after)
         else:
-            number = end
+            done = end
 
 
 def _mark_rest_foreign(lines: list[str], found: list[Mark], start: int) -> int:
@@ -175,16 +191,10 @@ def _with_rules_above(lines: list[str], found: list[Mark], number: int) -> int:
     )
 
 
-def _may_introduce(line: str) -> bool:
-    """Whether the line has what every header line or divider has: most lines do not."""
-    marks = ":" in line or "--" in line or "__" in line
-    return marks or "==" in line or "：" in line or "**" in line
-
-
 def _introduction_end(lines: list[str], found: list[Mark], number: int) -> int:
     """Where the divider or header block that begins at `number` ends; `number` if there is none."""
     line = lines[number][:_LINE_LIMIT]
-    if phrases.ORIGINAL.match(line) or phrases.FORWARDED.match(line):
+    if _may_divide(line) and (phrases.ORIGINAL.match(line) or phrases.FORWARDED.match(line)):
         after = next_written(found, number + 1)
         block = _header_block_end(lines, after, needed=2) if after < len(lines) else after
         return max(block, number + 1) if block > after else number + 1
@@ -194,6 +204,14 @@ def _introduction_end(lines: list[str], found: list[Mark], number: int) -> int:
     # Without a divider above, only an address or a date tells it from "To: do", "From: me".
     evident = any(_ADDRESS.search(line) or _DATE.search(line) for line in lines[number:end])
     return end if evident or (number and _RULE.match(lines[number - 1])) else number
+
+
+def _may_divide(line: str) -> bool:
+    """Whether the line has the form of a divider, whose many words take long to try."""
+    bare = line.strip()
+    if bare.startswith(("-", "=", "_", "*")):
+        return bool(bare.strip("-=_*"))  # no rule
+    return bare.endswith(_COLONS) and len(bare[:-1].rstrip()) <= phrases.LONGEST_DIVIDER
 
 
 def _header_block_end(lines: list[str], start: int, *, needed: int) -> int:
@@ -206,7 +224,8 @@ def _header_block_end(lines: list[str], start: int, *, needed: int) -> int:
     number, end, blanks = start, start, 0
     while number < len(lines) and number - start < 24:
         line = lines[number].strip("\u200b\u200e\u200f ")
-        header = phrases.HEADER_LINE.match(line[:_LINE_LIMIT])
+        labelled = ":" in line[: phrases.LABEL_END] or "：" in line[: phrases.LABEL_END]
+        header = phrases.HEADER_LINE.match(line[:_LINE_LIMIT]) if labelled else None
         if header is not None:
             # "From: 19:00" is no sender.
             named = header["from"] is None or any(map(str.isalpha, header["value"]))
@@ -234,11 +253,11 @@ def _complete(labels: set[str], needed: int) -> bool:
     return "from" in labels and bool(labels & {"sent", "subject"}) and len(labels) >= needed
 
 
-def _mark_attributions(lines: list[str], found: list[Mark]) -> None:
+def _mark_attributions(lines: list[str], found: list[Mark], telling: list[int]) -> None:
     done = 0
     last_quote = len(found) - 1 - found[::-1].index(Mark.QUOTE) if Mark.QUOTE in found else -1
     answered, seen = False, 0
-    for number in _likely_attributions(lines, found):
+    for number in _likely_attributions(lines, found, telling):
         if number < done or found[number] is not Mark.OWN:
             continue
         size = _attribution_size(lines, found, number) or _begins_quoting(lines[number])
@@ -254,12 +273,13 @@ def _mark_attributions(lines: list[str], found: list[Mark]) -> None:
         done = number + size
 
 
-def _likely_attributions(lines: list[str], found: list[Mark]) -> list[int]:
+def _likely_attributions(lines: list[str], found: list[Mark], telling: list[int]) -> list[int]:
     """The lines where an attribution may begin: up to two above one that ends in a colon."""
     likely: set[int] = set()
-    for number, line in enumerate(lines):
+    for number in telling:
         if found[number] is not Mark.OWN:
             continue
+        line = lines[number]
         if line.rstrip(_INVISIBLE_END).endswith((*_COLONS, "--")):
             likely.update(range(max(0, number - 2), number + 1))
         elif "@" in line and _INLINE.match(line[:_LINE_LIMIT]):
@@ -290,7 +310,8 @@ def _attribution_size(lines: list[str], found: list[Mark], number: int) -> int:
         joined = " ".join(line.strip() for line in lines[number:end])
         if len(joined) > _LINE_LIMIT:
             return 0
-        joined = _DIRECTIONS.sub("", joined).rstrip()
+        if not joined.isascii():
+            joined = _DIRECTIONS.sub("", joined).rstrip()
         if not (joined.endswith(_COLONS) or _ZOHO.match(joined)):
             continue
         after = next_written(found, end)
@@ -332,7 +353,7 @@ def _begins_dated(line: str) -> bool:
 
 def _begins_quoting(line: str) -> int:
     """1 if the line is an attribution with the quote right behind it, else 0."""
-    inline = _INLINE.match(line[:_LINE_LIMIT])
+    inline = _INLINE.match(line[:_LINE_LIMIT]) if "@" in line else None
     if inline is None or not _begins_dated(inline["line"]) or not _TIME.search(inline["line"]):
         return 0
     return 1
@@ -361,19 +382,24 @@ def _is_introduction(line: str, *, quote_follows: bool, ends: bool = False) -> b
     if _ZOHO.match(line):
         return True
     dated = _DATE.search(line) is not None
-    timed = dated and _TIME.search(line) is not None
+    if not (dated or quote_follows):
+        return False
     addressed = _ADDRESS.search(line) is not None
-    wrote = _ENDS_WROTE.search(line) is not None
+    if quote_follows and (dated or addressed or _QUOTING.match(line)):
+        return True
+    wrote = _ENDS_WROTE.search(line) is not None  # takes the longest by far
     if quote_follows:
-        return wrote or timed or addressed or dated or _QUOTING.match(line) is not None
+        return wrote
+    timed = _TIME.search(line) is not None
     if wrote:
-        return dated and (timed or addressed or ends or _YOU.search(line) is not None)
+        return timed or addressed or ends or _YOU.search(line) is not None
     return timed and addressed
 
 
 def _mark_prefixes(lines: list[str], found: list[Mark]) -> None:
     """`Ralf> text`, `| text`: a mark only where it repeats, or an introduction stands above."""
-    if not any(mark is Mark.OWN and _prefix(line) for line, mark in zip(lines, found, strict=True)):
+    prefixed = [n for n, line in enumerate(lines) if ">" in line or "|" in line]
+    if not any(found[n] is Mark.OWN and _prefix(lines[n]) for n in prefixed):
         return
     previous = ""
     introduced = False
@@ -412,8 +438,9 @@ def _mark_wrapped(lines: list[str], found: list[Mark]) -> None:
     """
     if Mark.QUOTE not in found:
         return
-    for number in range(1, len(lines) - 1):
-        if not (found[number] is Mark.OWN and found[number - 1] is found[number + 1] is Mark.QUOTE):
+    between = (Mark.QUOTE, Mark.OWN, Mark.QUOTE)
+    for number, three in enumerate(zip(found, found[1:], found[2:], strict=False), start=1):
+        if three != between:
             continue
         above, line = lines[number - 1].rstrip(), lines[number].strip()
         broken = len(above) >= 74 and not _SENTENCE_END.search(above)

@@ -55,7 +55,7 @@ def _header_block(lines: list[str], start: int) -> list[str]:
 
     Prose has lines such as "From: the kitchen" too: one at least must name an address.
     """
-    if start and lines[start - 1].strip():
+    if ":" not in lines[start] or (start and lines[start - 1].strip()):
         return []
     block = list(takewhile(str.strip, lines[start:]))
     if not block or not all(
