@@ -300,12 +300,12 @@ def test_ctrl_c_keeps_what_is_done(owner, mailbox, monkeypatch):
     kept = Store.list_part
     parts = []
 
-    def stopped(self, source, rows, done):
+    def stopped(self, source, rows, done, again=None):
         if len(parts) == 2:
             parts.append(None)
             raise KeyboardInterrupt
         parts.append(rows)
-        return kept(self, source, rows, done)
+        return kept(self, source, rows, done, again)
 
     monkeypatch.setattr(Store, "list_part", stopped)
     result = owner("corpus", "add", mailbox)

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -269,41 +268,3 @@ def test_a_name_that_is_no_text_is_found_again(tmp_path, store):
     add(store, path)
     assert store.import_log()[0].source == path
     assert reading.what_matters(store, OWNER).read == 2
-
-
-def test_other_processes_end_with_the_first():
-    """kill -9 of an import leaves nothing running."""
-    script = """
-        import os, signal
-        from aitwin.corpus import cores
-        from tests.corpus.test_listing import name_itself
-        cores.count = lambda: 2
-        for pid in cores.in_order(name_itself, range(2)):
-            print(pid, flush=True)
-            os.kill(os.getpid(), signal.SIGKILL)
-    """
-    killed = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
-        stdout=subprocess.PIPE,
-        check=False,
-    )
-    worker = int(killed.stdout.split()[0])
-    deadline = time.monotonic() + 20
-    while alive(worker) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not alive(worker)
-
-
-def name_itself(_: int) -> int:
-    return os.getpid()
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # One that has ended and that nobody waits for lives no more.
-    state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or " Z " not in state.read_text()
