@@ -329,3 +329,38 @@ def test_the_owner_is_asked_for_addresses_that_look_like_theirs(owner, home, tmp
     owner("corpus", "show", stdin="y\n")
     assert "thota@old.example" in (home / "twin.toml").read_text()
     assert owner("corpus", "show", "--json").json["summary"]["whole_mails"] == 3
+
+
+def test_what_was_passed_over_is_in_the_json(owner, tmp_path):
+    """Counts by reason, as a program reads them."""
+    bad = post.letter(2).replace(b"From: ana@far.example\n", b"")
+    path = post.mailbox(tmp_path / "some.mbox", post.letter(1), bad)
+    added = owner("corpus", "add", path, "--json").json["imported"]
+    shown = owner("corpus", "show", "--json").json["files"]
+    assert added[0]["skipped"] == shown[0]["skipped"] == {"no sender": 1}
+
+
+def test_the_same_file_twice_is_one_row_with_its_own_count(owner, mailbox):
+    owner("corpus", "add", mailbox)
+    owner("corpus", "add", mailbox)
+    [row] = owner("corpus", "show", "--json").json["files"]
+    assert (row["read"], row["new"]) == (60, 60)
+
+
+def test_a_chat_in_which_nobody_is_the_owner_is_named(owner, tmp_path):
+    """C1: also where another chat knows the owner."""
+    mine, strange = tmp_path / "mine.txt", tmp_path / "strange.txt"
+    mine.write_text(CHAT.format("18/07/2020", "roof", "18/07/2020"))
+    strange.write_text(CHAT.format("19/07/2020", "cellar", "19/07/2020").replace("Thota", "T"))
+    owner("corpus", "add", mine, strange)
+    told = owner("corpus", "show").err
+    assert "nobody in strange.txt is known as you; who speaks there: " in told
+    assert "mine.txt" not in told
+
+
+def test_a_build_that_misses_a_file_says_so(twin, tmp_path, mailbox):
+    """Listed before anybody was known, then moved: the remedy is the file, not an address."""
+    twin("corpus", "add", mailbox)
+    mailbox.rename(tmp_path / "away.mbox")
+    twin("init", "--name", "Thota", "--address", "thota@x.example")
+    twin("dataset", "build", "--allow-small").refused("no longer in", mailbox.name)

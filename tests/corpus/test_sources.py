@@ -1,3 +1,4 @@
+import os
 import zipfile
 
 import pytest
@@ -91,3 +92,35 @@ def test_a_zip_of_mail_is_to_be_unzipped(tmp_path):
     found = sources.detect(path)
     assert not found.format
     assert "unzip it, and add the folder" in found.reason
+
+
+def test_nothing_in_a_folder_is_passed_over_in_silence(tmp_path, monkeypatch):
+    """C1: folders that are links or locked, and a Maildir with its folders of dots."""
+    letter = b"From: a@x.example\nTo: b@x.example\nDate: Mon, 3 Mar 2025 10:15:00 +0100\n\nHi.\n"
+    for place in ("cur/1:2,S", ".Sent/cur/2:2,S", ".Sent/cur/3:2,ST", ".cache/cur.txt"):
+        file = tmp_path / "mail" / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(letter)
+    (tmp_path / "mail" / "link").symlink_to(tmp_path)
+    locked = tmp_path / "mail" / "locked"
+    locked.mkdir()
+    scandir = os.scandir
+
+    def refused(path):
+        if str(path) == str(locked):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    found = {
+        one.path.relative_to(tmp_path / "mail").as_posix(): one
+        for one in sources.find([tmp_path / "mail"])
+    }
+    assert {name: one.format or one.reason for name, one in found.items()} == {
+        "cur/1:2,S": "mail",
+        ".Sent/cur/2:2,S": "mail",
+        ".Sent/cur/3:2,ST": "in the trash of a Maildir",
+        ".cache/cur.txt": "hidden file",
+        "link": "a link to a folder",
+        "locked": "a folder without permission to read",
+    }
