@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from aitwin.corpus.messages import Person
 
@@ -132,15 +132,24 @@ class Headers:
 
     def _sought(self, name: str) -> str | None:
         """The first field called `name` as it stands, found without taking the block apart."""
-        self._small = self._small or self._block.lower()
-        start = b"\n" + name.encode()
+        if not self._small:
+            self._small = self._block.lower()
+        start = _start(name)
         found = self._small.find(start)
+        if found < 0:
+            return None
         while found >= 0:
             value = _VALUE.match(self._block, found + len(start))
             if value is not None:
                 return value[1].decode("latin-1")
             found = self._small.find(start, found + 1)
         return None
+
+
+@cache
+def _start(name: str) -> bytes:
+    """What the line of a field begins with."""
+    return b"\n" + name.encode()
 
 
 def _unfolded(value: str) -> str:
@@ -154,9 +163,11 @@ def end(data: bytes) -> int:
     if data.startswith((b"\n", b"\r\n")):
         return 1 if data[:1] == b"\n" else 2
     plain = data.find(b"\n\n")
-    dos = data.find(b"\n\r\n", 0, plain if plain >= 0 else len(data))
-    if dos >= 0:
-        return dos + 3
+    before = plain if plain >= 0 else len(data)
+    if data.find(b"\r", 0, before) >= 0:  # one byte is looked for much faster than three
+        dos = data.find(b"\n\r\n", 0, before)
+        if dos >= 0:
+            return dos + 3
     return plain + 2 if plain >= 0 else -1
 
 
@@ -217,7 +228,7 @@ def _is_text_codec(name: str) -> bool:
 def decode_words(value: str) -> str:
     """Decode RFC 2047 words; a word that cannot be decoded stays as it is."""
     if "=?" not in value:
-        return " ".join(value.split())
+        return " ".join(value.split()) if value else ""
     pending: tuple[str, bytes] | None = None
     out: list[str] = []
     position = 0

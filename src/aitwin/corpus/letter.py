@@ -39,6 +39,8 @@ def is_labelled_sent(head: Headers) -> bool:
 
 
 def _labels(head: Headers) -> set[str]:
+    if "x-gmail-labels" not in head:
+        return set()
     value = head.text("x-gmail-labels")
     return {label.strip(" \"'").casefold() for label in value.split(",")} if value else set()
 
@@ -80,6 +82,8 @@ def _before_the_list(head: Headers, rewritten: Person) -> Person | None:
 
 def sent_at(head: Headers, envelope: str) -> datetime | None:
     """The Date; else when a server took the mail; else what the separator line says."""
+    if when := headers.moment(head.raw("date")):
+        return when
     for name in ("date", "x-original-date", "resent-date", "delivery-date"):
         for value in head.all(name):
             if when := headers.moment(value):
