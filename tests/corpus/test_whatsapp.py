@@ -761,3 +761,27 @@ def test_many_names_do_not_hang(tmp_path: Path, name: str) -> None:
     """Each name is weighed by itself; against all others it would take minutes."""
     lines = (f"13/02/22, 14:56 - {name.format(n)}: hi\n" for n in range(20_000))
     assert len(read(chat(tmp_path, "".join(lines)))) == 20_000
+
+
+def test_what_members_said_before_stays_inside_the_message_that_quotes_it(tmp_path: Path) -> None:
+    """C1: one person's old words are not said again by them, nor do they cut the quote in two."""
+    text = (
+        "[16/01/2024, 09:01:00] Ana: pizza for me\n[16/01/2024, 09:02:10] Bob: sushi\n"
+        "[16/01/2024, 09:03:00] Ana: fine\n[18/01/2024, 20:00:00] Ana: hungry?\n"
+        "[18/01/2024, 20:01:00] Bob: [16/01/2024, 09:01:00] Ana: pizza for me\n"
+        "[16/01/2024, 09:02:10] Bob: sushi\n[16/01/2024, 09:03:00] Ana: fine\n"
+        "and now what?\n[18/01/2024, 20:02:00] Ana: pizza\n"
+        "[17/01/2024, 11:00:00] Bob: sent from the train\n[18/01/2024, 20:03:00] Ana: ok\n"
+    )
+    messages = said(read(chat(tmp_path, text)))
+    assert [m[:2] for m in messages[3:]] == [
+        ("Ana", "hungry?"),
+        (
+            "Bob",
+            "[16/01/2024, 09:01:00] Ana: pizza for me\n[16/01/2024, 09:02:10] Bob: sushi\n"
+            "[16/01/2024, 09:03:00] Ana: fine\nand now what?",
+        ),
+        ("Ana", "pizza"),
+        ("Bob", "sent from the train"),
+        ("Ana", "ok"),
+    ]

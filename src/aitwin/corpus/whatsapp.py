@@ -16,10 +16,11 @@ from aitwin.corpus.messages import Message, Person
 from aitwin.corpus.report import Skipped
 from aitwin.corpus.whatsapp_files import LONGEST, chunks, shape_in
 from aitwin.corpus.whatsapp_headers import MARKS, DateOrder
-from aitwin.corpus.whatsapp_survey import NAME, Chat, Hand, Survey
+from aitwin.corpus.whatsapp_survey import LATE, NAME, Chat, Hand, Survey
 from aitwin.corpus.whatsapp_texts import written
 from aitwin.errors import TwinError
 
+LOOKS = 50  # for a line earlier in the file; a clock that was wrong would ask for every line
 REMEMBERED = 1000  # messages of one day among which the same one is told apart
 
 _MARK = re.compile(f"[{MARKS}]+")
@@ -196,10 +197,46 @@ class _Speakers:
         return None if rest.partition(":")[0] in self._outsiders else ("", rest)
 
 
+class _Pasted:
+    """Lines that go back in time and stand earlier in the chat: somebody pasted them into a text.
+
+    Strangers who speak in a paste are told by the survey; members say there what they said before.
+    """
+
+    def __init__(self, path: Path, chat: Chat) -> None:
+        self._path, self._days, self._times = path, chat.days, chat.headers.times
+        self._written = ("", "")
+        self._latest = datetime(2000, 1, 1)  # noqa: DTZ001 - local, as all times of an export
+        self._looks = 0
+
+    def has(self, parts: tuple[str, str, str], line: str, number: int) -> bool:
+        """Whether the `number`th line of the file, taken apart, is one."""
+        written = parts[:2]
+        if written == self._written:
+            return False
+        moment = datetime.combine(self._days[written[0]], self._times[written[1]])
+        if moment < self._latest - LATE and self._looks < LOOKS:
+            self._looks += 1
+            return self._stands_before(line, number)
+        self._written = written
+        self._latest = max(self._latest, moment)
+        return False
+
+    def _stands_before(self, line: str, number: int) -> bool:
+        for lines in chunks(self._path):
+            if line in lines[: max(0, number - 1)]:
+                return True
+            number -= len(lines)
+            if number <= 1:
+                break
+        return False
+
+
 def _bodies(path: Path, chat: Chat, skipped: Skipped) -> Iterator[tuple[date, time, str, str]]:
     """Day, time, name and text as written, for every message that somebody sent."""
     split, days, times = chat.headers.split, chat.days, chat.headers.times
     speaks = _Speakers(chat).of
+    pasted = _Pasted(path, chat).has
     head: tuple[date, time, str] | None = None
     body: list[str] = []
     number, size, place = 0, 0, "text before the first message"
@@ -207,7 +244,7 @@ def _bodies(path: Path, chat: Chat, skipped: Skipped) -> Iterator[tuple[date, ti
         for line in lines:
             number += 1
             parts = split(line)
-            spoken = speaks(parts[2]) if parts else None
+            spoken = speaks(parts[2]) if parts and not pasted(parts, line, number) else None
             if parts is None or spoken is None:
                 size += len(line)
                 if size > LONGEST:
