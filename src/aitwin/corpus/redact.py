@@ -32,6 +32,7 @@ SHORTEST_KNOWN = 4
 SHORTEST_EVERYWHERE = 6
 """The same in the other pairs of a set: "4471" is a gate's code here and a number there."""
 _KNOWN_KINDS = frozenset({"PASSWORD", "CODE", "API_KEY", "BANK", "ID_NUMBER", "IBAN", "CARD"})
+_TOLD_KINDS = frozenset({"PASSWORD", "CODE"})
 _WORD = re.compile(r"\w+")
 
 
@@ -179,7 +180,11 @@ class Redactor:
         for which, span in announced.answers(prepared):
             found[which].append(span)
         return [
-            _apart(span for span in spans if not self._allowed(span, text.text))
+            _apart(
+                span
+                for span in spans
+                if not self._allowed(span, text.text) and not _in_link(span, text)
+            )
             for text, spans in zip(prepared, found, strict=True)
         ]
 
@@ -209,6 +214,11 @@ class Redactor:
             again = (*spans, *here.find(bare), *self._everywhere.find(bare))
             clean.append(placeholders.put(text, _apart(again)))
         return clean, placeholders.counts
+
+
+def _in_link(span: Span, text: Prepared) -> bool:
+    """A word of a link's path that looks like a password or a code beside its neighbours."""
+    return span.kind in _TOLD_KINDS and text.in_path(span.start)
 
 
 def _apart(spans: Iterable[Span]) -> list[Span]:

@@ -285,10 +285,13 @@ _PASSWORDS = (
     # User and password, side by side.
     detector(
         "PASSWORD",
-        r"(?i)(?<![\w/])(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|"
+        r"(?i)(?<![\w/.@-])(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|"
         r"credenciales|"
-        r"accesos?|(?:log|sign) ?(?:in|on) (?:with|as)|user(?:name)?|benutzer|usuario|identifiant)"
+        r"accesos?|(?:log|sign) ?(?:in|on) (?:with|as))(?![\w/-])"
         rf"(?: are| is|:| sind)? ?:? ?[\w.@+-]{{1,40}} ?[/|] ?(?P<pair>{_STRONG})",
+        # "user guide/v2.10": a bare slash makes no password of what follows.
+        r"(?i)(?<![\w/.@-])(?:user(?:name)?|benutzer|usuario|identifiant)"
+        rf"(?:(?: is| ist|:) ?[\w.@+-]{{1,40}} ?[/|]| [\w.@+-]{{1,40}} [/|]) ?(?P<user>{_STRONG})",
         words=(
             "cred",
             "log",
