@@ -150,6 +150,7 @@ class Redactor:
         self._everywhere = _Known(SHORTEST_EVERYWHERE)
         self._short = _Known(SHORTEST_KNOWN)
         self._sharing: dict[str, set[str]] = {}
+        self._in_names: dict[str, list[Span]] = {}
 
     def redact(self, texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
         """Texts that belong together, with placeholders for their secrets."""
@@ -219,6 +220,8 @@ class Redactor:
         read = [plain(text) for text in texts]
         for text, spans in zip(read, found, strict=True):
             here.add(text, spans)
+        for name in pair.people if pair else ():
+            here.add(plain(name), self._in_name(name), words=True)
         placeholders = _Placeholders(texts)
         clean = []
         short = self._shared(read, pair)
@@ -226,6 +229,12 @@ class Redactor:
             again = (*spans, *here.find(bare), *self._everywhere.find(bare), *few)
             clean.append(placeholders.put(text, _apart(again)))
         return clean, placeholders.counts
+
+    def _in_name(self, name: str) -> list[Span]:
+        """What a contact's name gives away: an instruction goes on after it as if it were prose."""
+        if name not in self._in_names:
+            [self._in_names[name]] = self.find([name])
+        return self._in_names[name]
 
     def _shared(self, read: Sequence[str], pair: Pair | None) -> list[list[Span]]:
         """Short secrets of other pairs, where this one is of the same people or about a lock."""
@@ -296,12 +305,16 @@ class _Known:
         self._shortest = shortest
         self._by_word: dict[str, dict[str, Span]] = {}
 
-    def add(self, text: str, spans: Iterable[Span]) -> list[str]:
-        """Those of the spans' secrets that are to be looked for."""
+    def add(self, text: str, spans: Iterable[Span], *, words: bool = False) -> list[str]:
+        """Those of the spans' secrets that are to be looked for, mere words only on demand."""
         added = []
         for span in spans:
             secret = text[span.start : span.end]
-            if span.kind in _KNOWN_KINDS and len(secret) >= self._shortest and _telling(secret):
+            if (
+                span.kind in _KNOWN_KINDS
+                and len(secret) >= self._shortest
+                and (words or _telling(secret))
+            ):
                 word = _WORD.search(secret)
                 if word:
                     self._by_word.setdefault(word[0], {}).setdefault(secret, span)

@@ -72,7 +72,15 @@ _OF = (
 )
 """ "(guest)", "of the wifi": what may stand between the word for a lock and "is"."""
 _TOKEN = r"(?:[^\s\"`”“»«,;<]|<(?!/))"  # noqa: S105 - a pattern
-_ONE_WORD = r"[^\W\d_]{5,30}(?=[\"'”»’.!,;)]{1,2}\s|[\"'”»’.!,;)]{0,2}\s*$)"
+_FILE = r"\.(?:pdf|docx?|odt|xlsx?|csv|pptx?|txt|md|jpe?g|png|heic|zip|mp[34]|opus|vcf|html?|eml)\b"
+_GOES_ON = (
+    r" (?:and|but|if|here|now|today|thanks|thx|btw|please|und|aber|danke|et|mais|merci|och|og|"
+    r"tack|tak|takk|gracias|grazie|obrigad[oa])\b"
+)
+_ONE_WORD = (
+    rf"[^\W\d_]{{5,30}}(?={_FILE}|{_GOES_ON}|[\"'”»’.!,;)]{{1,2}}\s|[\"'”»’.!,;)]{{0,2}}\s*$)"
+)
+"""At the end of what is said, or of the name of a file: "the password is sun cream" is prose."""
 _LONE_WORD = rf"{_OPEN}?(?P<word>{_ONE_WORD})"
 # Words after a colon go on as prose ("password: see the fridge"); a password stands alone.
 _ALONE = r"(?=[\"'`”»’,;.]*(?:\s*$|[,;\n]|\s+(?:and|und|et|y)\b))"
@@ -183,6 +191,8 @@ _SAID_ELSEWHERE = frozenset(
         "temporal pubblica completa completo entera libera libero cualquiera vuestra vuestro",
         "samme forkert riktig feil væk borte borta kvar stadig altid aldrig alltid alltså lätt",
         "nedenfor nedenunder ovenfor enkel svår lang kort gammel gammal här där fortfarande igen",
+        "random plaintext cleartext trivial rubbish stupid silly weird funny nonsense garbage",
+        "awful great perfect fixed static dynamic unique similar irrelevant klartext clair claire",
         "english german french spanish uppercase lowercase case",
     )
     for word in line.split()
