@@ -346,6 +346,9 @@ CANARIES = {
     "cAn4rYcAn4rY7cAn4rY9xQ": "token: cAn4rYcAn4rY7cAn4rY9xQ",
     "k=cAn4rY": "https://x.example/j/9?tok=1&authtok=cAn4rY88&token=cAn4rY88",
     "14 Canary Road": "14 Canary Road, Leeds LS6 2AB",
+    "zuccanary": "the password is zuccanary",
+    "Zuccanary": "Das Passwort (für das Portal) ist Zuccanary",
+    "zucanari": "le mot de passe du wifi est zucanari",
 }
 PLACES = ("subject", "body", "quote", "signature", "parent", "name", "chat", "chat name", "html")
 
@@ -367,12 +370,16 @@ def corpus(place, text):
             )  # fmt: skip
             continue
         if place.startswith("chat"):
+            if place == "chat again":
+                planted = text[min(n, 1)]
+            else:
+                planted = "" if place == "chat attached" else text
             yield Message(
-                f"a{n}", "chat", ana, asked, f"What about {word}?\n{text}", conversation="c"
+                f"a{n}", "chat", ana, asked, f"What about {word}?\n{planted}", conversation="c"
             )
             yield Message(
                 f"b{n}", "chat", Person("Thota"), asked + timedelta(minutes=1),
-                f"{own}\n{text}", conversation="c",
+                f"{own}\n{planted}", conversation="c",
             )  # fmt: skip
             continue
         parent = f"What about {word}?" + (f"\n{text}" if place in ("parent", "html") else "")
@@ -411,6 +418,16 @@ def test_a_canary_planted_anywhere_never_reaches_the_chosen_pairs(canary, place)
     assert selection.pairs
     for chosen in selection.pairs:
         assert canary not in f"{chosen.instruction}\n{chosen.incoming}\n{chosen.reply}"
+
+
+@given(st.from_regex(r"4[1-9]{3}", fullmatch=True))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_door_code_told_once_is_in_no_later_pair_of_the_chat(code):
+    """P1: also where nothing but the person tells that it is the same."""
+    planted = list(corpus("chat again", (f"the door code is {code}", f"{code} did it")))
+    chosen = pipeline.select(planted, ME, Choice(allow_small=True)).pairs
+    assert any("[CODE_1] did it" in one.reply for one in chosen)
+    assert not any(code in f"{one.incoming}\n{one.reply}" for one in chosen)
 
 
 # The same through the whole dataset: every file of it
@@ -461,6 +478,9 @@ def secret(draw):
                     f"{d[0] if d[0] != '0' else 7}1 {word} Road, Leeds LS6 2AB",
                 ),
                 ("qr", password, f"WIFI:S:Home;T:WPA;P:{password};;"),
+                ("word", "zuccanary", "the password is zuccanary"),
+                ("noun", "zuccanary", "le mot de passe du wifi est zuccanary"),
+                ("again", f"4{d[0]}71", (f"the door code is 4{d[0]}71", f"4{d[0]}71 did it")),
             ]
         )
     )
@@ -471,7 +491,7 @@ def squeezed(text):
     return re.sub(r"[\s()-]|\\\\n", "", text).casefold()
 
 
-@given(secret(), st.sampled_from((*PLACES, "answer", "attached")), st.booleans())
+@given(secret(), st.sampled_from((*PLACES, "answer", "attached", "chat attached")), st.booleans())
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_file_of_a_dataset_holds_any_form_of_a_planted_secret(planted, place, people):
     """P1: rows, manifest, pairs and page; also where only the message before announces it."""
@@ -481,9 +501,12 @@ def test_no_file_of_a_dataset_holds_any_form_of_a_planted_secret(planted, place,
         if place == "answer" and kind in ("password", "code"):
             what = "wifi password" if kind == "password" else "door code"
             messages_ = corpus("chat answer", (f"What is the {what}?", canary))
+        elif kind == "again":
+            messages_ = corpus("chat again", text)
         else:
             messages_ = corpus("body" if place == "answer" else place, text)
-        source = export(Path(folder), list(messages_), text if place == "attached" else "")
+        attached = text if "attached" in place and kind != "again" else ""
+        source = export(Path(folder), list(messages_), attached)
         assert [result.new for _, result in imports.add(store, [source])] != [0]
         target = Path(folder) / "main"
         pipeline.build(
@@ -504,7 +527,10 @@ def export(folder, sent, attached):
     if sent[0].channel == "chat":
         path = folder / "WhatsApp Chat with Ana.txt"
         lines = [
-            f"{m.sent_at:%d/%m/%Y}, {m.sent_at:%H:%M} - {m.sender.name}: {m.text}" for m in sent
+            f"{m.sent_at:%d/%m/%Y}, {m.sent_at:%H:%M} - {m.sender.name}: {text}"
+            for m in sent
+            for text in (m.text, f"{attached}.pdf (file attached)")
+            if text[0] != "."
         ]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return path

@@ -100,6 +100,10 @@ _WORD_AND_NUMBER = re.compile(
     r"(?:[^\W\d_]+,? ){0,2}((?=\S*\d)(?=\S*[^\W\d])(?!https?:)[^\s/]{6,40})\s*"
 )
 """Alone on its line it is no product ("Windows11") where a password was asked for."""
+_NO_ANSWER = re.compile(r"\w\($")
+""" "usleep(1000": an argument."""
+_FIGURES = re.compile(r"(?:\b\d+\s+){3}\d|\b(?:19|20)\d\d ?- ?(?:19|20)\d\d\b")
+"""A row of a table, or from one year to another: no code."""
 _SPEAKER = re.compile(r"\A[^\W\d][\w .'-]{0,30}: ")
 """In a chat each turn begins with who said it."""
 
@@ -153,6 +157,8 @@ def _read(line: str, ask: _Ask, start: int) -> Iterator[Span]:
         at = start - len(prefix)
         for detector in _TRIED:
             if detector.kind in ask.kinds:
+                if detector.kind == "CODE" and _FIGURES.search(said):
+                    continue
                 for span in detector.find(prepared):
                     if _at_hand(said, span.start - len(prefix)):
                         yield span._replace(start=span.start + at, end=span.end + at)
@@ -160,6 +166,8 @@ def _read(line: str, ask: _Ask, start: int) -> Iterator[Span]:
 
 def _at_hand(said: str, at: int) -> bool:
     """An answer begins with what was asked for, or after a word or two ("sure, it's …")."""
+    if at > 0 and _NO_ANSWER.search(said[:at]):
+        return False
     before = said[:at].split() if at >= 0 else [said] * FIRST_WORDS
     words = said.split()
     if len(before) >= FIRST_WORDS or len(words) > MOST_WORDS:

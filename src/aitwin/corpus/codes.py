@@ -4,6 +4,8 @@ A word that only such codes have ("OTP", "портовый код") counts whate
 plain "code" counts where the sentence says that the number is it. Passwords: see secrets.
 """
 
+import re
+
 from aitwin.corpus.detector import detector
 
 _SURE = (
@@ -87,7 +89,8 @@ _OTHER_CODES = (
 _NO_UNIT = (
     r"(?![\w%]|[.:/]\d|,\d{3}(?!\d)| ?(?:lines?|rows?|bytes?|words?|chars?|characters|pages?|loc|"
     r"lignes|zeilen|"
-    r"líneas|linhas|righe|regels|tests?|times|lux|apart|строк|rpm|volts?|ms|[kmg]b)\b)"
+    r"líneas|linhas|righe|regels|tests?|times|lux|apart|строк|rpm|volts?|ms|[kmg]b|[mck]?m|kg|"
+    r"eur|euros?|usd|[kmg]?hz|x ?\d)\b| ?[€£$])"
 )
 _DIGITS = r"(?:[#*]?(?:\d{3,4}[ -]?\d{3,4}|\d{4,8})|\d\d[ -]\d\d[ -]\d\d)(?:#|\b)"
 _OR_LETTERS = r"(?=[A-Z\d-]*\d)[A-Z\d]{4,6}(?:-[A-Z\d]{4,6})?#?"
@@ -120,6 +123,14 @@ _OPENED = (
     r"сигнализац|"
     r"карт|телефон|гараж|шкаф|шлагбаум|під['’]їзд|πόρτα|χρηματοκιβώτ|συναγερμ|κάρτα|λουκέτ)\w{0,6}"
 )
+_OPENS_NOTHING = (
+    r"(?!(?:sup|im|ex|re|trans|air|pass|rap|view|pur|com)port|port(?:ab|er|fol|ion|rai)|"
+    r"\w{1,12}[aciou]tor|\w?stor(?:y|ie)|histor|(?:b|c|f|unb)lock|\w{0,8}[b-df-hj-np-tv-z]ov[ei]|"
+    r"over|body|bodies|sim(?:ul|pl|il)|discard|cardin|binar|exhaust|warehouse|safety|locali|united)"
+)
+"""Words that only hold one of those: support, monitor, history, cover, simulation, binary."""
+_PRODUCT = r"(?!(?-i:[A-Z]\d\d0)\b)"
+"""A capital and a number of tens is what things are called: N200, X310."""
 _PLACED = (
     r"(?:[#*]?(?!(?:19[5-9]|20[0-4])\d\b)\d{4,8}|[#*]?1[0-8]\d\d|\d\d?(?:-\d\d?){2,3}|"
     r"(?-i:(?=[A-ZА-Я]{0,2}\d)(?=\d*[A-ZА-Я])[A-ZА-Я\d]{4,7}))"
@@ -133,7 +144,27 @@ _APART = (
 """What a code may look like where other words stand before it: no year."""
 _BETWEEN = r"(?:[^\w\n]{1,3}[^\W\d_]{1,15}){0,6}?[^\w#*]{1,4}"
 _WORDS = r"(?:[^\w\n]{1,3}[^\W\d_]{1,15})"
+_DOORS = (
+    r"\w{0,12}tür(?:e|en)?|(?:\w{0,10}[^\Waciou\d_])?tor|tresor|schließfach|alarm(?:anlage)?|porte|portail|"
+    r"portillon|immeuble|coffre|cadenas|alarme|puerta|port[oó]n|portal|candado|caja fuerte|alarma|"
+    r"portão|cofre|cadeado|prédio|cancello|portone|cassaforte|lucchetto|allarme|deur|voordeur|poort|"
+    r"kluis|\w{0,10}dörr(?:en)?|\w{0,10}dør(?:en|a)?|kassaskåp|drzwi|brama|furtka|domofon|sejf|"
+    r"dveře|brána|kapu|ajtó|széf|poart[aă]|ușa|seif|interfon|kapı|kasa|дверь|ворота|калитка|подъезд|"
+    r"домофон|сейф|πόρτα"
+)
+"""What is opened by a code, but never by one that is said of something else: a "port" has 8080."""
+_DOOR_STEMS = (
+    *("tür", "tor", "tresor", "fach", "alarm", "port", "immeuble", "coffre", "cadenas", "puerta"),
+    *("candado", "caja", "cofre", "cadeado", "prédio", "cancello", "cassaforte", "lucchetto"),
+    *("allarme", "deur", "poort", "kluis", "dörr", "dør", "kassa", "drzwi", "brama", "furtka"),
+    *("domofon", "sejf", "dveře", "brána", "kapu", "ajtó", "széf", "poart", "ușa", "seif"),
+    *("interfon", "kapı", "kasa", "двер", "ворот", "калит", "подъезд", "домофон", "сейф", "πόρτα"),
+    *("door", "gate", "keypad", "lock"),
+)
 _CVV = r"(?:cryptogramme|crypto|prüfziffer|kartenprüfnummer|cvv2?|cvc2?|cvn|card security code)"
+
+OPENING = re.compile(rf"(?i)(?<![^\W_])(?:{_DOORS}|{_OPENED}|{_NAMED})(?![^\W_])|{_SURE_ELSEWHERE}")
+"""A word for a code, or for what one opens."""
 
 DETECTORS = (
     detector(
@@ -182,15 +213,15 @@ DETECTORS = (
     # "Die PIN für die EC-Karte ist 5820", "код домофона 38К7714".
     detector(
         "CODE",
-        rf"(?i)(?<![^\W_])(?:{_SURE})[^\W\d_]{{0,7}}{_BETWEEN}(?P<sure>{_APART}){_NO_UNIT}",
+        rf"(?i)(?<![^\W_])(?:{_SURE})[^\W\d_]{{0,7}}{_BETWEEN}{_PRODUCT}(?P<sure>{_APART}){_NO_UNIT}",
         rf"(?i)(?:{_SURE_ELSEWHERE})[^\d\n]{{0,20}}?(?P<elsewhere>\d(?: \d){{3,7}}|"
         rf"\d{{3}}[ -]\d{{3}}|"
         rf"\d{{4,8}})(?![a-z\d%]|[.:/]\d)",
         rf"(?i)\b(?:pins?(?:[- ]?(?:code|number|nummer))?|combination|combo|geheimzahl|nip|"
-        rf"(?:the|your|my|our) (?:\w+ ){{0,3}}?codes?)(?:[^\w\n]{{1,3}}[^\W\d_]{{1,15}}){{0,6}}?"
+        rf"(?:the|your|my|our) (?:\w+ ){{0,3}}?(?=code){_NO_CODE_BEFORE}codes?){_WORDS}{{0,6}}?"
         rf"(?: (?:is|ist|lautet|est|es|to|still|now|be|är|er|jest|je|este|è|é|είναι|это)|['’]s|"
         rf" ?[:=])[^\w\n#*]{{1,3}}"
-        rf"(?P<copula>{_APART}){_NO_UNIT}",
+        rf"{_PRODUCT}(?P<copula>{_APART}){_NO_UNIT}",
         rf"(?i)\b(?:din|deres|min|koden) (?:kode )?er (?P<danish>\d{{4,8}}){_NO_UNIT}",
         r"(?i)(?<![\d.#-])(?P<told>\d{4,8}|\d{3}[ -]\d{3}|\d\d?-\d\d?-\d\d?(?:-\d\d?)?)[^\w\n]{1,4}"
         r"(?:that['’]?s|this is|is|was|be) (?:the|my|your|our) (?:[\w-]+ ){0,2}"
@@ -219,11 +250,11 @@ DETECTORS = (
     # "Le code du cadenas : 7042", "PIN ke kartě je 7418": a code, what it opens, a number.
     detector(
         "CODE",
-        rf"(?i)(?<![^\W_]){_NAMED}{_WORDS}{{0,3}}?[^\w\n]{{1,3}}{_OPENED}{_WORDS}{{0,3}}?"
-        rf"[^\w\n#*]{{1,4}}(?P<opens>{_PLACED}[#*]?){_NO_UNIT}",
-        rf"(?i)(?<![^\W_])\w{{0,12}}?{_OPENED}[^\w\n]{{1,3}}{_NAMED}{_WORDS}{{0,3}}?[^\w\n#*]{{1,4"
+        rf"(?i)(?<![^\W_]){_NAMED}{_WORDS}{{0,3}}?[^\w\n]{{1,3}}{_OPENS_NOTHING}{_OPENED}"
+        rf"{_WORDS}{{0,3}}?[^\w\n#*]{{1,4}}{_PRODUCT}(?P<opens>{_PLACED}[#*]?){_NO_UNIT}",
+        rf"(?i)(?<![^\W_]){_OPENS_NOTHING}\w{{0,12}}?{_OPENED}[^\w\n]{{1,3}}{_NAMED}{_WORDS}{{0,3}}?[^\w\n#*]{{1,4"
         rf"}}"
-        rf"(?P<opened>{_PLACED}[#*]?){_NO_UNIT}",
+        rf"{_PRODUCT}(?P<opened>{_PLACED}[#*]?){_NO_UNIT}",
         words=(
             *("code", "kod", "kód", "koodi", "cod", "cód", "pin", "nip", "puk", "comb", "komb"),
             *("şifre", "parol", "код", "пин", "пароль", "κωδικ"),
@@ -270,6 +301,17 @@ DETECTORS = (
             *("tippe", "digita", "marca", "pulsa", "aperte", "toets", "tryck", "slå", "wpisz"),
             *("naciśnij", "набери", "введи", "нажми", "tuşla", "pin is", "tan "),
         ),
+        digits="some",
+    ),
+    # "Tür: 4471", "door 4471#", "gate #0427": no door has such a number.
+    detector(
+        "CODE",
+        rf"(?i)(?<![^\W_])(?:{_DOORS}) ?[:=] ?(?P<door>[#*]?(?!(?:19|20)\d\d\b)"
+        rf"\d{{4,6}}[A-C]?[#*]?)"
+        rf"(?=[.,;!)]{{0,2}}(?:\s|$)){_NO_UNIT}",
+        rf"(?i)(?<![^\W_])(?:{_DOORS}|doors?|gates?|alarm|keypad|lock|port[ae]) ?[:=]? ?"
+        rf"(?P<pressed>\d{{4,8}}[#*]|\*\d{{4,8}}[#*]?|#0\d{{3,7}}[#*]?)(?![\w#*])",
+        words=_DOOR_STEMS,
         digits="some",
     ),
     detector(

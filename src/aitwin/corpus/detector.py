@@ -5,6 +5,7 @@ Does not know any secret: see secrets, identifiers and addresses. Does not repla
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Literal, NamedTuple
@@ -52,6 +53,7 @@ class Prepared:
         self._vocabulary = bool(vocabulary)
         self.digits = bool(_DIGIT.search(self.text))
         self._lines_with: dict[re.Pattern[str], list[tuple[int, int]]] = {}
+        self._paths: list[tuple[int, int]] | None = None
 
     @property
     def numbers(self) -> list[tuple[int, int]]:
@@ -64,6 +66,13 @@ class Prepared:
             places = (found.start() for found in clue.finditer(self.text))
             self._lines_with[clue] = list(self._lines(places))
         return self._lines_with[clue]
+
+    def in_path(self, at: int) -> bool:
+        """Whether this is in the path of a link: an archive's page, no secret that is told."""
+        if self._paths is None:
+            self._paths = [found.span() for found in _PATH.finditer(self.text)]
+        place = bisect_right(self._paths, (at, len(self.text)))
+        return place > 0 and at < self._paths[place - 1][1]
 
     def around(self, words: tuple[str, ...], more: int = 1) -> Iterator[tuple[int, int]]:
         """The lines with one of the words, each with `more` lines after it, as (start, end)."""
@@ -98,6 +107,8 @@ _TOWN = re.compile(r"\d[a-z]?(?:, [^,\n]{1,12})?,\s(?:[A-Z]{1,2}-)?\d\d")
 """A number, a comma and another number: a house and the postcode of its town."""
 _NUMBER = re.compile(r"\d(?:[ ().\-/]{0,3}\d){6,}")
 _DIGIT = re.compile(r"\d")
+_PATH = re.compile(r"(?i)(?:https?://|(?<!\w)www\.)[^\s<>\"?#&=]*")
+"""A link up to its query: what is asked for there may well be a secret."""
 _CLUES = {"many": _NUMBER, "town": _TOWN}
 Digits = Literal["", "some", "many", "town"]
 

@@ -200,9 +200,17 @@ _TOP = (
 )
 
 
+_UNIT = re.compile(r"\.(?:service|socket|timer|mount|automount|swap|slice|scope|device|path)$")
+"""Of systemd: "getty@tty1.service"."""
+_PICTURE = re.compile(r"(?i)\.(?:png|jpe?g|gif|bmp|emf|wmz|tiff?)$")
+"""With eight hexadecimal digits after the "@" it is the Content-ID of a picture in a mail."""
+
+
 def _is_mail(text: str) -> bool:
     """No Message-ID (all digits and dots before the @, or base64 with =), no repository."""
-    name = text.partition("@")[0]
+    name, _, host = text.partition("@")
+    if _UNIT.search(host) or (_PICTURE.search(name) and re.match(r"(?i)[\da-f]{8}\.", host)):
+        return False
     if name == "git" or "=" in name or re.fullmatch(r"\d+\.\d+|[\w.+-]*\d{14,}[\w.+-]*", name):
         return text.endswith("whatsapp.net") or text.endswith(".us")
     return not re.fullmatch(r"[0-9A-F]{7,}(?:[.-][0-9A-F]+)+|\d{6,}\.[\w.-]*|Pine\..+", name)
@@ -249,6 +257,17 @@ _CZECH_BANKS = (
     r"3500|4300|5500|5800|6000|6100|6200|6210|6300|6700|6800|7910|7950|7960|8030|8040|8060|8090"
 )
 
+_IBAN_SHAPE = (
+    r"[A-Z]{2}\d\d(?:[ -]?[A-Z]{4}(?=[ -]?\d))?[A-Z\d]{0,30}"
+    r"(?:[ -](?=[A-Z]{0,3}\d)[A-Z\d]{1,30}){0,9}"
+)
+
+
+def _is_ibans_length(text: str) -> bool:
+    """One character more or less than an IBAN may have, and digits enough."""
+    return 14 <= len(_plain(text)) <= 35 and len(digits(text)) >= len("12345678")
+
+
 _MONEY = (
     detector(
         "IBAN",
@@ -278,6 +297,17 @@ _MONEY = (
         digits="many",
         confirmed=_is_card,
         same=digits,
+    ),
+    # With a digit that is wrong it still tells the account, where it is called one.
+    detector(
+        "IBAN",
+        rf"(?i)\biban{_NUMBER_IS}(?P<called>{_IBAN_SHAPE})(?!\w)",
+        rf"(?i)(?<!\w)(?P<before>{_IBAN_SHAPE}) (?:is|ist|est|es|è|é) (?:[^\W\d_]{{1,8}} ){{0,2}}"
+        r"iban\b",
+        words=("iban",),
+        digits="some",
+        confirmed=_is_ibans_length,
+        same=_plain,
     ),
     detector(
         "IBAN",
@@ -395,7 +425,7 @@ _PAPERS = (
     r"dowodu|paszport|občansk\w+ průkaz|útlevél|buletin|legitimation|henkilökortti|pas(?= ?(?:nr|"
     r"no))|"
     r"green card|alien (?:registration )?number|a-number|visa (?:number|no)|permit (?:number|no)|"
-    r"medical (?:record|card) (?:number|no)|mrn|ahvnr|ehic"
+    r"medical (?:record|card) (?:number|no)|mrn|ahvnr|ehic|pass(?=-?(?:nummer|nr))"
 )
 _SHORT_PAPERS = (
     r"ein|dni|nie|nif|rut|cuil|cuit|c\.?f\.?|nir|bsn|cpr|rč|cnp|fin|ktp|nik|cpf|rg|rfc|sin|tfn|ird|"

@@ -5,6 +5,7 @@ Without a country a run of digits may as well be an order number, and stays: see
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from aitwin.corpus.detector import Prepared, Span, detector, digits
 
@@ -66,8 +67,38 @@ def _is_named_phone(text: str) -> bool:
     return few <= len(digits(text)) <= many
 
 
-_DIGIT_WORD = r"(?:zero|oh|nought|one|two|three|four|five|six|seven|eight|nine|double|triple)"
-_COUNTING = re.compile(r"(?i)one\W+two\W+three|three\W+two\W+one|nine\W+eight\W+seven")
+_DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_TEENS = (
+    *("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
+    *("eighteen", "nineteen"),
+)
+_ONE_WORD = rf"(?:oh|nought|{'|'.join(_DIGIT_WORDS)}|double|triple)"
+_MORE_WORDS = rf"(?:{_ONE_WORD}|hundred|thousand|{'|'.join((*_TEENS, *_TENS))})"
+
+
+def _is_spoken(text: str) -> bool:
+    """Digits enough, most of them alone: "two hundred thirty" is an amount, "one two three" counts.
+
+    "hundred" and "thousand" stand for their noughts, a ten before a digit for its first.
+    """
+    words = re.findall(r"\+?\w+", text.casefold())
+    values = [_VALUES.get(word, word.lstrip("+")) for word in words]
+    figures = [(len(value) if value.isdigit() else 1) for value in values]
+    alone = [value for value in values if value.isdigit() and len(value) == 1]
+    known = words[0][0] in "+0" or words[0] in ("oh", "zero", "nought")
+    steps = sum(abs(ord(a) - ord(b)) == 1 for a, b in pairwise(alone))
+    if 2 * steps > sum(figures) - 1:
+        return False
+    return sum(figures) >= (9 if known else 7) and len(alone) >= (3 if known else 6)
+
+
+_VALUES = {
+    **{word: str(digit) for digit, word in enumerate(_DIGIT_WORDS)},
+    **{"oh": "0", "nought": "0", "hundred": "00", "thousand": "000", "double": "x", "triple": "xx"},
+    **{word: str(number) for number, word in enumerate(_TEENS, 10)},
+    **{word: f"{number}0" for number, word in enumerate(_TENS, 2)},
+}
 
 
 DETECTORS = (
@@ -124,13 +155,13 @@ DETECTORS = (
         confirmed=_is_named_phone,
         same=phone_key,
     ),
-    # "nine one seven five five five 0126": seven words of digits in a row, or figures among them.
+    # "nine one seven five five five 0126": words of digits in a row, figures before and among them.
     detector(
         "PHONE",
-        rf"(?i)\b(?:\+?\d{{1,4}}[ ,-]{{1,2}})?{_DIGIT_WORD}"
-        rf"(?:[ ,-]{{1,2}}(?:{_DIGIT_WORD}|\d{{1,4}})){{5,14}}\b",
-        words=("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
-        confirmed=lambda text: not _COUNTING.search(text),
+        rf"(?i)(?<![\w+])(?:\+?\d{{1,5}}[ ,-]{{1,2}}){{0,4}}{_ONE_WORD}"
+        rf"(?:[ ,-]{{1,2}}(?:{_MORE_WORDS}|\d{{1,5}})){{1,16}}\b",
+        words=_DIGIT_WORDS,
+        confirmed=_is_spoken,
     ),
 )
 

@@ -30,9 +30,12 @@ VOCABULARY = frozenset(announced.STEMS).union(*(one.words for one in DETECTORS))
 SHORTEST_KNOWN = 4
 """Characters of a secret that is looked for by itself where no word announces it."""
 SHORTEST_EVERYWHERE = 6
-"""The same in the other pairs of a set: "4471" is a gate's code here and a number there."""
+"""The same in the other pairs of a set: "4471" is a gate's code here and a number there. What is
+shorter goes where the person or the thread is the same, or a word for a code or a lock stands."""
 _KNOWN_KINDS = frozenset({"PASSWORD", "CODE", "API_KEY", "BANK", "ID_NUMBER", "IBAN", "CARD"})
+_TOLD_KINDS = frozenset({"PASSWORD", "CODE"})
 _WORD = re.compile(r"\w+")
+_OPENING = re.compile(rf"{codes.OPENING.pattern}|(?:{secrets.LOCKS})")
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ def redact_pairs(
 
 
 def _redact_pair(pair: Pair, redactor: "Redactor") -> tuple[Pair, Counter[str]]:
-    texts, counts = redactor.redact(_texts(pair))
+    texts = _texts(pair)
+    texts, counts = redactor.replace(texts, redactor.find(texts), pair)
     return _with_texts(pair, texts), counts
 
 
@@ -144,6 +148,9 @@ class Redactor:
         self._names = Names(rules.names, keep=rules.allow)
         self._regional = phones.regional_phones(rules.regions) if rules.regions else None
         self._everywhere = _Known(SHORTEST_EVERYWHERE)
+        self._short = _Known(SHORTEST_KNOWN)
+        self._sharing: dict[str, set[str]] = {}
+        self._in_names: dict[str, list[Span]] = {}
 
     def redact(self, texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
         """Texts that belong together, with placeholders for their secrets."""
@@ -155,11 +162,11 @@ class Redactor:
         found = [(pair, self.find(_texts(pair))) for pair in pairs]
         for pair, spans in found:
             for text, ones in zip(_texts(pair), spans, strict=True):
-                self.learn(text, ones)
+                self.learn(text, ones, pair)
         counts: Counter[str] = Counter()
         clean = []
         for pair, spans in found:
-            texts, these = self.replace(_texts(pair), spans)
+            texts, these = self.replace(_texts(pair), spans, pair)
             clean.append(_with_texts(pair, texts))
             counts += these
         return clean, counts
@@ -179,7 +186,11 @@ class Redactor:
         for which, span in announced.answers(prepared):
             found[which].append(span)
         return [
-            _apart(span for span in spans if not self._allowed(span, text.text))
+            _apart(
+                span
+                for span in spans
+                if not self._allowed(span, text.text) and not _in_link(span, text)
+            )
             for text, spans in zip(prepared, found, strict=True)
         ]
 
@@ -191,24 +202,60 @@ class Redactor:
             yield from self._regional(text)
         yield from self._names.find(text.text)
 
-    def learn(self, text: str, spans: Iterable[Span]) -> None:
+    def learn(self, text: str, spans: Sequence[Span], pair: Pair) -> None:
         """Take these secrets for secrets in every text that is to come."""
-        self._everywhere.add(plain(text), spans)
+        bare = plain(text)
+        self._everywhere.add(bare, spans)
+        for secret in self._short.add(bare, spans):
+            self._sharing.setdefault(secret, set()).update(_circle(pair))
 
     def replace(
-        self, texts: Sequence[str], found: Sequence[list[Span]]
+        self, texts: Sequence[str], found: Sequence[list[Span]], pair: Pair | None = None
     ) -> tuple[list[str], Counter[str]]:
-        """Put placeholders for what was found, and for the same where no rule sees it."""
+        """Put placeholders for what was found, and for the same where no rule sees it.
+
+        A text without its pair is no row: it loses every short secret, whoever told it.
+        """
         here = _Known(SHORTEST_KNOWN)
         read = [plain(text) for text in texts]
         for text, spans in zip(read, found, strict=True):
             here.add(text, spans)
+        for name in pair.people if pair else ():
+            here.add(plain(name), self._in_name(name), words=True)
         placeholders = _Placeholders(texts)
         clean = []
-        for text, bare, spans in zip(texts, read, found, strict=True):
-            again = (*spans, *here.find(bare), *self._everywhere.find(bare))
+        short = self._shared(read, pair)
+        for text, bare, spans, few in zip(texts, read, found, short, strict=True):
+            again = (*spans, *here.find(bare), *self._everywhere.find(bare), *few)
             clean.append(placeholders.put(text, _apart(again)))
         return clean, placeholders.counts
+
+    def _in_name(self, name: str) -> list[Span]:
+        """What a contact's name gives away: an instruction goes on after it as if it were prose."""
+        if name not in self._in_names:
+            [self._in_names[name]] = self.find([name])
+        return self._in_names[name]
+
+    def _shared(self, read: Sequence[str], pair: Pair | None) -> list[list[Span]]:
+        """Short secrets of other pairs, where this one is of the same people or about a lock."""
+        found = [list(self._short.find(bare)) for bare in read]
+        if pair is None or not any(found) or any(map(_OPENING.search, read)):
+            return found
+        circle = _circle(pair)
+        return [
+            [span for span in spans if circle & self._sharing[bare[span.start : span.end]]]
+            for bare, spans in zip(read, found, strict=True)
+        ]
+
+
+def _circle(pair: Pair) -> set[str]:
+    """Who may know what a pair gives away."""
+    return {f"thread {pair.thread}", *(name.casefold() for name in pair.people)}
+
+
+def _in_link(span: Span, text: Prepared) -> bool:
+    """A word of a link's path that looks like a password or a code beside its neighbours."""
+    return span.kind in _TOLD_KINDS and text.in_path(span.start)
 
 
 def _apart(spans: Iterable[Span]) -> list[Span]:
@@ -258,13 +305,21 @@ class _Known:
         self._shortest = shortest
         self._by_word: dict[str, dict[str, Span]] = {}
 
-    def add(self, text: str, spans: Iterable[Span]) -> None:
+    def add(self, text: str, spans: Iterable[Span], *, words: bool = False) -> list[str]:
+        """Those of the spans' secrets that are to be looked for, mere words only on demand."""
+        added = []
         for span in spans:
             secret = text[span.start : span.end]
-            if span.kind in _KNOWN_KINDS and len(secret) >= self._shortest and _telling(secret):
+            if (
+                span.kind in _KNOWN_KINDS
+                and len(secret) >= self._shortest
+                and (words or _telling(secret))
+            ):
                 word = _WORD.search(secret)
                 if word:
                     self._by_word.setdefault(word[0], {}).setdefault(secret, span)
+                    added.append(secret)
+        return added
 
     def find(self, text: str) -> Iterator[Span]:
         if not self._by_word:

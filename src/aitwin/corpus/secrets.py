@@ -28,6 +28,7 @@ _BENT_LOCKS = (
     r"(?:(?<![^\W_])(?:passwords?|passwort|lösenord|adgangskode|passord|salasana|hasł|hesl|jelsz|"
     r"parol|şifre|wachtwoord|lozink|zaporka|geslo|parool|senha|contraseny|contraseña|парол|κωδικ|"
     r"kennwort|log-?in(?= [^\n]{1,40}/))[^\W\d_]{0,5}|"
+    r"(?:passwort|kennwort|wachtwoord|lösenord|passord)[^\W\d_]{0,5}|"
     r"(?:密码|密碼|パスワード|暗証番号|비밀번호|암호|비번|패스워드|รหัสผ่าน|पासवर्ड|סיסמ)\w{0,4})"
 )
 LOCKS = rf"(?:{_LOCK}|{_BENT_LOCKS})"
@@ -63,7 +64,24 @@ LOCK_STEMS = (
 )
 _IS = r"(?:is|was|ist|lautet|war|est|es|é|è|e'|är|er|on|je|to|hai|это|-)"
 _OPEN, _CLOSE = r"[\"'`“”„«‘]", r"[\"'`”“»’]"
+_ASIDE = r"(?: \([^()\n]{1,40}\)|, [^,\n]{1,30},)?"
+_OF = (
+    rf"{_ASIDE}(?: (?:for|to|of|on|at|from|für|fürs|zum|zur|vom|von|im|pour|de|du|des|d['’]|à|au|"
+    r"del|della|dell['’]|per|para|da|do|na|van|voor|till?|för|av|af|på|от|к|do|w)"
+    rf" ?[\w'’ -]{{1,30}}?)?{_ASIDE}"
+)
+""" "(guest)", "of the wifi": what may stand between the word for a lock and "is"."""
 _TOKEN = r"(?:[^\s\"`”“»«,;<]|<(?!/))"  # noqa: S105 - a pattern
+_FILE = r"\.(?:pdf|docx?|odt|xlsx?|csv|pptx?|txt|md|jpe?g|png|heic|zip|mp[34]|opus|vcf|html?|eml)\b"
+_GOES_ON = (
+    r" (?:and|but|if|here|now|today|thanks|thx|btw|please|und|aber|danke|et|mais|merci|och|og|"
+    r"tack|tak|takk|gracias|grazie|obrigad[oa])\b"
+)
+_ONE_WORD = (
+    rf"[^\W\d_]{{5,30}}(?={_FILE}|{_GOES_ON}|[\"'”»’.!,;)]{{1,2}}\s|[\"'”»’.!,;)]{{0,2}}\s*$)"
+)
+"""At the end of what is said, or of the name of a file: "the password is sun cream" is prose."""
+_LONE_WORD = rf"{_OPEN}?(?P<word>{_ONE_WORD})"
 # Words after a colon go on as prose ("password: see the fridge"); a password stands alone.
 _ALONE = r"(?=[\"'`”»’,;.]*(?:\s*$|[,;\n]|\s+(?:and|und|et|y)\b))"
 _STRONG = rf"(?=\S*\d)(?=\S*[^\W\d]){_TOKEN}{{6,}}(?<![.?:)\]'’])"
@@ -143,6 +161,43 @@ _SAID_OF_LOCKS = frozenset(
     for word in line.split()
 )
 """What people say of a password, at least four letters long."""
+_SAID_ELSEWHERE = frozenset(
+    word
+    for line in (
+        "zuhause daheim irgendwo unterwegs morgen heute gestern später bald danach drin drauf dran",
+        "dabei darin überall nirgends hinten vorne futsch kaputt hinüber fertig bereit schwer",
+        "leicht dasselbe derselbe dieselbe unser unseres meins deins seins ihres eures klein groß",
+        "blöd doof super prima toll cool perfekt privat öffentlich intern extern doppelt pflicht",
+        "quatsch geschichte müll mist unsinn schrott käse thema problem sache bestandteil grund",
+        "voraussetzung glück zufall absicht text scheiße englisch deutsch peter standard schluss",
+        "celui celle ceux trop longue court courte compliqué facile difficile secrète privé privée",
+        "publique mien tien sien notre votre dessous dessus dedans ailleurs partout demain hier",
+        "bientôt toujours jamais maintenant pareil pareille exact exacte correct correcte mort",
+        "périmé nulle simple aussi autre ici même juste prêt moche perdu connu",
+        "mío tuyo tuya tuyos nuestra nuestro suyo suya ahora mañana ayer aquí allí abajo arriba",
+        "dentro siempre nunca todavía distinto distinta otra otro fácil sencilla sencillo",
+        "siguiente buena bueno mala larga largo eterna mejor peor esta este esto",
+        "minha nossa agora amanhã ontem abaixo acima sempre outra simples boa minúsculo",
+        "nostra vostra adesso domani ieri sotto sopra ancora altra altro semplice segreta segreto",
+        "seguente buona buono uguali tutto quella quello",
+        "hier daar beneden boven altijd nooit anders dezelfde moeilijk makkelijk simpel geheim",
+        "privé openbaar gisteren vandaag nodig kwijt klaar uniek opnieuw",
+        "bedingung verschwendung zumutung gewohnheit sicherheit notwendigkeit interessant riskant",
+        "relevant konsistent vorhanden erhalten erloschen erschienen abermals",
+        "fini finie défini définie choisi choisie reçu reçue perdue connue inconnue nécessaire",
+        "temporaire contraire identique necesaria necesario necessária necessário necessaria",
+        "necessario temporaneo contraria contrario única único unica unico pública público",
+        "básica básico numérica numérico alfanumérica automática automático sospechosa defectuosa",
+        "temporal pubblica completa completo entera libera libero cualquiera vuestra vuestro",
+        "samme forkert riktig feil væk borte borta kvar stadig altid aldrig alltid alltså lätt",
+        "nedenfor nedenunder ovenfor enkel svår lang kort gammel gammal här där fortfarande igen",
+        "random plaintext cleartext trivial rubbish stupid silly weird funny nonsense garbage",
+        "awful great perfect fixed static dynamic unique similar irrelevant klartext clair claire",
+        "english german french spanish uppercase lowercase case",
+    )
+    for word in line.split()
+)
+"""The same in other languages, and what else is said: where it is, whose, when."""
 _PREDICATE = re.compile(
     r"(?:un|in|ge|ver|ab|be).{2,}(?:t|en)|.{2,}(?:ed|ing|able|ible|ful|less|lich|ig|isch|iert|bar|"
     r"los|ados?|adas?|idos?|idas?|at[oa]|ut[oa]|ées?|é)",
@@ -151,14 +206,33 @@ _PREDICATE = re.compile(
 """Endings of the same: "expired", "ungültig", "olvidada"."""
 
 
-def _is_small_word(text: str) -> bool:
-    """A word in small letters that nobody would say of a password: then it is one."""
+_ROMANCE = re.compile(
+    r"(?i).{2,}(?:(?:[csn]i|on|rm|gu|tu|in|so)ale?s?|(?:nn|ci|tu)elle?s?|(?:er|ci|ur|ig)ente?s?|"
+    r"(?:port|st|fis)ante?s?|oires?|ori[ao]s?|[sct]iv[ao]s?|[sct]i[fv]e?s?|iques?|euse|eux|"
+    r"ible|able|[áíaei]vel|ett[ao]|ísim[ao])"
+)
+"""Endings of what is said of a password in French, Spanish, Portuguese and Italian."""
+_NORDIC = re.compile(r"(?i).{2,}(?:t|ad|ig|iga|sk|nd[ea]|ende|l[øö]sa?|bar)")
+_GERMANIC = re.compile(
+    r"(?i)(?:ge|ver|be|ont).{2,}(?:d|t|en)|er.{2,}t|.{2,}ge.{2,}(?:t|en)|hinter.{2,}t|"
+    r"pflicht.*|.{2,}(?:iv|ell|[nmg]al|är|haft|sam|frei|bar|isch|ig|lich|lijk|baar|loos|end|sache|standard)"
+)
+
+
+def _is_lone_word(text: str, said: re.Pattern[str]) -> bool:
+    word = text.casefold()
     return (
         text.isalpha()
-        and text.islower()
-        and text not in _SAID_OF_LOCKS
-        and _PREDICATE.fullmatch(text) is None
+        and (text.islower() or text.istitle())
+        and word not in _SAID_OF_LOCKS
+        and word not in _SAID_ELSEWHERE
+        and not (_PREDICATE.fullmatch(word) or said.fullmatch(word))
     )
+
+
+def _is_small_word(text: str) -> bool:
+    """A word that nobody would say of a password: then it is one."""
+    return _is_lone_word(text, _PREDICATE)
 
 
 def _is_strong(text: str) -> bool:
@@ -205,7 +279,7 @@ _PASSWORDS = (
         "PASSWORD",
         rf"(?i)(?:pass ?phrase|{_LATIN_LOCKS}){OF_WHAT} (?:is|ist|est|es|to|lautet)(?: now)? "
         rf"{_OPEN}(?P<quoted>[^\"`”“»\n]{{3,60}}){_CLOSE}",
-        rf"(?i){_LOCK}{OF_WHAT}(?: (?:{_IS}(?![^\W_])|has (?:changed|been set) to)|['’]s|は|是|为|"
+        rf"(?i){_LOCK}{_OF}(?: (?:{_IS}(?![^\W_])|has (?:changed|been set) to)|['’]s|は|是|为|"
         rf"為) ?"
         rf"(?:now |jetzt )?{_OPEN}?(?P<token>{_TOKEN}{{4,}}?)(?=[.?,:)]*(?:\s|$)|{_CLOSE}|です)",
         words=LOCK_STEMS,
@@ -214,10 +288,31 @@ _PASSWORDS = (
     # "the password is zucchini." and nothing more: no adjective, so it is the password itself.
     detector(
         "PASSWORD",
-        rf"(?im){_LOCK}{OF_WHAT} (?:is|ist|lautet|est|es|è|é|är|er|is now|ist jetzt) "
-        r"(?P<word>[^\W\d_]{5,30})(?=[\"'”.!,;)]{1,2}\s|[\"'”.!,;)]{0,2}\s*$)",
+        rf"(?im)(?!wacht)(?:{_LOCK}|\bpasswords?){_OF} (?:is|is now) {_LONE_WORD}",
+        rf"(?im)hasło{_OF} to (?P<polish>{_ONE_WORD})",
         words=LOCK_STEMS,
         confirmed=_is_small_word,
+    ),
+    detector(
+        "PASSWORD",
+        rf"(?im)(?:{LOCKS}){_OF} (?:ist|ist jetzt|lautet) {_LONE_WORD}",
+        rf"(?im)wachtwoord\w{{0,2}}{_OF} is (?:nu )?(?P<dutch>{_ONE_WORD})",
+        words=LOCK_STEMS,
+        confirmed=lambda text: _is_lone_word(text, _GERMANIC),
+    ),
+    # "la parola è ..." is said of any word.
+    detector(
+        "PASSWORD",
+        rf"(?im)(?!parol)(?:{_LOCK}|(?:pass|clave|contra)(?= d)){_OF} "
+        rf"(?:est|es|è|é|est maintenant|es ahora|è ora|é agora) {_LONE_WORD}",
+        words=LOCK_STEMS,
+        confirmed=lambda text: _is_lone_word(text, _ROMANCE),
+    ),
+    detector(
+        "PASSWORD",
+        rf"(?im)(?:{LOCKS}){_OF} (?:är|er|är nu|er nå|er nu) {_LONE_WORD}",
+        words=LOCK_STEMS,
+        confirmed=lambda text: _is_lone_word(text, _NORDIC),
     ),
     # "the password hai Plum2024", "пароль от вайфая Plum2024": whatever the words between.
     detector(
@@ -285,10 +380,13 @@ _PASSWORDS = (
     # User and password, side by side.
     detector(
         "PASSWORD",
-        r"(?i)(?<![\w/])(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|"
+        r"(?i)(?<![\w/.@-])(?:creds?|credentials|log-?ins?|zugangsdaten|logindaten|identifiants|"
         r"credenciales|"
-        r"accesos?|(?:log|sign) ?(?:in|on) (?:with|as)|user(?:name)?|benutzer|usuario|identifiant)"
+        r"accesos?|(?:log|sign) ?(?:in|on) (?:with|as))(?![\w/-])"
         rf"(?: are| is|:| sind)? ?:? ?[\w.@+-]{{1,40}} ?[/|] ?(?P<pair>{_STRONG})",
+        # "user guide/v2.10": a bare slash makes no password of what follows.
+        r"(?i)(?<![\w/.@-])(?:user(?:name)?|benutzer|usuario|identifiant)"
+        rf"(?:(?: is| ist|:) ?[\w.@+-]{{1,40}} ?[/|]| [\w.@+-]{{1,40}} [/|]) ?(?P<user>{_STRONG})",
         words=(
             "cred",
             "log",
