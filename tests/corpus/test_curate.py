@@ -292,3 +292,38 @@ def test_a_size_that_makes_no_set_is_refused():
     with pytest.raises(TwinError, match="too small"):
         Choice(size=20)
     assert Choice(size=20, allow_small=True).size == 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "कल सुबह दस बजे नाव के पास मिलते हैं।",
+        "நாளை காலை பத்து மணிக்கு சந்திப்போம்.",
+        "พรุ่งนี้เช้าเจอกันที่ท่าเรือนะครับ",
+        "ព្រឹកស្អែកជួបគ្នានៅកំពង់ផែ",
+        "نلتقي غدًا في العاشرة",
+        "נפגש מחר בעשר",
+        "haha sure 😂😂😂",
+        "10:30?",
+        "7:30 pm, gate 14",
+        "I paid $45.20 on 14/03",
+    ],
+)
+def test_no_script_and_no_sign_keeps_a_reply_out(text):
+    """C3."""
+    for channel in ("mail", "chat"):
+        dropped = Counter()
+        passed = [pair("p", text, channel), *(written(n, "boat") for n in range(20))]
+        assert curate.gate(passed, dropped)[0].reply == text
+        assert not dropped
+
+
+def test_an_emoji_alone_is_a_fragment_in_a_chat_and_nothing_in_a_mail():
+    rows = [written(n, "boat") for n in range(20)]
+    rows += [pair(n, "😂", "chat", day=n) for n in range(9)]
+    rows += [pair("no", "…!", "chat"), pair("mail", "👍"), pair("heart", "❤️", "chat")]
+    dropped = Counter()
+    passed = curate.gate(rows, dropped)
+    assert dropped["reply without a word"] == 2
+    assert dropped["the same reply more than 3 times"] == 6
+    assert len(passed) == 20 + 2  # a tenth

@@ -4,7 +4,6 @@ The choice is deterministic and keeps the owner's own shares: of mail and chat, 
 replies, of formal and informal ones, of people and of times. Does not judge the owner's taste.
 """
 
-import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +11,8 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
-from aitwin.corpus import languages, register
+from aitwin.corpus import languages, pasted, register
+from aitwin.corpus import words as wording
 from aitwin.corpus.pairs import Pair
 from aitwin.corpus.report import lose
 from aitwin.errors import TwinError
@@ -25,15 +25,15 @@ SIZE = 1000
 FEWEST = 200
 """Below, an adapter learns phrases by heart instead of a style (C3)."""
 MAIL_WORDS = (2, 400)
-CHAT_WORDS = (1, 200)
+CHAT_WORDS = (0, 200)
 FRAGMENT_WORDS = 2
 """A reply of this many words or fewer shows a habit, but little style: "ok", "haha yes"."""
 FRAGMENT_SHARE = 0.1
 """Fragments at most, as a share of the pairs that pass: rare enough not to rule the set."""
 SAME_REPLY_MOST = 3
 """How often one and the same short reply is kept, whatever it answers: "Done."."""
-PROSE_SHARE = 0.6
-"""Letters, digits' words and spaces in a reply at least; logs, patches and tables have fewer."""
+PASTED_SHARE = 0.5
+"""Code, logs and tables in a reply at most (see pasted)."""
 LENGTH_BANDS = 4
 """Quarters of the replies by length; the choice keeps their sizes."""
 STEPS = 8
@@ -43,9 +43,7 @@ STRATUM_MOST = 4000
 FEATURES = 2048
 GRAM = 4  # bytes
 
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-# Scripts without spaces: a word is about two characters.
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
+words = wording.count
 
 
 @dataclass(frozen=True)
@@ -72,12 +70,6 @@ class Choice:
             )
 
 
-def words(text: str) -> int:
-    """How many words, also where a script does not part them."""
-    unspaced = len(_UNSPACED.findall(text))
-    return len(_WORD.findall(_UNSPACED.sub(" ", text))) + (unspaced + 1) // 2
-
-
 def gate(pairs: Sequence[Pair], dropped: Counter[str], wanted: Sequence[str] = ()) -> list[Pair]:
     """The pairs that can teach something, in their order; the others counted by reason.
 
@@ -89,7 +81,7 @@ def gate(pairs: Sequence[Pair], dropped: Counter[str], wanted: Sequence[str] = (
         reason = _unfit(pair)
         if not reason and wanted and not languages.wanted(pair.language, wanted):
             reason = f"reply in another language ({pair.language})"
-        if reason and not (pair.pinned and words(pair.reply)):
+        if reason and not (pair.pinned and _says_something(pair)):
             lose(dropped, reason, pair.id)
         else:
             passed.append(pair)
@@ -99,31 +91,22 @@ def gate(pairs: Sequence[Pair], dropped: Counter[str], wanted: Sequence[str] = (
 def _unfit(pair: Pair) -> str:
     fewest, most = MAIL_WORDS if pair.channel == "mail" else CHAT_WORDS
     count = words(pair.reply)
+    if not _says_something(pair):
+        return "reply without a word"
     if count < fewest:
-        return "reply without a word" if count == 0 else f"reply under {fewest} words"
+        return f"reply under {fewest} words"
     if count > most:
         return f"reply over {most} words"
     if pair.channel == "chat" and not pair.incoming:
         return "chat reply without context"
-    if _prose_share(pair.reply) < PROSE_SHARE:
+    if pasted.share(pair.reply) > PASTED_SHARE:
         return "reply is mostly code, logs or tables"
     return ""
 
 
-def _prose_share(text: str) -> float:
-    """The part of a text that stands in lines of words, weighted by their length."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    prose = sum(len(line) for line in lines if _is_prose(line))
-    return prose / max(1, sum(map(len, lines)))
-
-
-def _is_prose(line: str) -> bool:
-    if re.match(r"(?:[+-]{1,3}|@@|diff |\$ |# |//|/\*|\}|index [0-9a-f]{7})\s?\S*", line) and (
-        re.search(r"[;{}=()]|^(?:diff|index|@@|---|\+\+\+)", line)
-    ):
-        return False
-    wordy = sum(c.isalpha() or c.isspace() or c in ".,'’" for c in line)
-    return wordy >= 0.75 * len(line) and not line.endswith((";", "{", "}"))
+def _says_something(pair: Pair) -> bool:
+    """Whether a reply has a word; in a chat, an emoji is one."""
+    return bool(words(pair.reply)) or (pair.channel == "chat" and wording.has_emoji(pair.reply))
 
 
 def _without_excess(pairs: list[Pair], dropped: Counter[str]) -> list[Pair]:
@@ -132,7 +115,7 @@ def _without_excess(pairs: list[Pair], dropped: Counter[str]) -> list[Pair]:
     same: Counter[str] = Counter()
     repeated, fragments = [], []
     for pair in ranked:
-        plain = " ".join(_WORD.findall(pair.reply.casefold()))
+        plain = " ".join(wording.found(pair.reply.casefold())) or pair.reply.strip()
         same[plain] += 1
         if same[plain] > SAME_REPLY_MOST and not pair.pinned:
             repeated.append(pair)
