@@ -72,6 +72,13 @@ def test_shares_and_tokens_are_written_down(writer, home):
     assert "tokens are estimated" in told.err
 
 
+def test_a_row_without_room_for_an_example_is_refused(writer):
+    """M4."""
+    writer("dataset", "build", "--allow-small", "--tokens", "64").refused(
+        "64 tokens", "--tokens 192"
+    )
+
+
 def test_a_model_that_is_not_there_words_nothing(writer):
     result = writer("dataset", "build", "--allow-small", "--instructions", "llm")
     result.refused("qwen2.5-7b-instruct", "twin models pull")

@@ -170,6 +170,32 @@ def test_answers_between_quoted_lines_answer_them_one_by_one():
     assert pair.reply == "No.\n\nReg. As ever."
 
 
+def points(*quoted):
+    text = "".join(f"> {one}\n\nAnswer {n}, as ever.\n\n" for n, one in enumerate(quoted))
+    reply = mail("b", SELF, f"{WROTE}\n{text}", 1, subject="Re: Boat", references=("a",))
+    asked = mail("a", ANA, "\n\n".join(quoted), subject="Boat")
+    return made(asked, reply)[0][0].pieces
+
+
+def test_points_that_have_numbers_are_not_numbered_twice():
+    """C4: the reply may name the sender's numbers, which must not become others."""
+    dry, pump, hose = "Is it dry?", "Who has it?", "And the hose?"
+    assert points(f"1. {dry}", f"2. {pump}") == (f"1. {dry}", f"2. {pump}")
+    assert points(f"(b) {dry}", f"(c) {pump}") == (f"(b) {dry}", f"(c) {pump}")
+    assert points(f"1. {dry}", f"1. {pump}") == (f"(1) {dry}", f"(2) {pump}")
+    assert points(f"1) {dry}", pump, f"2) {hose}") == (f"(1) {dry}", f"(2) {pump}", f"(3) {hose}")
+    assert points(f"1. {dry}", pump) == (f"(1) {dry}", f"(2) {pump}")
+    assert points("5. May is fine?", pump) == ("(1) 5. May is fine?", f"(2) {pump}")
+    assert points("J. Reg has it?", pump) == ("(1) J. Reg has it?", f"(2) {pump}")
+
+
+def test_long_points_wait_each_shortened():
+    shown = points(*("word " * 900 + f"dry {n}?" for n in range(4)))
+    assert [one[:3] for one in shown] == ["(1)", "(2)", "(3)", "(4)"]
+    assert [one[-6:] for one in shown] == [f"dry {n}?" for n in range(4)]
+    assert sum(map(len, shown)) <= pairs.INCOMING_CHARACTERS
+
+
 def test_one_answer_below_a_quote_answers_the_whole_mail():
     asked = mail("a", ANA, "Is it dry?\n\nWho has the pump?", subject="Boat")
     text = f"{WROTE}\n> Who has the pump?\n\nReg. As ever.\n"

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from aitwin.corpus import clean, instructions, messages, relayed
-from aitwin.corpus.context import BETWEEN, newest
+from aitwin.corpus.context import BETWEEN, each, newest
 from aitwin.corpus.instructions import name_of
 from aitwin.corpus.messages import Channel, Message, Owner, Person, Thread
 from aitwin.corpus.report import lose
@@ -34,6 +34,8 @@ TURN_RHYTHM = 4
 
 _QUOTING = re.compile(r"\s{0,6}[\w.-]{0,12}[>|:%]")
 """Begins a line that may be a quote, of whatever kind; clean knows which are."""
+_OWN_NUMBER = re.compile(r"\(?(\d{1,2}|[a-z]|[ivx]{1,4})\)\s+(?=\S)|(\d{1,2})\.\s+(?=\S)")
+"""Begins a point of the sender's: "1. ", "(a) ", "ii) "."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Pair:
     """Of the mail, as it is, not redacted. Not part of what is learnt."""
     pieces: tuple[str, ...] = field(default=(), repr=False)
     """The incoming text in the parts that it may lose whole (see context): paragraphs, turns."""
+    one_by_one: bool = False
+    """Whether the reply answers each of the pieces, so that none of them may be lost whole."""
 
     @property
     def begins(self) -> bool:
@@ -119,7 +123,8 @@ def _mail_pair(mail: Message, thread: Thread, owner: Owner) -> Pair | str:
     if not asked.pieces:
         to = instructions.to_whom(mail.recipients, owner)
         asked = _Asked(instructions.first_mail(to, subject, reply, _hash(mail.id)))
-    pieces = newest(asked.pieces, "mail", INCOMING_CHARACTERS)
+    keep = each if asked.one_by_one else newest
+    pieces = keep(asked.pieces, "mail", INCOMING_CHARACTERS)
     return Pair(
         id=_hash(mail.id),
         thread=_hash(thread.id),
@@ -132,6 +137,7 @@ def _mail_pair(mail: Message, thread: Thread, owner: Owner) -> Pair | str:
         messages=(_hash(mail.id),),
         subject=subject,
         pieces=tuple(pieces),
+        one_by_one=asked.one_by_one,
     )
 
 
@@ -142,6 +148,7 @@ class _Asked:
     instruction: str = field(repr=False)
     pieces: tuple[str, ...] = field(default=(), repr=False)
     """Paragraphs of the mail, or the passages that are answered one by one; none: a first mail."""
+    one_by_one: bool = False
 
 
 def _asked(mail: Message, parent: Message | None, owner: Owner) -> _Asked | str:
@@ -155,7 +162,7 @@ def _asked(mail: Message, parent: Message | None, owner: Owner) -> _Asked | str:
         to = mail.recipients[0] if mail.recipients else Person("")
         request = f"Reply to this mail from {name_of(to)}{about}."
     if passages := _answered_one_by_one(mail):
-        return _Asked(f"{request[:-1]}, point by point.", passages)
+        return _Asked(f"{request[:-1]}, point by point.", passages, one_by_one=True)
     if parent is not None:
         # The parent's quotes are older mail; where it holds nothing else, they are what it says.
         incoming = clean.own_words(parent.text).strip() or clean.quoted(mail.text).strip()
@@ -180,8 +187,23 @@ def _answered_one_by_one(mail: Message) -> tuple[str, ...]:
     answered = [quoted for quoted, own in clean.exchanges(mail.text) if quoted.strip() and own]
     if len(answered) < 2:
         return ()
-    passages = (" ".join(_paragraphs(passage)) for passage in answered)
-    return tuple(f"({number}) {passage}" for number, passage in enumerate(passages, start=1))
+    return _numbered([" ".join(_paragraphs(passage)) for passage in answered])
+
+
+def _numbered(passages: Sequence[str]) -> tuple[str, ...]:
+    """The passages with numbers: the sender's own, where each has another one."""
+    found = [_OWN_NUMBER.match(passage) for passage in passages]
+    own = [match[1] or match[2] if match else "" for match in found]
+    if all(own) and len(set(own)) == len(own):
+        return tuple(passages)
+    several = len(passages) - own.count("") > 1  # one alone may be a date: "5. May"
+    numbered = []
+    for number, (passage, its) in enumerate(zip(passages, own, strict=True), start=1):
+        doubled = its and (several or its == str(number))
+        numbered.append(
+            f"({number}) {_OWN_NUMBER.sub('', passage, count=1) if doubled else passage}"
+        )
+    return tuple(numbered)
 
 
 def _paragraphs(text: str) -> tuple[str, ...]:

@@ -215,6 +215,7 @@ def build(  # noqa: PLR0913 (the last five are the wishes of the owner, each wit
 
     Mails that matter and were only listed so far are read first.
     """
+    context.require_room(budget)
     imports = store.import_log()
     if not imports:
         raise TwinError(
