@@ -2,6 +2,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,10 +96,65 @@ def test_what_gives_no_pair_is_counted_with_its_reason():
     assert dropped == {
         "the mail it answers is missing": 1,
         "automatic: auto-reply": 1,
-        "forwarded mail": 1,
+        "forwarded mail that does not show where it begins": 1,
         "no words of the owner's own": 1,
         "the mail it answers has no words": 1,
     }
+
+
+BLOCK = (
+    "---------- Forwarded message ---------\nFrom: Reg Oak <reg@z.example>\n"
+    "Date: Mon, 1 Jan 2024\nSubject: Boat\nTo: Thota <t@x.example>\n\nIt leaks again.\n"
+)
+OUTLOOK = (
+    "-----Ursprüngliche Nachricht-----\nVon: Reg Oak <reg@z.example>\n"
+    "Gesendet: Montag, 1. Januar 2024 09:00\nAn: Thota\nBetreff: Boat\n\nIt leaks again.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("subject", "block"),
+    [
+        ("Fwd: Boat", BLOCK),
+        ("FW: Boat", "From: Reg Oak <reg@z.example>\nSent: Monday, January 1, 2024 9:00 AM\n"
+         "To: Thota <t@x.example>\nSubject: Boat\n\nIt leaks again.\n"),
+        ("WG: Boat", OUTLOOK),
+        ("TR: Boat", OUTLOOK),
+        ("I: Boat", BLOCK),
+        ("Boat", BLOCK),
+    ],
+)  # fmt: skip
+def test_what_the_owner_writes_above_a_forward_is_a_note_on_it(subject, block):
+    """C4: no sentence of the owner's is lost, none of the other's is learnt."""
+    text = f"You were right about the hull.\n\n{block}"
+    [pair], dropped = made(mail("a", SELF, text, subject=subject, recipients=(ANA,)))
+    request = 'Forward this mail from Reg Oak about "Boat" to Ana Lopez, with a note.'
+    assert (pair.instruction, pair.incoming) == (request, "It leaks again.")
+    assert (pair.reply, pair.people) == ("You were right about the hull.", ("Ana Lopez",))
+    assert not pair.begins
+    assert not dropped
+
+
+def test_a_forward_without_a_note_is_counted():
+    found, dropped = made(mail("a", SELF, BLOCK, subject="Fwd: Boat", recipients=(ANA,)))
+    assert not found
+    assert dropped == {"forwarded mail": 1}
+
+
+def test_the_owners_own_mail_is_forwarded_as_such():
+    block = BLOCK.replace("Reg Oak <reg@z.example>", "Thota <t@x.example>")
+    text = f"As I said in May.\n\n{block}"
+    [pair], _ = made(mail("a", SELF, text, subject="Fwd: Boat", recipients=(ANA,)))
+    assert pair.instruction.startswith('Forward this mail of yours about "Boat" to Ana Lopez')
+
+
+@pytest.mark.parametrize(
+    "subject", ["TR: my report", "I: see you", "RV: camping", "PD: x", "VB: y"]
+)
+def test_two_letters_and_a_colon_are_no_forward(subject):
+    [pair], dropped = made(mail("a", SELF, "See you at the boat.", subject=subject))
+    assert pair.begins
+    assert not dropped
 
 
 def test_a_chat_turn_answers_the_turns_before_it():

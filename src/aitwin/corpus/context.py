@@ -35,6 +35,8 @@ SCRAP = 12
 """Tokens of a piece below which it is left out rather than cut: they say nothing."""
 NEAR = 0.4
 """Share of a cut piece that may go so that it begins with a sentence."""
+LONGEST_WORD = 24
+"""Characters of a word: what is longer is a text without spaces, and may be cut amid."""
 REPLY = 64
 """Tokens of a reply for which an example must have room: some forty words."""
 EXCESS = 1.5
@@ -209,8 +211,9 @@ def _level(costs: Sequence[int], room: int) -> int:
 
 def _shortened(piece: str, room: int, count: Callable[[str], int]) -> str:
     number = _NUMBER.match(piece)
-    head = f"{number[0] if number else ''}{CUT} "
-    return head + _end(piece[number.end() if number else 0 :], room - count(head), count, _NOTHING)
+    head = f"{number[0] if number else ''}{CUT}"
+    rest = _end(piece[number.end() if number else 0 :], room - count(f"{head} "), count, _NOTHING)
+    return f"{head} {rest}" if rest else head
 
 
 def _between(channel: Channel, count: Callable[[str], int]) -> int:
@@ -234,7 +237,12 @@ def _end(piece: str, room: int, count: Callable[[str], int], head: re.Pattern[st
 
     words = [word.start() for word in _WORD.finditer(text)]
     first = bisect_left(words, True, key=fits)
-    start = words[first] if first < len(words) else bisect_left(range(len(text)), True, key=fits)
+    if first < len(words):
+        start = words[first]
+    elif words and len(text) - words[-1] <= LONGEST_WORD:
+        return stays
+    else:
+        start = bisect_left(range(len(text)), True, key=fits)
     near = start + int((len(text) - start) * NEAR)
     sentences = (sentence.end() for sentence in _SENTENCE.finditer(text, max(0, start - 2)))
     start = next((place for place in sentences if start <= place <= near), start)

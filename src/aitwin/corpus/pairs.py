@@ -8,12 +8,13 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from aitwin.corpus import clean, instructions, messages, relayed
+from aitwin.corpus import clean, forwards, instructions, messages, relayed
 from aitwin.corpus.context import BETWEEN, each, newest
+from aitwin.corpus.forwards import Forwarded
 from aitwin.corpus.instructions import name_of
 from aitwin.corpus.messages import Channel, Message, Owner, Person, Thread
 from aitwin.corpus.report import lose
@@ -107,16 +108,17 @@ def _mail_pair(mail: Message, thread: Thread, owner: Owner) -> Pair | str:
     """The pair that ends in `mail`, or why there is none."""
     if mail.automatic:
         return f"automatic: {mail.automatic}"
-    if messages.has_forward_subject(mail):
-        return "forwarded mail"
     own = clean.own_words(mail.text).strip()
+    forwarded = forwards.forwarded(mail)
+    if forwarded is None and messages.has_forward_subject(mail, surely=True):
+        return "forwarded mail that does not show where it begins"
     if not own:
-        return "no words of the owner's own"
+        return "no words of the owner's own" if forwarded is None else "forwarded mail"
     reply = clean.unwrap(relayed.without(own, mail.text, owner).strip())
     if not reply:
         return "only passes on what somebody else wrote"
-    parent = messages.parent(mail, thread.messages, owner)
-    asked = _asked(mail, parent, owner)
+    parent = None if forwarded else messages.parent(mail, thread.messages, owner)
+    asked = _noted(mail, forwarded, owner) if forwarded else _asked(mail, parent, owner)
     if isinstance(asked, str):
         return asked
     subject = messages.without_prefixes(mail.subject)
@@ -149,6 +151,16 @@ class _Asked:
     pieces: tuple[str, ...] = field(default=(), repr=False)
     """Paragraphs of the mail, or the passages that are answered one by one; none: a first mail."""
     one_by_one: bool = False
+
+
+def _noted(mail: Message, forwarded: Forwarded, owner: Owner) -> _Asked:
+    """What a mail passes on, above which the owner wrote something."""
+    sender = forwarded.sender
+    whose = " of yours" if owner.wrote(replace(mail, sender=sender)) else f" from {name_of(sender)}"
+    about = instructions.about(messages.without_prefixes(mail.subject))
+    to = instructions.to_whom(mail.recipients, owner)
+    request = f"Forward this mail{whose}{about} to {to}, with a note."
+    return _Asked(request, _paragraphs(forwarded.text))
 
 
 def _asked(mail: Message, parent: Message | None, owner: Owner) -> _Asked | str:
