@@ -27,6 +27,8 @@ CONTEXT_TURNS = 6
 SHORTEST_SESSION_GAP = timedelta(hours=1)
 LONGEST_SESSION_GAP = timedelta(hours=10)
 """A night apart is always another conversation, an answer within the hour never is."""
+JOINED = "joined to the message before"
+"""Why a message gave no pair of its own, though nothing of it is lost."""
 RHYTHM = 12
 """A pause this many times the chat's usual one (its upper quartile) ends a session."""
 SHORTEST_TURN_GAP = timedelta(minutes=10)
@@ -282,7 +284,7 @@ def _from_session(
                 lose(dropped, "begins a chat: nothing to answer", message.id)
             continue
         for message in turn.messages[1:]:
-            lose(dropped, "joined to the message before", message.id)
+            lose(dropped, JOINED, message.id)
         others = _others((t.messages[0] for t in before), owner)
         goes_on = owner.wrote(before[-1].messages[0])
         # After a pause the owner may go on alone: then to everybody in the chat.

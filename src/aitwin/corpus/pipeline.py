@@ -29,7 +29,7 @@ from aitwin.corpus.funnel import Funnel
 from aitwin.corpus.instructions import Commonness
 from aitwin.corpus.marks import Mark, Marks
 from aitwin.corpus.messages import Message, Owner, Thread, threads
-from aitwin.corpus.pairs import Pair
+from aitwin.corpus.pairs import JOINED, Pair
 from aitwin.corpus.redact import Found, Redactor, Rules
 from aitwin.corpus.report import Losses
 from aitwin.corpus.reverse import Author
@@ -118,12 +118,16 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
     fit = context.without_endless(fit, budget, dropped)
     funnel.add("distinct pairs", "pairs", len(kept), dropped)
     reasons |= dropped.reasons
-    curate.require_enough(fit, f"{own} messages of yours", allow_small=choice.allow_small)
+    lost_for = sum((stage.dropped for stage in funnel.stages[-3:]), Counter())
+    del lost_for[JOINED]
+    curate.require_enough(fit, f"{own} messages of yours", lost_for, allow_small=choice.allow_small)
 
     chosen = curate.choose(fit, choice.size, choice.seed, choice.mail_share)
+    curate.require_share(chosen, choice)
     taken = {pair.id for pair in chosen}
-    reasons |= {pair.id: "not among the chosen" for pair in fit if pair.id not in taken}
-    funnel.add("usable pairs", "pairs", len(fit), {"not among the chosen": len(fit) - len(chosen)})
+    why = curate.why_not(len(chosen), len(fit), choice)
+    reasons |= {pair.id: why for pair in fit if pair.id not in taken}
+    funnel.add("usable pairs", "pairs", len(fit), {why: len(fit) - len(chosen)})
     if not choice.languages:
         chosen = languages.told(chosen)
     chosen = context.fit_all(chosen, budget)
