@@ -42,7 +42,7 @@ def test_a_reply_has_the_parents_own_words():
     answer = f"{WROTE}\n> Is it dry?\n\nNo. Bring a bucket."
     reply = mail("b", SELF, answer, 1, subject="Re: Boat", references=("a",))
     [pair], dropped = made(asked, reply)
-    assert pair.instruction == 'Reply to this mail from Ana Lopez about "Boat".'
+    assert pair.instruction == 'Write a reply to this mail from Ana Lopez about "Boat".'
     assert (pair.incoming, pair.reply) == ("Is it dry?", "No. Bring a bucket.")
     assert pair.task.incoming == pair.incoming
     assert not dropped
@@ -54,7 +54,7 @@ def test_a_missing_parent_is_read_from_the_quote():
     [pair], _ = made(
         mail("b", SELF, text, subject="Re: Boat", references=("lost",), recipients=(ANA,))
     )
-    assert pair.instruction == 'Reply to this mail from Ana Lopez about "Boat".'
+    assert pair.instruction == 'Write a reply to this mail from Ana Lopez about "Boat".'
     assert (pair.incoming, pair.reply) == ("Is it dry?", "No. Bring a bucket.")
 
 
@@ -64,7 +64,7 @@ def test_a_first_mail_is_asked_for_and_a_follow_up_too():
         "b", SELF, "Found one.", 5, subject="Re: Boat", references=("a",), recipients=(ANA,)
     )
     (one, two), _ = made(first, again)
-    about = 'Write to Ana Lopez about "Boat": a short mail that asks a question.'
+    about = 'Draft a short mail to Ana Lopez about "Boat" that asks a question.'
     assert (one.instruction, one.incoming, one.begins) == (about, "", True)
     assert not two.begins
     assert two.instruction == 'Follow up on this mail of yours about "Boat".'
@@ -217,7 +217,7 @@ def test_answers_between_quoted_lines_answer_them_one_by_one():
     text = f"{WROTE}\n> Hi,\n>\n> Is it dry?\n\nNo.\n\n> Who has\n> the pump?\n\nReg. As ever.\n"
     reply = mail("b", SELF, text, 1, subject="Re: Boat", references=("a",))
     [pair], _ = made(asked, reply)
-    assert pair.instruction == 'Reply to this mail from Ana Lopez about "Boat", point by point.'
+    assert pair.instruction.endswith(' from Ana Lopez about "Boat", point by point.')
     first, second = pair.incoming.split("\n\n")
     assert first.startswith("(1) ")
     assert first.endswith("Is it dry?")

@@ -167,14 +167,14 @@ def _noted(mail: Message, forwarded: Forwarded, owner: Owner) -> _Asked:
 
 def _asked(mail: Message, parent: Message | None, owner: Owner) -> _Asked | str:
     """What `mail` answers, or why that cannot be known."""
-    about = instructions.about(messages.without_prefixes(mail.subject))
+    subject, seed = messages.without_prefixes(mail.subject), _hash(mail.id)
     if parent is not None and owner.wrote(parent):
-        request = f"Follow up on this mail of yours{about}."
+        request = instructions.follow_up(subject, seed)
     elif parent is not None:
-        request = f"Reply to this mail from {name_of(parent.sender)}{about}."
+        request = instructions.reply(parent.sender, subject, seed)
     else:
         to = mail.recipients[0] if mail.recipients else Person("")
-        request = f"Reply to this mail from {name_of(to)}{about}."
+        request = instructions.reply(to, subject, seed)
     if passages := _answered_one_by_one(mail):
         return _Asked(f"{request[:-1]}, point by point.", passages, one_by_one=True)
     if parent is not None:

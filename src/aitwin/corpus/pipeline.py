@@ -130,13 +130,30 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
     funnel.add("usable pairs", "pairs", len(fit), {why: len(fit) - len(chosen)})
     if not choice.languages:
         chosen = languages.told(chosen)
-    chosen = context.fit_all(chosen, budget)
+    chosen = context.fit_all(_with_languages(chosen), budget)
     # Together: a secret that one pair gives away is one in all of them.
     redactor = Redactor(_with_people(rules, grouped, owner))
     redacted, redactions = redactor.redact_set(chosen)
-    common = Commonness.of(pair.reply for pair in found if pair.channel == "mail")
+    common = Commonness.of(_conversations(found))
     worded = [_with_topics(pair, common) for pair in redacted]
     return Selection(worded, funnel, redactions, copies, redactor, found, reasons, lost)
+
+
+def _with_languages(pairs: list[Pair]) -> list[Pair]:
+    """The pairs, with the language in the request where it would not be expected."""
+    said = languages.unexpected(pairs)
+    return [
+        replace(p, instruction=instructions.in_language(p.instruction, said.get(p.id, "")))
+        for p in pairs
+    ]
+
+
+def _conversations(pairs: Iterable[Pair]) -> list[str]:
+    """All that is said in each conversation, as one text: what it repeats counts once."""
+    texts: dict[str, list[str]] = {}
+    for pair in pairs:
+        texts.setdefault(pair.thread, []).extend((pair.reply, pair.incoming))
+    return ["\n".join(said) for said in texts.values()]
 
 
 def _with_topics(pair: Pair, common: Commonness) -> Pair:
