@@ -57,19 +57,32 @@ def test_a_language_is_taken_alone_from_the_option_or_the_settings(writer, home)
     assert build(writer).json["languages"]["en"] > 25
     settings = home / "twin.toml"
     settings.write_text(settings.read_text().replace("languages = []", 'languages = ["de"]'))
-    writer("dataset", "build", "--allow-small").refused("0 usable pairs")
+    writer("dataset", "build", "--allow-small").refused(
+        "0 usable pairs", "reply in another language (en)", "--language"
+    )
     built = build(writer, "--language", "en", "--language", "de").json
     assert built["settings"]["languages"] == ["en", "de"]
     writer("dataset", "build", "--language", "klingon").refused("klingon", "en, de, pt")
 
 
 def test_shares_and_tokens_are_written_down(writer, home):
-    built = build(writer, "--mail-share", "0.5", "--tokens", "256").json["settings"]
-    assert built["mail_share"] == 0.5
+    built = build(writer, "--mail-share", "1", "--tokens", "256").json["settings"]
+    assert built["mail_share"] == 1
     assert built["tokens"] == {"row": 256, "counted_by": "estimate"}
     assert writer("dataset", "build", "--mail-share", "2").code == 2
+    # There are no chats: half of nothing is nothing.
+    writer("dataset", "build", "--allow-small", "--mail-share", "0.5").refused(
+        "share of 0.5 leaves 0"
+    )
     told = writer("dataset", "build", "--allow-small")
     assert "tokens are estimated" in told.err
+
+
+def test_a_row_without_room_for_an_example_is_refused(writer):
+    """M4."""
+    writer("dataset", "build", "--allow-small", "--tokens", "64").refused(
+        "64 tokens", "--tokens 192"
+    )
 
 
 def test_a_model_that_is_not_there_words_nothing(writer):

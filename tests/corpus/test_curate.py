@@ -260,10 +260,50 @@ def test_mails_and_chats_are_balanced_as_wished():
         return sum(p.channel == "mail" for p in curate.choose(rows, size, mail_share=share))
 
     assert [mails(share) for share in (None, 0.5, 0.0, 1.0)] == [75, 50, 0, 100]
-    # Too few chats for half: the mails make up for them.
-    assert mails(0.5, 350) == 250
+    assert [mails(share, 1000) for share in (None, 0.5, 0.0, 1.0, 0.9)] == [300, 100, 0, 300, 300]
+
+    def size(share, size=1000):
+        return len(curate.choose(rows, size, mail_share=share))
+
+    # A share that is asked for is kept, and the set smaller for it.
+    assert [size(share) for share in (None, 0.5, 0.0, 1.0, 0.9)] == [400, 200, 100, 300, 333]
+    assert [size(share, 350) for share in (None, 0.5, 0.0)] == [350, 200, 100]
+    pinned = [replace(rows[0], pinned=True), *rows[1:]]
+    kept = curate.choose(pinned, 50, mail_share=0)
+    assert [p.id for p in kept if p.channel == "mail"] == [rows[0].id]
+    pinned = [replace(row, pinned=n % 5 == 0) for n, row in enumerate(rows)]  # 60 mails, 20 chats
+    for share in (None, 0, 0.5, 1):
+        kept = curate.choose(pinned, 90, mail_share=share)
+        assert len(kept) == 90
+        assert {p.id for p in pinned if p.pinned} <= {p.id for p in kept}
     with pytest.raises(TwinError, match="mail share"):
         Choice(mail_share=1.5)
+
+
+def test_what_a_share_costs_is_said():
+    """C3: the share that was asked for is not given up without a word, nor is the size."""
+    chosen = [written(n, "cook", "chat") for n in range(151)]
+    half = Choice(mail_share=0)
+    assert curate.why_not(151, 443, half) == "left out for a mail share of 0"
+    assert curate.why_not(1000, 1443, half) == "not among the chosen"
+    assert curate.why_not(400, 443, Choice(400)) == "not among the chosen"
+    with pytest.raises(TwinError, match="mail share of 0 leaves 151 pairs") as refused:
+        curate.require_share(chosen, half)
+    assert "--allow-small" in str(refused.value)
+    curate.require_share(chosen, Choice(mail_share=0, allow_small=True))
+    curate.require_share(chosen, Choice())
+    with pytest.raises(TwinError, match="leaves 0 pairs"):
+        curate.require_share([], Choice(mail_share=0.5, allow_small=True))
+
+
+def test_a_refusal_says_the_commonest_reasons():
+    lost = {"reply in another language (en)": 430, "automatic: bounce": 3, "no reason": 0}
+    with pytest.raises(TwinError) as refused:
+        curate.require_enough([], "800 messages of yours", lost)
+    text = str(refused.value)
+    assert "Left out: 430 reply in another language (en); 3 automatic: bounce." in text
+    assert "Take other languages, too (--language)" in text
+    assert "no reason" not in text
 
 
 def test_a_seed_thins_a_large_stratum_differently(monkeypatch):
@@ -292,3 +332,38 @@ def test_a_size_that_makes_no_set_is_refused():
     with pytest.raises(TwinError, match="too small"):
         Choice(size=20)
     assert Choice(size=20, allow_small=True).size == 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "कल सुबह दस बजे नाव के पास मिलते हैं।",
+        "நாளை காலை பத்து மணிக்கு சந்திப்போம்.",
+        "พรุ่งนี้เช้าเจอกันที่ท่าเรือนะครับ",
+        "ព្រឹកស្អែកជួបគ្នានៅកំពង់ផែ",
+        "نلتقي غدًا في العاشرة",
+        "נפגש מחר בעשר",
+        "haha sure 😂😂😂",
+        "10:30?",
+        "7:30 pm, gate 14",
+        "I paid $45.20 on 14/03",
+    ],
+)
+def test_no_script_and_no_sign_keeps_a_reply_out(text):
+    """C3."""
+    for channel in ("mail", "chat"):
+        dropped = Counter()
+        passed = [pair("p", text, channel), *(written(n, "boat") for n in range(20))]
+        assert curate.gate(passed, dropped)[0].reply == text
+        assert not dropped
+
+
+def test_an_emoji_alone_is_a_fragment_in_a_chat_and_nothing_in_a_mail():
+    rows = [written(n, "boat") for n in range(20)]
+    rows += [pair(n, "😂", "chat", day=n) for n in range(9)]
+    rows += [pair("no", "…!", "chat"), pair("mail", "👍"), pair("heart", "❤️", "chat")]
+    dropped = Counter()
+    passed = curate.gate(rows, dropped)
+    assert dropped["reply without a word"] == 2
+    assert dropped["the same reply more than 3 times"] == 6
+    assert len(passed) == 20 + 2  # a tenth

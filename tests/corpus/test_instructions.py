@@ -52,6 +52,28 @@ def test_a_recipient_is_called_what_one_would_say(recipients, role):
         ("We announce release 2.", " that announces something"),
         ("See http://a.example/?q=1 there.", ""),
         ("A displeased man.", ""),
+        ("I spent Friday apologising to people holding dead cucumbers.", ""),
+        ("No thanks to him, the boat is dry.", ""),
+        ("Thanks to him, the boat is wet.", ""),
+        ("Thank you in advance.", ""),
+        ("I refuse to invite them.", ""),
+        ("The bill was not attached.", ""),
+        ("The bill isn't attached to the wall.", ""),
+        ("Im Anhang fehlt die Rechnung.", ""),
+        ("A sorry state of affairs. I am not sorry.", ""),
+        ("I was sorry to hear of it.", ""),
+        ('He said "please bring it" and left.', ""),
+        ("She said “thank you” twice.", ""),
+        ("Do as you please.", ""),
+        ("Attach the hose to the pump.", ""),
+        ("Hi Ana,\nThanks for the pump, I didn't expect it.", " that says thanks"),
+        ("Hi Ana, thank you for the pump.", " that says thanks"),
+        ("I'm so sorry, I can't come.", " that apologises"),
+        ("Please don't bring the dog.", " that asks for something"),
+        ("I've attached the bill.", " that sends something"),
+        ("You are invited to the launch.", " that invites"),
+        ("Join us on Sunday.", " that invites"),
+        ("Would you like to invite you know who?", " that asks for something"),
     ],
 )
 def test_what_a_mail_does_is_seen_from_light_cues(text, does):
@@ -65,19 +87,44 @@ def test_what_a_mail_does_is_seen_from_light_cues(text, does):
 )
 def test_the_length_is_told_about(words, noun):
     said = instructions.first_mail("Ana", "Boat", "word " * words, "1").rstrip(".")
-    assert re.search(rf"(?:Write|Draft|:) {noun}(?: to |$)", said)
+    assert re.search(rf"(?:rite|Draft|Compose|Send|need) {noun}(?: to |$)", said)
     assert instructions.first_mail("Ana", "", "雨" * 100, "1").count("a few sentences") == 1
 
 
 def test_phrasings_vary_by_the_pair_and_not_by_the_run():
     said = [instructions.first_mail("Ana", "Boat", "It leaks.", str(n)) for n in range(60)]
     assert said == [instructions.first_mail("Ana", "Boat", "It leaks.", str(n)) for n in range(60)]
+    rest = 'a short mail to Ana about "Boat".'
+    asked = ("Write", "Draft", "Compose", "Send", "Please write", "I need")
+    assert set(said) == {f"{verb} {rest}" for verb in asked}
+    assert all(4 <= said.count(one) <= 20 for one in set(said))
+
+
+def test_replies_are_asked_for_in_a_few_ways():
+    ana = Person("Ana", "ana@y.example")
+    said = [instructions.reply(ana, "[USRP-users] R: Boat", str(n)) for n in range(60)]
     assert set(said) == {
-        'Write a short mail to Ana about "Boat".',
-        'Write to Ana about "Boat": a short mail.',
-        'Draft a short mail to Ana about "Boat".',
+        'Reply to this mail from Ana about "Boat".',
+        'Answer this mail from Ana about "Boat".',
+        'Write a reply to this mail from Ana about "Boat".',
+        'Draft an answer to Ana\'s mail about "Boat".',
     }
-    assert all(10 <= said.count(one) <= 30 for one in set(said))
+    assert len({instructions.follow_up("Boat", str(n)) for n in range(30)}) == 2
+
+
+@pytest.mark.parametrize(
+    ("subject", "shown"),
+    [
+        ("[USRP-users] Boat", "Boat"),
+        ("[linux-mips] Re: [list] Boat", "Boat"),
+        ("[PATCH 2/3] Boat", "[PATCH 2/3] Boat"),
+        ("[RFC] Boat", "[RFC] Boat"),
+        ("[a few words] Boat", "[a few words] Boat"),
+        ("[boat]", "[boat]"),
+    ],
+)
+def test_the_tag_of_a_list_is_no_subject(subject, shown):
+    assert instructions.about(subject) == f' about "{shown}"'
 
 
 @pytest.mark.parametrize("subject", ["", "  ", "(no subject)", "(Kein Betreff)", "…", "No subject"])
@@ -101,6 +148,15 @@ def test_topics_are_the_rarest_words_that_others_have_too():
     assert "bilge, pump and drips" in said
     assert common.topics("Nothing today.") == []
     assert instructions.with_topics("Write to Ana.", [], "1") == "Write to Ana."
+
+
+def test_topics_are_not_those_of_the_greeting_nor_the_sign_off():
+    texts = ["Sehr geehrter Kundenservice,\n\nder Kessel tropft.\n\nFreundliche Grüße\nJonas Weber"]
+    common = Commonness.of([*texts * 3, *(f"nichts {n}" for n in range(60))])
+    assert common.topics(texts[0]) == ["kessel", "tropft"]
+    said = instructions.with_topics("Write to the kessel desk.", ["kessel", "tropft"], "1")
+    assert "kessel and" not in said
+    assert "tropft" in said
 
 
 def test_a_word_that_stands_nowhere_else_is_no_topic():
@@ -135,3 +191,8 @@ def test_a_chat_is_answered_or_gone_on_with():
         instructions.in_chat(["Ana", "Bo"], goes_on=True) == "Go on in this chat with Ana and Bo."
     )
     assert instructions.in_chat([], goes_on=True) == "Go on in this chat."
+
+
+def test_a_request_says_the_language_where_it_must():
+    assert instructions.in_language("Reply.", "German") == "Reply. Write in German."
+    assert instructions.in_language("Reply.", "") == "Reply."

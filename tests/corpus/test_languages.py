@@ -84,3 +84,23 @@ def test_the_model_is_loaded_when_it_is_asked_for():
     """`twin --help` stays quick."""
     code = "import sys, aitwin.cli, aitwin.corpus.pipeline; sys.exit('py3langid' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_language_that_is_not_to_be_expected_is_said():
+    """C6: a request in English that is answered in German must say so."""
+    english = "I'll bring the pump and the two buckets tonight, as ever."
+    german = "Ich komme heute Abend später und bringe die Pumpe mit."
+    french = "Je passe ce soir avec la pompe et les deux seaux."
+    rows = [pair(f"en{n}", english) for n in range(6)]
+    rows += [pair(f"de{n}", german) for n in range(2)]
+    rows += [
+        pair("answered", german, incoming="Könntest du morgen bitte den Schlüssel mitbringen?"),
+        pair("turned", english, incoming="Könntest du morgen bitte den Schlüssel mitbringen?"),
+        pair("as asked", english, incoming="Could you bring the key tomorrow, please?"),
+        pair("once", french),
+        pair("never heard", english, incoming="Je passe ce soir avec la pompe et les deux seaux."),
+        pair("short", "Bis dann"),
+    ]
+    said = languages.unexpected(rows)
+    german_ones = dict.fromkeys(("de0", "de1", "answered"), "German")
+    assert said == {**german_ones, "turned": "English"}

@@ -2,6 +2,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +42,7 @@ def test_a_reply_has_the_parents_own_words():
     answer = f"{WROTE}\n> Is it dry?\n\nNo. Bring a bucket."
     reply = mail("b", SELF, answer, 1, subject="Re: Boat", references=("a",))
     [pair], dropped = made(asked, reply)
-    assert pair.instruction == 'Reply to this mail from Ana Lopez about "Boat".'
+    assert pair.instruction == 'Write a reply to this mail from Ana Lopez about "Boat".'
     assert (pair.incoming, pair.reply) == ("Is it dry?", "No. Bring a bucket.")
     assert pair.task.incoming == pair.incoming
     assert not dropped
@@ -53,7 +54,7 @@ def test_a_missing_parent_is_read_from_the_quote():
     [pair], _ = made(
         mail("b", SELF, text, subject="Re: Boat", references=("lost",), recipients=(ANA,))
     )
-    assert pair.instruction == 'Reply to this mail from Ana Lopez about "Boat".'
+    assert pair.instruction == 'Write a reply to this mail from Ana Lopez about "Boat".'
     assert (pair.incoming, pair.reply) == ("Is it dry?", "No. Bring a bucket.")
 
 
@@ -63,7 +64,7 @@ def test_a_first_mail_is_asked_for_and_a_follow_up_too():
         "b", SELF, "Found one.", 5, subject="Re: Boat", references=("a",), recipients=(ANA,)
     )
     (one, two), _ = made(first, again)
-    about = 'Write to Ana Lopez about "Boat": a short mail that asks a question.'
+    about = 'Draft a short mail to Ana Lopez about "Boat" that asks a question.'
     assert (one.instruction, one.incoming, one.begins) == (about, "", True)
     assert not two.begins
     assert two.instruction == 'Follow up on this mail of yours about "Boat".'
@@ -95,10 +96,65 @@ def test_what_gives_no_pair_is_counted_with_its_reason():
     assert dropped == {
         "the mail it answers is missing": 1,
         "automatic: auto-reply": 1,
-        "forwarded mail": 1,
+        "forwarded mail that does not show where it begins": 1,
         "no words of the owner's own": 1,
         "the mail it answers has no words": 1,
     }
+
+
+BLOCK = (
+    "---------- Forwarded message ---------\nFrom: Reg Oak <reg@z.example>\n"
+    "Date: Mon, 1 Jan 2024\nSubject: Boat\nTo: Thota <t@x.example>\n\nIt leaks again.\n"
+)
+OUTLOOK = (
+    "-----Ursprüngliche Nachricht-----\nVon: Reg Oak <reg@z.example>\n"
+    "Gesendet: Montag, 1. Januar 2024 09:00\nAn: Thota\nBetreff: Boat\n\nIt leaks again.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("subject", "block"),
+    [
+        ("Fwd: Boat", BLOCK),
+        ("FW: Boat", "From: Reg Oak <reg@z.example>\nSent: Monday, January 1, 2024 9:00 AM\n"
+         "To: Thota <t@x.example>\nSubject: Boat\n\nIt leaks again.\n"),
+        ("WG: Boat", OUTLOOK),
+        ("TR: Boat", OUTLOOK),
+        ("I: Boat", BLOCK),
+        ("Boat", BLOCK),
+    ],
+)  # fmt: skip
+def test_what_the_owner_writes_above_a_forward_is_a_note_on_it(subject, block):
+    """C4: no sentence of the owner's is lost, none of the other's is learnt."""
+    text = f"You were right about the hull.\n\n{block}"
+    [pair], dropped = made(mail("a", SELF, text, subject=subject, recipients=(ANA,)))
+    request = 'Forward this mail from Reg Oak about "Boat" to Ana Lopez, with a note.'
+    assert (pair.instruction, pair.incoming) == (request, "It leaks again.")
+    assert (pair.reply, pair.people) == ("You were right about the hull.", ("Ana Lopez",))
+    assert not pair.begins
+    assert not dropped
+
+
+def test_a_forward_without_a_note_is_counted():
+    found, dropped = made(mail("a", SELF, BLOCK, subject="Fwd: Boat", recipients=(ANA,)))
+    assert not found
+    assert dropped == {"forwarded mail": 1}
+
+
+def test_the_owners_own_mail_is_forwarded_as_such():
+    block = BLOCK.replace("Reg Oak <reg@z.example>", "Thota <t@x.example>")
+    text = f"As I said in May.\n\n{block}"
+    [pair], _ = made(mail("a", SELF, text, subject="Fwd: Boat", recipients=(ANA,)))
+    assert pair.instruction.startswith('Forward this mail of yours about "Boat" to Ana Lopez')
+
+
+@pytest.mark.parametrize(
+    "subject", ["TR: my report", "I: see you", "RV: camping", "PD: x", "VB: y"]
+)
+def test_two_letters_and_a_colon_are_no_forward(subject):
+    [pair], dropped = made(mail("a", SELF, "See you at the boat.", subject=subject))
+    assert pair.begins
+    assert not dropped
 
 
 def test_a_chat_turn_answers_the_turns_before_it():
@@ -161,13 +217,39 @@ def test_answers_between_quoted_lines_answer_them_one_by_one():
     text = f"{WROTE}\n> Hi,\n>\n> Is it dry?\n\nNo.\n\n> Who has\n> the pump?\n\nReg. As ever.\n"
     reply = mail("b", SELF, text, 1, subject="Re: Boat", references=("a",))
     [pair], _ = made(asked, reply)
-    assert pair.instruction == 'Reply to this mail from Ana Lopez about "Boat", point by point.'
+    assert pair.instruction.endswith(' from Ana Lopez about "Boat", point by point.')
     first, second = pair.incoming.split("\n\n")
     assert first.startswith("(1) ")
     assert first.endswith("Is it dry?")
     assert second.startswith("(2) Who has")
     assert "long rest" not in pair.incoming
     assert pair.reply == "No.\n\nReg. As ever."
+
+
+def points(*quoted):
+    text = "".join(f"> {one}\n\nAnswer {n}, as ever.\n\n" for n, one in enumerate(quoted))
+    reply = mail("b", SELF, f"{WROTE}\n{text}", 1, subject="Re: Boat", references=("a",))
+    asked = mail("a", ANA, "\n\n".join(quoted), subject="Boat")
+    return made(asked, reply)[0][0].pieces
+
+
+def test_points_that_have_numbers_are_not_numbered_twice():
+    """C4: the reply may name the sender's numbers, which must not become others."""
+    dry, pump, hose = "Is it dry?", "Who has it?", "And the hose?"
+    assert points(f"1. {dry}", f"2. {pump}") == (f"1. {dry}", f"2. {pump}")
+    assert points(f"(b) {dry}", f"(c) {pump}") == (f"(b) {dry}", f"(c) {pump}")
+    assert points(f"1. {dry}", f"1. {pump}") == (f"(1) {dry}", f"(2) {pump}")
+    assert points(f"1) {dry}", pump, f"2) {hose}") == (f"(1) {dry}", f"(2) {pump}", f"(3) {hose}")
+    assert points(f"1. {dry}", pump) == (f"(1) {dry}", f"(2) {pump}")
+    assert points("5. May is fine?", pump) == ("(1) 5. May is fine?", f"(2) {pump}")
+    assert points("J. Reg has it?", pump) == ("(1) J. Reg has it?", f"(2) {pump}")
+
+
+def test_long_points_wait_each_shortened():
+    shown = points(*("word " * 900 + f"dry {n}?" for n in range(4)))
+    assert [one[:3] for one in shown] == ["(1)", "(2)", "(3)", "(4)"]
+    assert [one[-6:] for one in shown] == [f"dry {n}?" for n in range(4)]
+    assert sum(map(len, shown)) <= pairs.INCOMING_CHARACTERS
 
 
 def test_one_answer_below_a_quote_answers_the_whole_mail():

@@ -4,15 +4,15 @@ The choice is deterministic and keeps the owner's own shares: of mail and chat, 
 replies, of formal and informal ones, of people and of times. Does not judge the owner's taste.
 """
 
-import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
-from aitwin.corpus import languages, register
+from aitwin.corpus import languages, pasted, register
+from aitwin.corpus import words as wording
 from aitwin.corpus.pairs import Pair
 from aitwin.corpus.report import lose
 from aitwin.errors import TwinError
@@ -25,15 +25,18 @@ SIZE = 1000
 FEWEST = 200
 """Below, an adapter learns phrases by heart instead of a style (C3)."""
 MAIL_WORDS = (2, 400)
-CHAT_WORDS = (1, 200)
+CHAT_WORDS = (0, 200)
 FRAGMENT_WORDS = 2
 """A reply of this many words or fewer shows a habit, but little style: "ok", "haha yes"."""
 FRAGMENT_SHARE = 0.1
 """Fragments at most, as a share of the pairs that pass: rare enough not to rule the set."""
 SAME_REPLY_MOST = 3
 """How often one and the same short reply is kept, whatever it answers: "Done."."""
-PROSE_SHARE = 0.6
-"""Letters, digits' words and spaces in a reply at least; logs, patches and tables have fewer."""
+PASTED_SHARE = 0.5
+"""Code, logs and tables in a reply at most (see pasted)."""
+OTHER_LANGUAGE = "reply in another language"
+REASONS = 4
+"""Reasons that a refusal names, the commonest."""
 LENGTH_BANDS = 4
 """Quarters of the replies by length; the choice keeps their sizes."""
 STEPS = 8
@@ -43,9 +46,7 @@ STRATUM_MOST = 4000
 FEATURES = 2048
 GRAM = 4  # bytes
 
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-# Scripts without spaces: a word is about two characters.
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
+words = wording.count
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Choice:
     languages: tuple[str, ...] = ()
     """Codes of the languages whose replies are taken ("en"); none: all of them."""
     mail_share: float | None = None
-    """Mails in the set, as far as there are enough of both; None: as the owner writes."""
+    """Mails in the set, which is the smaller for it if need be; None: as the owner writes."""
 
     def __post_init__(self) -> None:
         """Refuse a size that makes no set, and a share that is none."""
@@ -72,12 +73,6 @@ class Choice:
             )
 
 
-def words(text: str) -> int:
-    """How many words, also where a script does not part them."""
-    unspaced = len(_UNSPACED.findall(text))
-    return len(_WORD.findall(_UNSPACED.sub(" ", text))) + (unspaced + 1) // 2
-
-
 def gate(pairs: Sequence[Pair], dropped: Counter[str], wanted: Sequence[str] = ()) -> list[Pair]:
     """The pairs that can teach something, in their order; the others counted by reason.
 
@@ -88,8 +83,8 @@ def gate(pairs: Sequence[Pair], dropped: Counter[str], wanted: Sequence[str] = (
     for pair in pairs:
         reason = _unfit(pair)
         if not reason and wanted and not languages.wanted(pair.language, wanted):
-            reason = f"reply in another language ({pair.language})"
-        if reason and not (pair.pinned and words(pair.reply)):
+            reason = f"{OTHER_LANGUAGE} ({pair.language})"
+        if reason and not (pair.pinned and _says_something(pair)):
             lose(dropped, reason, pair.id)
         else:
             passed.append(pair)
@@ -99,31 +94,22 @@ def gate(pairs: Sequence[Pair], dropped: Counter[str], wanted: Sequence[str] = (
 def _unfit(pair: Pair) -> str:
     fewest, most = MAIL_WORDS if pair.channel == "mail" else CHAT_WORDS
     count = words(pair.reply)
+    if not _says_something(pair):
+        return "reply without a word"
     if count < fewest:
-        return "reply without a word" if count == 0 else f"reply under {fewest} words"
+        return f"reply under {fewest} words"
     if count > most:
         return f"reply over {most} words"
     if pair.channel == "chat" and not pair.incoming:
         return "chat reply without context"
-    if _prose_share(pair.reply) < PROSE_SHARE:
+    if pasted.share(pair.reply) > PASTED_SHARE:
         return "reply is mostly code, logs or tables"
     return ""
 
 
-def _prose_share(text: str) -> float:
-    """The part of a text that stands in lines of words, weighted by their length."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    prose = sum(len(line) for line in lines if _is_prose(line))
-    return prose / max(1, sum(map(len, lines)))
-
-
-def _is_prose(line: str) -> bool:
-    if re.match(r"(?:[+-]{1,3}|@@|diff |\$ |# |//|/\*|\}|index [0-9a-f]{7})\s?\S*", line) and (
-        re.search(r"[;{}=()]|^(?:diff|index|@@|---|\+\+\+)", line)
-    ):
-        return False
-    wordy = sum(c.isalpha() or c.isspace() or c in ".,'’" for c in line)
-    return wordy >= 0.75 * len(line) and not line.endswith((";", "{", "}"))
+def _says_something(pair: Pair) -> bool:
+    """Whether a reply has a word; in a chat, an emoji is one."""
+    return bool(words(pair.reply)) or (pair.channel == "chat" and wording.has_emoji(pair.reply))
 
 
 def _without_excess(pairs: list[Pair], dropped: Counter[str]) -> list[Pair]:
@@ -132,7 +118,7 @@ def _without_excess(pairs: list[Pair], dropped: Counter[str]) -> list[Pair]:
     same: Counter[str] = Counter()
     repeated, fragments = [], []
     for pair in ranked:
-        plain = " ".join(_WORD.findall(pair.reply.casefold()))
+        plain = " ".join(wording.found(pair.reply.casefold())) or pair.reply.strip()
         same[plain] += 1
         if same[plain] > SAME_REPLY_MOST and not pair.pinned:
             repeated.append(pair)
@@ -150,16 +136,28 @@ def _without_excess(pairs: list[Pair], dropped: Counter[str]) -> list[Pair]:
     return [pair for pair in pairs if pair.id not in left_out]
 
 
-def require_enough(pairs: Sequence[Pair], came_from: str, *, allow_small: bool = False) -> None:
-    """Refuse a set that is too small to learn a style from (C3)."""
+def require_enough(
+    pairs: Sequence[Pair],
+    came_from: str,
+    lost: Mapping[str, int] | None = None,
+    *,
+    allow_small: bool = False,
+) -> None:
+    """Refuse a set that is too small to learn a style from (C3), and say what was lost for what."""
     if len(pairs) >= FEWEST or (allow_small and pairs):
         return
     channels = Counter(pair.channel for pair in pairs)
     remedy = "" if not pairs else ", or build anyway with --allow-small"
+    commonest = Counter(lost or {}).most_common(REASONS)
+    why = "; ".join(f"{count} {reason}" for reason, count in commonest if count)
+    another = any(reason.startswith(OTHER_LANGUAGE) for reason, _ in commonest)
+    begin = "Take other languages, too (--language), add" if another else "Add"
     raise TwinError(
         f"{len(pairs)} usable pairs ({channels['mail']} from mail, {channels['chat']} from chats) "
-        f"from {came_from}; {FEWEST - len(pairs)} more are needed. Add another export "
-        "(twin corpus add PATH), or another address or chat name of yours (twin init)" + remedy
+        f"from {came_from}; {FEWEST - len(pairs)} more are needed. "
+        + (f"Left out: {why}. " if why else "")
+        + f"{begin} another export (twin corpus add PATH), or another address or chat name of "
+        f"yours (twin init){remedy}"
     )
 
 
@@ -173,30 +171,68 @@ def choose(
     covered in proportion, and odd ones out (which k-centre collects) are not preferred. Nobody,
     no time, no register and no length gets more than its own share of a quarter, rounded up.
     """
-    if len(pairs) > size:
-        by_hand = [pair for pair in pairs if pair.pinned]
-        if len(by_hand) > size:
-            raise TwinError(
-                f"{len(by_hand)} pairs are pinned, but the set is to have {size}; "
-                f"ask for --size {len(by_hand)}, or unmark some (twin dataset unmark ID …)"
-            )
-        pairs = [pair for pair in pairs if not pair.pinned]
-        pairs = [*_chosen(pairs, size - len(by_hand), seed, mail_share), *by_hand]
-    return sorted(pairs, key=lambda pair: (pair.sent_at, pair.id))
-
-
-def _chosen(pairs: list[Pair], size: int, seed: int, mail_share: float | None) -> list[Pair]:
     mail = [pair for pair in pairs if pair.channel == "mail"]
     chat = [pair for pair in pairs if pair.channel == "chat"]
-    wish = len(mail) / len(pairs) if mail_share is None else mail_share
-    # Where one channel has too few, the other makes up for it: a set is not made smaller.
-    mails = min(len(mail), max(round(size * wish), size - len(chat)))
+    by_hand = [pair for pair in pairs if pair.pinned]
+    if len(by_hand) > size:
+        raise TwinError(
+            f"{len(by_hand)} pairs are pinned, but the set is to have {size}; "
+            f"ask for --size {len(by_hand)}, or unmark some (twin dataset unmark ID …)"
+        )
+    mails, chats = _totals(len(mail), len(chat), size, mail_share)
+    pinned = Counter(pair.channel for pair in by_hand)
+    mails, chats = max(mails, pinned["mail"]), max(chats, pinned["chat"])
+    over = max(0, mails + chats - size)
+    fewer = min(over, mails - pinned["mail"])
+    chosen = list(by_hand)
+    for channel, total in ((mail, mails - fewer), (chat, chats - over + fewer)):
+        rest = [pair for pair in channel if not pair.pinned]
+        chosen += _chosen(rest, total - (len(channel) - len(rest)), seed)
+    return sorted(chosen, key=lambda pair: (pair.sent_at, pair.id))
+
+
+def why_not(chosen: int, usable: int, choice: Choice) -> str:
+    """Why a usable pair is not among the `chosen`."""
+    if choice.mail_share is not None and chosen < min(usable, choice.size):
+        return f"left out for a mail share of {choice.mail_share:g}"
+    return "not among the chosen"
+
+
+def require_share(chosen: Sequence[Pair], choice: Choice) -> None:
+    """Refuse a set that the wished share of mails makes too small to learn from (C3)."""
+    if len(chosen) >= FEWEST or choice.mail_share is None or (choice.allow_small and chosen):
+        return
+    channels = Counter(pair.channel for pair in chosen)
+    remedy = ", or build anyway with --allow-small" if chosen else ""
+    raise TwinError(
+        f"a mail share of {choice.mail_share:g} leaves {len(chosen)} pairs ({channels['mail']} "
+        f"from mail, {channels['chat']} from chats); {FEWEST} are needed. Ask for another "
+        f"--mail-share, or add more of what is scarce (twin corpus add PATH){remedy}"
+    )
+
+
+def _totals(mails: int, chats: int, size: int, mail_share: float | None) -> tuple[int, int]:
+    """How many of each channel: a share that is asked for is kept, and the set smaller for it."""
+    if mail_share is None:
+        total = min(size, mails + chats)
+        of_mail = round(total * mails / max(1, mails + chats))
+        return of_mail, total - of_mail
+    limits = [size]
+    limits += [int(mails / mail_share + 1e-9)] if mail_share > 0 else []
+    limits += [int(chats / (1 - mail_share) + 1e-9)] if mail_share < 1 else []
+    of_mail = min(mails, round(min(limits) * mail_share))
+    return of_mail, min(chats, min(limits) - of_mail)
+
+
+def _chosen(pairs: list[Pair], total: int, seed: int) -> list[Pair]:
+    """So many of one channel's."""
+    if total >= len(pairs):
+        return pairs
+    strata = _strata(pairs)
+    quotas = _quotas([len(stratum) for stratum in strata], total)
     chosen = []
-    for channel, total in ((mail, mails), (chat, size - mails)):
-        strata = _strata(channel)
-        quotas = _quotas([len(stratum) for stratum in strata], total)
-        for stratum, quota in zip(strata, quotas, strict=True):
-            chosen += _cover(_thinned(stratum, seed), quota)
+    for stratum, quota in zip(strata, quotas, strict=True):
+        chosen += _cover(_thinned(stratum, seed), quota)
     return chosen
 
 

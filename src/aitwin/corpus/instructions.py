@@ -12,9 +12,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from aitwin.corpus.messages import Owner, Person
+from aitwin.corpus import acts
+from aitwin.corpus import words as wording
+from aitwin.corpus.messages import Owner, Person, without_prefixes
 
 SHORT, SENTENCES, LONG = 25, 80, 200
 """Words up to which a mail is short, or a few sentences; and from which it is long."""
@@ -52,72 +53,31 @@ _NO_SUBJECT = re.compile(
 )
 
 
-class _Kind(NamedTuple):
-    """What a mail does, and by which words, near its beginning, one sees that."""
-
-    does: str
-    within: int  # characters
-    cue: re.Pattern[str]
-
-
-def _kind(does: str, within: int, beginnings: str, unspaced: str = "(?!)") -> _Kind:
-    """`beginnings` of words; `unspaced`: the same in scripts that do not part words."""
-    return _Kind(does, within, re.compile(rf"\b(?:{beginnings})|(?:{unspaced})", re.IGNORECASE))
-
-
-_KINDS = (
-    # In this order: who apologises and asks, apologises.
-    _kind(
-        "apologises",
-        300,
-        "sorry|apolog|entschuldig|tut mir leid|désolé|excuse[zs]?-moi|lo siento|perdón|scusa|"
-        "mi dispiace|desculp|przepraszam|извини|ursäkt",
-        "ごめん|すみません|抱歉|对不起",
-    ),
-    _kind(
-        "says thanks",
-        160,
-        "thanks|thank you|danke|vielen dank|merci|gracias|grazie|obrigad|bedankt|tack|dzięk|"
-        "спасибо|teşekkür",
-        "ありがとう|谢谢|感谢",
-    ),
-    _kind(
-        "sends something",
-        2000,
-        "attach|enclosed|anbei|im anhang|angehängt|ci-joint|en pièce jointe|adjunt|in allegato|"
-        "em anexo|bijlage|bijgevoegd|bifoga|załącz|прикреп|во вложении",
-        "添付|附件",
-    ),
-    _kind(
-        "invites",
-        2000,
-        "invit|join us|einlad|eingeladen|uitnodig|zapraszam|приглаша|inbjud",
-        "招待|邀请",
-    ),
-    _kind(
-        "announces something",
-        400,
-        "announc|is now available|pleased to release|ankündig|annonc|anuncia|aankondig|объявля",
-    ),
-    _kind(
-        "asks for something",
-        2000,
-        "please|could you|can you|would you|bitte|kannst du|könnten sie|s'il (?:te|vous)|"
-        "por favor|podrías|per favore|potresti|poderia|kun je|alstublieft|proszę|czy możesz|"
-        "пожалуйста|lütfen",
-        "ください|お願い|请",
-    ),
-)
-_QUESTION = re.compile(r"[?？؟][ \t]*(?:$|\n|[A-Z])", re.MULTILINE)
 _PHRASINGS = (
     "Write {mail} to {to}{about}{that}.",
-    "Write to {to}{about}: {mail}{that}.",
     "Draft {mail} to {to}{about}{that}.",
+    "Compose {mail} to {to}{about}{that}.",
+    "Send {mail} to {to}{about}{that}.",
+    "Please write {mail} to {to}{about}{that}.",
+    "I need {mail} to {to}{about}{that}.",
 )
+_REPLY_PHRASINGS = (
+    "Reply to this mail from {who}{about}.",
+    "Answer this mail from {who}{about}.",
+    "Write a reply to this mail from {who}{about}.",
+    "Draft an answer to {who}'s mail{about}.",
+)
+_FOLLOW_UP_PHRASINGS = (
+    "Follow up on this mail of yours{about}.",
+    "Write another mail after this one of yours{about}.",
+)
+_LIST_TAG = re.compile(r"^(?:\[(?=[^\]]*[a-z])[\w.-]{2,30}\]\s*)+(?=\S)")
+"""`[USRP-users]`, which a list puts before the subject; `[PATCH 2/3]` the writer does."""
 _TOPIC_PHRASINGS = ("It is about {topics}.", "Topics: {topics}.", "It mentions {topics}.")
+_GREETING = re.compile(r"[^.?]{1,60}[,!:]|\S+(?: \S+){0,3}")
+_SIGNED = re.compile(r"[^.?!:]{1,40}[,!.]?")
 _EDGES = ".,;:!?()[]\"'“”‘’«»…"
 _WORD = re.compile(r"\w+")
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
 
 
 # Replies
@@ -135,9 +95,27 @@ def names_of(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
+def reply(sender: Person, subject: str, seed: str) -> str:
+    """The request for a reply to a mail, in one of a few phrasings."""
+    return _phrased(_REPLY_PHRASINGS, seed, who=name_of(sender), about=about(subject))
+
+
+def follow_up(subject: str, seed: str) -> str:
+    """The request for another mail after one of the owner's own."""
+    return _phrased(_FOLLOW_UP_PHRASINGS, seed, about=about(subject))
+
+
+def in_language(instruction: str, language: str) -> str:
+    """The request, with the language that it is to be written in."""
+    return f"{instruction} Write in {language}." if language else instruction
+
+
 def about(subject: str) -> str:
-    """` about "Boat"`, or nothing where the subject says nothing."""
-    return f' about "{" ".join(subject.split())}"' if tells(subject) else ""
+    """` about "Boat"`, without the tag of a list; nothing where the subject says nothing."""
+    bare = " ".join(subject.split())
+    for _ in range(2):  # "[list] Re: [list] Boat"
+        bare = without_prefixes(_LIST_TAG.sub("", bare))
+    return f' about "{bare}"' if tells(bare) else ""
 
 
 def tells(subject: str) -> bool:
@@ -160,8 +138,8 @@ def first_mail(to: str, subject: str, text: str, seed: str) -> str:
 
     `seed`, the id of the pair, chooses among phrasings that mean the same.
     """
-    phrasing = _PHRASINGS[_number(seed) % len(_PHRASINGS)]
-    return phrasing.format(mail=_length(text), to=to, about=about(subject), that=_that(text))
+    that = f" that {does}" if (does := acts.does(text)) else ""
+    return _phrased(_PHRASINGS, seed, mail=_length(text), to=to, about=about(subject), that=that)
 
 
 def to_whom(recipients: Sequence[Person], owner: Owner) -> str:
@@ -195,8 +173,7 @@ def _company(host: str) -> str:
 
 
 def _length(text: str) -> str:
-    # Scripts without spaces: a word is about two characters.
-    count = len(_UNSPACED.sub(" ", text).split()) + len(_UNSPACED.findall(text)) // 2
+    count = wording.count(text)
     if count <= SHORT:
         return "a short mail"
     if count <= SENTENCES:
@@ -204,12 +181,8 @@ def _length(text: str) -> str:
     return "a mail" if count < LONG else "a long mail"
 
 
-def _that(text: str) -> str:
-    """What the mail does, where light cues tell."""
-    for kind in _KINDS:
-        if kind.cue.search(text[: kind.within]):
-            return f" that {kind.does}"
-    return " that asks a question" if _QUESTION.search(text) else ""
+def _phrased(phrasings: Sequence[str], seed: str, **parts: str) -> str:
+    return phrasings[_number(seed) % len(phrasings)].format(**parts)
 
 
 def _number(seed: str) -> int:
@@ -242,18 +215,30 @@ class Commonness:
         Never a word that is in no other text: it may be a secret that nobody recognised.
         """
         most = max(5, COMMON * self.texts)
-        counts = Counter(word for word in _plain_words(text) if 2 <= self.words[word] <= most)
+        said = _plain_words(_body(text))
+        counts = Counter(word for word in said if 2 <= self.words[word] <= most)
         weight = {word: n * math.log(self.texts / self.words[word]) for word, n in counts.items()}
         best = sorted(weight, key=lambda word: (-weight[word], word))[:TOPICS]
-        return [word for word in counts if word in best] if len(best) > 1 else []
+        return [word for word in counts if word in best]
 
 
 def with_topics(instruction: str, topics: Sequence[str], seed: str) -> str:
-    """The request, and what it is about."""
+    """The request, and what it is about besides those whom it names."""
+    topics = [topic for topic in topics if topic not in words(instruction)]
     if not topics:
         return instruction
     phrasing = _TOPIC_PHRASINGS[_number(seed) // 7 % len(_TOPIC_PHRASINGS)]
     return f"{instruction} {phrasing.format(topics=names_of(topics))}"
+
+
+def _body(text: str) -> str:
+    """The text without the greeting and the sign-off: they are about nobody's boat."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    first = 1 if len(lines) > 1 and _GREETING.fullmatch(lines[0]) else 0
+    last = len(lines)
+    while last > first + 1 and _SIGNED.fullmatch(lines[last - 1]):
+        last -= 1
+    return "\n".join(lines[first:last])
 
 
 def _plain_words(text: str) -> list[str]:

@@ -18,12 +18,15 @@ _REPLY = (
     "re|r|aw|antw|antwort|sv|vs|res|resp|rif|rép|odp|ynt|yan|hv|bls|atb|vá|отв|ответ|απ|σχετ|"
     "回复|回覆|答复|答覆|返信|회신|رد|تر|השב"
 )
-_FORWARD = (
-    "fwd?|fw|wg|tr|rv|enc|vb|vl|vs|pd|i|doorst|vidaresend|továbbítás|пер|πρθ|转发|轉寄|転送|전달"
-)
+_SURELY_FORWARD = "fwd?|wg|enc|doorst|vidaresend|továbbítás|пер|πρθ|转发|轉寄|転送|전달"
+# Words and initials of everybody's, too: "TR: my report", "I: see you". The mail must show it.
+_FORWARD = f"{_SURELY_FORWARD}|tr|rv|vb|vl|vs|pd|i"
 _MARK = r"(?:\[\d+\]|\(\d+\)|\^\d+|\*\d+)?\s*[:：]\s*"
 _REPLY_SUBJECT = re.compile(rf"^(?:\[[^\]]*\]\s*)?(?:{_REPLY}){_MARK}", re.IGNORECASE)
 _FORWARD_SUBJECT = re.compile(rf"^(?:\[[^\]]*\]\s*)?(?:{_FORWARD}){_MARK}", re.IGNORECASE)
+_SURELY_FORWARD_SUBJECT = re.compile(
+    rf"^(?:\[[^\]]*\]\s*)?(?:{_SURELY_FORWARD}){_MARK}", re.IGNORECASE
+)
 # A list may put its tag before the prefix: "[linux-mips] Re: cache".
 _PREFIXES = re.compile(rf"(^|^\[[^\]]*\]\s*)(?:(?:{_REPLY}|{_FORWARD}){_MARK})+", re.IGNORECASE)
 
@@ -112,9 +115,13 @@ def has_reply_subject(message: Message) -> bool:
     return is_reply_subject(message.subject)
 
 
-def has_forward_subject(message: Message) -> bool:
-    """Whether the subject says that this mail passes one on."""
-    return not has_reply_subject(message) and bool(_FORWARD_SUBJECT.match(message.subject.strip()))
+def has_forward_subject(message: Message, *, surely: bool = False) -> bool:
+    """Whether the subject says that this mail passes one on.
+
+    `surely`: whether it can say nothing else, as "TR:" and "I:" can.
+    """
+    prefix = _SURELY_FORWARD_SUBJECT if surely else _FORWARD_SUBJECT
+    return not has_reply_subject(message) and bool(prefix.match(message.subject.strip()))
 
 
 def parent(message: Message, others: Sequence[Message], owner: Owner) -> Message | None:

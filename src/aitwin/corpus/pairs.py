@@ -8,12 +8,13 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from aitwin.corpus import clean, instructions, messages, relayed
-from aitwin.corpus.context import BETWEEN, newest
+from aitwin.corpus import clean, forwards, instructions, messages, relayed
+from aitwin.corpus.context import BETWEEN, each, newest
+from aitwin.corpus.forwards import Forwarded
 from aitwin.corpus.instructions import name_of
 from aitwin.corpus.messages import Channel, Message, Owner, Person, Thread
 from aitwin.corpus.report import lose
@@ -26,6 +27,8 @@ CONTEXT_TURNS = 6
 SHORTEST_SESSION_GAP = timedelta(hours=1)
 LONGEST_SESSION_GAP = timedelta(hours=10)
 """A night apart is always another conversation, an answer within the hour never is."""
+JOINED = "joined to the message before"
+"""Why a message gave no pair of its own, though nothing of it is lost."""
 RHYTHM = 12
 """A pause this many times the chat's usual one (its upper quartile) ends a session."""
 SHORTEST_TURN_GAP = timedelta(minutes=10)
@@ -34,6 +37,8 @@ TURN_RHYTHM = 4
 
 _QUOTING = re.compile(r"\s{0,6}[\w.-]{0,12}[>|:%]")
 """Begins a line that may be a quote, of whatever kind; clean knows which are."""
+_OWN_NUMBER = re.compile(r"\(?(\d{1,2}|[a-z]|[ivx]{1,4})\)\s+(?=\S)|(\d{1,2})\.\s+(?=\S)")
+"""Begins a point of the sender's: "1. ", "(a) ", "ii) "."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Pair:
     """Of the mail, as it is, not redacted. Not part of what is learnt."""
     pieces: tuple[str, ...] = field(default=(), repr=False)
     """The incoming text in the parts that it may lose whole (see context): paragraphs, turns."""
+    one_by_one: bool = False
+    """Whether the reply answers each of the pieces, so that none of them may be lost whole."""
 
     @property
     def begins(self) -> bool:
@@ -103,23 +110,25 @@ def _mail_pair(mail: Message, thread: Thread, owner: Owner) -> Pair | str:
     """The pair that ends in `mail`, or why there is none."""
     if mail.automatic:
         return f"automatic: {mail.automatic}"
-    if messages.has_forward_subject(mail):
-        return "forwarded mail"
     own = clean.own_words(mail.text).strip()
+    forwarded = forwards.forwarded(mail)
+    if forwarded is None and messages.has_forward_subject(mail, surely=True):
+        return "forwarded mail that does not show where it begins"
     if not own:
-        return "no words of the owner's own"
+        return "no words of the owner's own" if forwarded is None else "forwarded mail"
     reply = clean.unwrap(relayed.without(own, mail.text, owner).strip())
     if not reply:
         return "only passes on what somebody else wrote"
-    parent = messages.parent(mail, thread.messages, owner)
-    asked = _asked(mail, parent, owner)
+    parent = None if forwarded else messages.parent(mail, thread.messages, owner)
+    asked = _noted(mail, forwarded, owner) if forwarded else _asked(mail, parent, owner)
     if isinstance(asked, str):
         return asked
     subject = messages.without_prefixes(mail.subject)
     if not asked.pieces:
         to = instructions.to_whom(mail.recipients, owner)
         asked = _Asked(instructions.first_mail(to, subject, reply, _hash(mail.id)))
-    pieces = newest(asked.pieces, "mail", INCOMING_CHARACTERS)
+    keep = each if asked.one_by_one else newest
+    pieces = keep(asked.pieces, "mail", INCOMING_CHARACTERS)
     return Pair(
         id=_hash(mail.id),
         thread=_hash(thread.id),
@@ -132,6 +141,7 @@ def _mail_pair(mail: Message, thread: Thread, owner: Owner) -> Pair | str:
         messages=(_hash(mail.id),),
         subject=subject,
         pieces=tuple(pieces),
+        one_by_one=asked.one_by_one,
     )
 
 
@@ -142,20 +152,31 @@ class _Asked:
     instruction: str = field(repr=False)
     pieces: tuple[str, ...] = field(default=(), repr=False)
     """Paragraphs of the mail, or the passages that are answered one by one; none: a first mail."""
+    one_by_one: bool = False
+
+
+def _noted(mail: Message, forwarded: Forwarded, owner: Owner) -> _Asked:
+    """What a mail passes on, above which the owner wrote something."""
+    sender = forwarded.sender
+    whose = " of yours" if owner.wrote(replace(mail, sender=sender)) else f" from {name_of(sender)}"
+    about = instructions.about(messages.without_prefixes(mail.subject))
+    to = instructions.to_whom(mail.recipients, owner)
+    request = f"Forward this mail{whose}{about} to {to}, with a note."
+    return _Asked(request, _paragraphs(forwarded.text))
 
 
 def _asked(mail: Message, parent: Message | None, owner: Owner) -> _Asked | str:
     """What `mail` answers, or why that cannot be known."""
-    about = instructions.about(messages.without_prefixes(mail.subject))
+    subject, seed = messages.without_prefixes(mail.subject), _hash(mail.id)
     if parent is not None and owner.wrote(parent):
-        request = f"Follow up on this mail of yours{about}."
+        request = instructions.follow_up(subject, seed)
     elif parent is not None:
-        request = f"Reply to this mail from {name_of(parent.sender)}{about}."
+        request = instructions.reply(parent.sender, subject, seed)
     else:
         to = mail.recipients[0] if mail.recipients else Person("")
-        request = f"Reply to this mail from {name_of(to)}{about}."
+        request = instructions.reply(to, subject, seed)
     if passages := _answered_one_by_one(mail):
-        return _Asked(f"{request[:-1]}, point by point.", passages)
+        return _Asked(f"{request[:-1]}, point by point.", passages, one_by_one=True)
     if parent is not None:
         # The parent's quotes are older mail; where it holds nothing else, they are what it says.
         incoming = clean.own_words(parent.text).strip() or clean.quoted(mail.text).strip()
@@ -182,8 +203,23 @@ def _answered_one_by_one(mail: Message) -> tuple[str, ...]:
     answered = [quoted for quoted, own in clean.exchanges(mail.text) if quoted.strip() and own]
     if len(answered) < 2:
         return ()
-    passages = (" ".join(_paragraphs(passage)) for passage in answered)
-    return tuple(f"({number}) {passage}" for number, passage in enumerate(passages, start=1))
+    return _numbered([" ".join(_paragraphs(passage)) for passage in answered])
+
+
+def _numbered(passages: Sequence[str]) -> tuple[str, ...]:
+    """The passages with numbers: the sender's own, where each has another one."""
+    found = [_OWN_NUMBER.match(passage) for passage in passages]
+    own = [match[1] or match[2] if match else "" for match in found]
+    if all(own) and len(set(own)) == len(own):
+        return tuple(passages)
+    several = len(passages) - own.count("") > 1  # one alone may be a date: "5. May"
+    numbered = []
+    for number, (passage, its) in enumerate(zip(passages, own, strict=True), start=1):
+        doubled = its and (several or its == str(number))
+        numbered.append(
+            f"({number}) {_OWN_NUMBER.sub('', passage, count=1) if doubled else passage}"
+        )
+    return tuple(numbered)
 
 
 def _paragraphs(text: str) -> tuple[str, ...]:
@@ -250,7 +286,7 @@ def _from_session(
                 lose(dropped, "begins a chat: nothing to answer", message.id)
             continue
         for message in turn.messages[1:]:
-            lose(dropped, "joined to the message before", message.id)
+            lose(dropped, JOINED, message.id)
         others = _others((t.messages[0] for t in before), owner)
         goes_on = owner.wrote(before[-1].messages[0])
         # After a pause the owner may go on alone: then to everybody in the chat.

@@ -29,7 +29,7 @@ from aitwin.corpus.funnel import Funnel
 from aitwin.corpus.instructions import Commonness
 from aitwin.corpus.marks import Mark, Marks
 from aitwin.corpus.messages import Message, Owner, Thread, threads
-from aitwin.corpus.pairs import Pair
+from aitwin.corpus.pairs import JOINED, Pair
 from aitwin.corpus.redact import Found, Redactor, Rules
 from aitwin.corpus.report import Losses
 from aitwin.corpus.reverse import Author
@@ -118,21 +118,42 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
     fit = context.without_endless(fit, budget, dropped)
     funnel.add("distinct pairs", "pairs", len(kept), dropped)
     reasons |= dropped.reasons
-    curate.require_enough(fit, f"{own} messages of yours", allow_small=choice.allow_small)
+    lost_for = sum((stage.dropped for stage in funnel.stages[-3:]), Counter())
+    del lost_for[JOINED]
+    curate.require_enough(fit, f"{own} messages of yours", lost_for, allow_small=choice.allow_small)
 
     chosen = curate.choose(fit, choice.size, choice.seed, choice.mail_share)
+    curate.require_share(chosen, choice)
     taken = {pair.id for pair in chosen}
-    reasons |= {pair.id: "not among the chosen" for pair in fit if pair.id not in taken}
-    funnel.add("usable pairs", "pairs", len(fit), {"not among the chosen": len(fit) - len(chosen)})
+    why = curate.why_not(len(chosen), len(fit), choice)
+    reasons |= {pair.id: why for pair in fit if pair.id not in taken}
+    funnel.add("usable pairs", "pairs", len(fit), {why: len(fit) - len(chosen)})
     if not choice.languages:
         chosen = languages.told(chosen)
-    chosen = context.fit_all(chosen, budget)
+    chosen = context.fit_all(_with_languages(chosen), budget)
     # Together: a secret that one pair gives away is one in all of them.
     redactor = Redactor(_with_people(rules, grouped, owner))
     redacted, redactions = redactor.redact_set(chosen)
-    common = Commonness.of(pair.reply for pair in found if pair.channel == "mail")
+    common = Commonness.of(_conversations(found))
     worded = [_with_topics(pair, common) for pair in redacted]
     return Selection(worded, funnel, redactions, copies, redactor, found, reasons, lost)
+
+
+def _with_languages(pairs: list[Pair]) -> list[Pair]:
+    """The pairs, with the language in the request where it would not be expected."""
+    said = languages.unexpected(pairs)
+    return [
+        replace(p, instruction=instructions.in_language(p.instruction, said.get(p.id, "")))
+        for p in pairs
+    ]
+
+
+def _conversations(pairs: Iterable[Pair]) -> list[str]:
+    """All that is said in each conversation, as one text: what it repeats counts once."""
+    texts: dict[str, list[str]] = {}
+    for pair in pairs:
+        texts.setdefault(pair.thread, []).extend((pair.reply, pair.incoming))
+    return ["\n".join(said) for said in texts.values()]
 
 
 def _with_topics(pair: Pair, common: Commonness) -> Pair:
@@ -215,6 +236,7 @@ def build(  # noqa: PLR0913 (the last five are the wishes of the owner, each wit
 
     Mails that matter and were only listed so far are read first.
     """
+    context.require_room(budget)
     files = store.files()
     if not files:
         raise TwinError(
