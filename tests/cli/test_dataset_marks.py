@@ -80,6 +80,29 @@ def test_pairs_are_shown_with_their_ids(twin, built):
     assert [pair["id"] for pair in json.loads(twin("dataset", "show", id_, "--json")[1])] == [id_]
 
 
+def test_what_was_left_out_is_shown_and_listed_and_can_be_pinned(twin, built):
+    """C6: a pair that no page shows could not be brought back."""
+    every = json.loads((built / "pairs.json").read_text())
+    assert twin("dataset", "build", "--size", "200")[0] == 0
+    left = sorted(every.keys() - rows(built).keys())
+    listed = json.loads(twin("dataset", "show", "--left-out", "all", "--json")[1])
+    assert sorted(pair["id"] for pair in listed) == left
+    few = json.loads(twin("dataset", "show", "--left-out", "NEARLY the same", "--json")[1])
+    assert 0 < len(few) < len(listed)
+    assert {pair["reason"] for pair in few} == {"nearly the same as another (85%)"}
+    assert f"Left out: {len(few)}" in twin("dataset", "show", "--left-out", "nearly the same")[1]
+    id_ = next(pair["id"] for pair in listed if pair["reason"] == "not among the chosen")
+    code, printed, told = twin("dataset", "show", id_[:12])
+    assert (code, id_ in printed) == (0, True)
+    assert f"{id_} was left out: not among the chosen" in told
+    both = [id_, next(iter(rows(built)))]
+    shown = json.loads(twin("dataset", "show", *both, "--json")[1])
+    assert {pair["id"] for pair in shown} == set(both)
+    assert twin("dataset", "pin", id_)[0] == 0
+    assert twin("dataset", "build", "--size", "200")[0] == 0
+    assert id_ in rows(built)
+
+
 def test_reports_say_where_they_are(twin, built, home):
     code, printed, _ = twin("dataset", "report")
     assert (code, printed.strip()) == (0, str(built / "report.html"))

@@ -143,6 +143,19 @@ def test_every_reason_why_a_pair_or_message_of_the_owners_is_lost_has_examples(a
         assert len(shown.css("details.reason")) == len(stage.dropped)
 
 
+def test_every_pair_that_was_left_out_is_listed(sample, tmp_path):
+    """C6: with its id, so that it can be pinned."""
+    store, _, _ = sample
+    built = pipeline.build(store, SAMPLE, Persona("Thota"), tmp_path / "d", Choice(size=600))
+    html = parsed(built.path / page.FILE)
+    lines = {row.attributes["data-left-out"] for row in html.css("tr[data-left-out]")}
+    shown = {row.attributes["data-pair"] for row in html.css(".stage [data-pair]")}
+    assert lines | shown == set(pipeline.why_left_out(built))
+    assert not lines & shown
+    assert len(lines) > 200
+    assert all(row.css("td")[2].text().strip() for row in html.css("tr[data-left-out]"))
+
+
 def test_plots_add_up(any_owner):
     _, built, html = any_owner
     by_label = {

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from aitwin.corpus.dataset import Dataset, Example
     from aitwin.corpus.marks import Mark, Marks
     from aitwin.corpus.pairs import Pair
+    from aitwin.corpus.pipeline import LeftOut
+    from aitwin.home import Home
 
 app = typer.Typer(
     help="What the twin learns from: build, look through, drop and pin.", no_args_is_help=True
@@ -24,6 +26,8 @@ app = typer.Typer(
 redactions.register(app)
 
 MAIN = "main"
+LINE = 80
+"""Characters of a reply in a list."""
 Instructions = Literal["rules", "llm"]
 Name = Annotated[str, typer.Option("--name", help="Name of the dataset.", callback=plain_name)]
 
@@ -143,10 +147,18 @@ def _say_how(dataset: "Dataset") -> None:
 @app.command(epilog="Example: twin dataset show --examples 3")
 def show(
     ids: Annotated[
-        list[str] | None, typer.Argument(help="Print these pairs: ids, or beginnings of ids.")
+        list[str] | None,
+        typer.Argument(help="Print these pairs, left out or not: ids, or beginnings of ids."),
     ] = None,
     name: Name = MAIN,
     examples: Annotated[int, typer.Option(help="Print this many pairs.", min=0)] = 0,
+    left_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REASON",
+            help="List pairs that were left out: for reasons with these words, or all.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show how messages became pairs, your marks, and on demand some pairs with their ids."""
@@ -158,9 +170,10 @@ def show(
     dataset = datasets.load(home.datasets / name)
     marks = hand.load(home.corpus)
     if ids:
-        rows = {row.id: row for split in datasets.SPLITS for row in dataset.split(split)}
-        chosen = [rows[id_] for id_ in hand.resolve(ids, rows)]
-        _show_pairs(chosen, json=json)
+        _show_by_id(home, dataset, ids, json=json)
+        return
+    if left_out is not None:
+        _list_left_out(home, dataset, "" if left_out == "all" else left_out, json=json)
         return
     if json:
         print_json({**dataset.manifest, "marks": marks.marks})
@@ -258,6 +271,62 @@ def _show_marks(marks: "Marks", dataset: "Dataset") -> None:
             f"your marks: {marks.count('drop')} dropped, {marks.count('pin')} pinned "
             f"({pinned} of them in this dataset)"
         )
+
+
+def _show_by_id(home: "Home", dataset: "Dataset", ids: list[str], *, json: bool) -> None:
+    """Print pairs of the dataset, and such as were left out of it."""
+    from aitwin.corpus import dataset as datasets
+    from aitwin.corpus import marks as hand
+    from aitwin.corpus import pipeline
+
+    rows = {row.id: row for split in datasets.SPLITS for row in dataset.split(split)}
+    wanted = hand.resolve(ids, [*rows, *pipeline.why_left_out(dataset)])
+    chosen = [rows[id_] for id_ in wanted if id_ in rows]
+    others = _read_left_out(home, dataset, [id_ for id_ in wanted if id_ not in rows])
+    if json:
+        print_json([*chosen, *others])
+        return
+    _show_pairs(chosen)
+    for pair in others:
+        day = f"{pair.sent_at:%Y-%m-%d}"
+        out.rule(f"{pair.id} {pair.channel} {day}", style="dim")
+        say(f"{pair.id} was left out: {pair.reason}")
+        asked = "\n\n".join(filter(None, (pair.instruction, pair.incoming)))
+        out.print(asked, markup=False, style="dim")
+        out.print(pair.reply, markup=False)
+
+
+def _list_left_out(home: "Home", dataset: "Dataset", reason: str, *, json: bool) -> None:
+    """One line for each pair that was left out."""
+    from aitwin.corpus import pipeline
+
+    reasons_of = pipeline.why_left_out(dataset)
+    wanted = [id_ for id_, why in reasons_of.items() if reason.casefold() in why.casefold()]
+    pairs = _read_left_out(home, dataset, wanted)
+    if json:
+        print_json(pairs)
+        return
+    rows = [(p.id, f"{p.sent_at:%Y-%m-%d}", p.reason, _line(p.reply)) for p in pairs]
+    table(f"Left out: {len(rows)}", ("pair", "sent", "because", "reply"), rows)
+    say("see one whole: twin dataset show ID; have it learnt all the same: twin dataset pin ID")
+
+
+def _read_left_out(home: "Home", dataset: "Dataset", ids: list[str]) -> "list[LeftOut]":
+    from aitwin.cli.corpus import owner_of, rules_of
+    from aitwin.corpus import pipeline
+    from aitwin.corpus.store import Store
+
+    if not ids:
+        return []
+    settings = home.settings()
+    store = Store(home.corpus)
+    return pipeline.left_out(store, owner_of(settings), dataset, rules_of(settings), set(ids))
+
+
+def _line(text: str) -> str:
+    """The beginning of a text, on one line."""
+    plain = " ".join(text.split())
+    return plain if len(plain) <= LINE else plain[:LINE].rstrip() + " …"
 
 
 def _show_pairs(examples: "Sequence[Example]", *, json: bool = False) -> None:

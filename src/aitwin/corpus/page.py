@@ -42,6 +42,10 @@ FILES_SHOWN = 3
 PLACES_SHOWN = 100
 EXAMPLES = 5
 """Pairs shown for each reason why pairs were left out."""
+LINES_SHOWN = 300
+"""Further pairs listed for each reason, with one line of their replies."""
+LINE = 90
+"""Characters of such a line."""
 GROUPS_SHOWN = 60
 COPIES_SHOWN = 5
 """Near-identical pairs shown beside the one that was kept."""
@@ -298,13 +302,18 @@ def _stages(
     for pair in selection.found:
         if reason := reasons.get(pair.id, ""):
             left_out.setdefault(reason, []).append(pair)
-    examples = {
-        reason: [
-            _excerpt(_pair(selection.redactor.redact_pair(p), reason))
-            for p in _spread(some, EXAMPLES)
+    examples, lines = {}, {}
+    for reason, some in left_out.items():
+        spread = _spread(some, EXAMPLES)
+        examples[reason] = [
+            _excerpt(_pair(selection.redactor.redact_pair(pair), reason)) for pair in spread
         ]
-        for reason, some in left_out.items()
-    }
+        shown = {pair.id for pair in spread}
+        rest = sorted(some, key=lambda pair: (pair.sent_at, pair.id), reverse=True)
+        lines[reason] = [
+            (pair.id, f"{pair.sent_at:%Y-%m-%d}", _line(selection.redactor.redact_text(pair.reply)))
+            for pair in [pair for pair in rest if pair.id not in shown][:LINES_SHOWN]
+        ]
     for reason, messages in selection.lost.items():
         examples[reason] = [_message(message, selection.redactor) for message in messages]
     return [
@@ -314,7 +323,12 @@ def _stages(
             "came": stage.came,
             "went": stage.went,
             "dropped": [
-                {"reason": reason, "count": count, "examples": examples.get(reason, [])}
+                {
+                    "reason": reason,
+                    "count": count,
+                    "examples": examples.get(reason, []),
+                    "lines": lines.get(reason, []),
+                }
                 for reason, count in stage.dropped.most_common()
             ],
         }
@@ -350,6 +364,11 @@ def _message(message: Message, redactor: redact.Redactor) -> Shown:
 
 def _excerpt(shown: Shown) -> Shown:
     return replace(shown, reply=_cut(shown.reply), incoming=_cut(shown.incoming))
+
+
+def _line(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= LINE else plain[:LINE].rstrip() + " …"
 
 
 def _cut(text: str) -> str:

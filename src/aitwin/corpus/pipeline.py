@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from aitwin.corpus.dataset import REMEDY, Dataset
 from aitwin.corpus.funnel import Funnel
 from aitwin.corpus.instructions import Commonness
 from aitwin.corpus.marks import Mark, Marks
-from aitwin.corpus.messages import Message, Owner, Thread, threads
+from aitwin.corpus.messages import Channel, Message, Owner, Thread, threads
 from aitwin.corpus.pairs import JOINED, Pair
 from aitwin.corpus.redact import Found, Redactor, Rules
 from aitwin.corpus.report import Losses
@@ -279,6 +280,50 @@ def build(  # noqa: PLR0913 (the last five are the wishes of the owner, each wit
     page.write(target / page.FILE, page.of_dataset(built, selection, store, owner))
     _write_candidates(target / CANDIDATES, selection)
     return built
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A pair of the corpus that is in no part of a dataset, redacted, and why."""
+
+    id: str
+    channel: Channel
+    sent_at: datetime
+    reason: str
+    instruction: str = field(repr=False)
+    incoming: str = field(repr=False)
+    reply: str = field(repr=False)
+
+
+def why_left_out(dataset_: Dataset) -> dict[str, str]:
+    """Id of each pair that was there when the dataset was built and is not in it -> why."""
+    chosen = {row.id for split in dataset.SPLITS for row in dataset_.split(split)}
+    return {
+        id_: reason or "held-out reply that nearly repeats one in training"
+        for id_, (reason, *_) in _candidates(dataset_).items()
+        if id_ not in chosen
+    }
+
+
+def left_out(
+    store: Store, owner: Owner, dataset_: Dataset, rules: Rules, ids: Collection[str]
+) -> list[LeftOut]:
+    """These left-out pairs, oldest first, read from the corpus again.
+
+    Secrets that the chosen pairs give away are known, and replaced in these, too.
+    """
+    reasons = why_left_out(dataset_)
+    grouped = threads(store.messages(owner))
+    found = list(pairing.from_threads(grouped, owner, Losses()))
+    redactor = Redactor(_with_people(rules, grouped, owner))
+    redactor.redact_set([pair for pair in found if pair.id not in reasons])
+    shown = []
+    for pair in sorted(found, key=lambda pair: (pair.sent_at, pair.id)):
+        if pair.id in ids and pair.id in reasons:
+            clean, why = redactor.redact_pair(pair), reasons[pair.id]
+            texts = (clean.instruction, clean.incoming, clean.reply)
+            shown.append(LeftOut(pair.id, pair.channel, pair.sent_at, why, *texts))
+    return shown
 
 
 def redactions(store: Store, owner: Owner, dataset_: Dataset, rules: Rules) -> list[Found]:
