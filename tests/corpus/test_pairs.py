@@ -320,3 +320,15 @@ def test_ids_are_the_same_after_every_import():
     chat = said(("Ana", "x"), ("Thota", "y"))
     assert made(*chat)[0][0].id == made(*said(("Ana", "x"), ("Thota", "y")))[0][0].id
     assert isinstance(threads(chat)[0], Thread)
+
+
+def test_what_an_answer_quotes_says_more_than_a_mail_of_the_same_subject():
+    """One person's words must not be answered where another's were."""
+    guessed = mail("a", ANA, "Is the invoice paid?", subject="Boat")
+    text = f"No. Bring a bucket.\n\n{WROTE}\n> Is it dry?\n"
+    answer = mail("b", SELF, text, 1, subject="Re: Boat", recipients=(ANA,))
+    [pair], _ = made(guessed, answer)
+    assert pair.incoming == "Is it dry?"
+    silent = mail("c", SELF, "Yes, on Monday.", 1, subject="Re: Boat", recipients=(ANA,))
+    [pair], _ = made(guessed, silent)
+    assert pair.incoming == "Is the invoice paid?"

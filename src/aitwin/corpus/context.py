@@ -100,9 +100,10 @@ def require_room(budget: Budget) -> None:
 def without_endless(pairs: Sequence["Pair"], budget: Budget, dropped: Counter[str]) -> list["Pair"]:
     """The pairs whose replies leave room for a prompt; no training could take the others.
 
-    An estimate loses only what exceeds by far: else the trainer decides, who counts.
+    An estimate loses only what exceeds by far, and nothing pinned: the trainer decides, who counts.
     """
-    most = budget.row * (EXCESS if budget.counted_by == ESTIMATE else 1)
+    estimated = budget.counted_by == ESTIMATE
+    most = budget.row * (EXCESS if estimated else 1)
     rest = {pair.id: _rest(pair) for pair in pairs}
     spare = budget.row - budget.template - LEAST
     long = {id_ for id_, text in rest.items() if len(text.encode(errors="replace")) > spare}
@@ -110,7 +111,8 @@ def without_endless(pairs: Sequence["Pair"], budget: Budget, dropped: Counter[st
     kept = []
     for pair in pairs:
         needed = budget.template + (LEAST if pair.incoming else 0)
-        if pair.id in long and needed + budget.count(rest[pair.id]) > most:
+        stays = estimated and pair.pinned
+        if pair.id in long and not stays and needed + budget.count(rest[pair.id]) > most:
             lose(dropped, f"reply too long for an example of {budget.row} tokens", pair.id)
         else:
             kept.append(pair)

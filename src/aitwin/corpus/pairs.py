@@ -178,8 +178,11 @@ def _asked(mail: Message, parent: Message | None, owner: Owner) -> _Asked | str:
     if passages := _answered_one_by_one(mail):
         return _Asked(f"{request[:-1]}, point by point.", passages, one_by_one=True)
     if parent is not None:
+        # A parent that no header names is a guess, and what the answer quotes is none.
+        incoming = "" if mail.references else clean.quoted(mail.text).strip()
         # The parent's quotes are older mail; where it holds nothing else, they are what it says.
-        incoming = clean.own_words(parent.text).strip() or clean.quoted(mail.text).strip()
+        incoming = incoming or clean.own_words(parent.text).strip()
+        incoming = incoming or clean.quoted(mail.text).strip()
         if not incoming:
             return "the mail it answers has no words"
         return _Asked(request, _paragraphs(incoming))
