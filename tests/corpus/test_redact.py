@@ -19,7 +19,15 @@ from aitwin.corpus.curate import Choice
 from aitwin.corpus.detector import Prepared
 from aitwin.corpus.messages import Message, Owner, Person
 from aitwin.corpus.pairs import Pair
-from aitwin.corpus.redact import DETECTORS, Rules, inventory, redact, redact_pair, redact_pairs
+from aitwin.corpus.redact import (
+    DETECTORS,
+    Redactor,
+    Rules,
+    inventory,
+    redact,
+    redact_pair,
+    redact_pairs,
+)
 from aitwin.corpus.report import Skipped
 from aitwin.corpus.store import Store
 from aitwin.prompt import Persona
@@ -43,8 +51,10 @@ def table(name):
 
 SECRETS = table("redact_secrets.tsv")
 HARMLESS = table("redact_harmless.tsv")
-HELD_OUT = [row for n in (2, 3, 4, 5) for row in table(f"redact_holdout{n}_secrets.tsv")]
-HELD_OUT_HARMLESS = [row for n in (2, 3, 4, 5) for row in table(f"redact_holdout{n}_harmless.tsv")]
+HELD_OUT = [row for n in (2, 3, 4, 5, 6) for row in table(f"redact_holdout{n}_secrets.tsv")]
+HELD_OUT_HARMLESS = [
+    row for n in (2, 3, 4, 5, 6) for row in table(f"redact_holdout{n}_harmless.tsv")
+]
 
 
 def expected(text):
@@ -153,6 +163,37 @@ def test_a_secret_that_is_announced_once_goes_wherever_it_stands():
     cleaned, counts = redact_pairs([alone, given_away])
     assert [one.reply for one in cleaned] == ["Try [PASSWORD_1] again.", "Thanks."]
     assert counts == Counter(PASSWORD=2)
+
+
+def test_a_short_code_goes_in_other_pairs_of_the_same_people_or_about_a_lock():
+    """P1: and "4471" stays a number where neither the people nor the words are the same."""
+    told = replace(
+        pair(incoming="the door code is 4471", reply="Thanks.", name="a"), people=("Ana Silva",)
+    )
+    texts = ("4471 did it", "4471 for the gate, yes", "We sold 4471 of them")
+    ana = replace(pair(reply=texts[0], name="b"), thread="u", people=("Ana Silva",))
+    tom = replace(pair(reply=texts[1], name="c"), thread="v", people=("Tom",))
+    sold = replace(pair(reply=texts[2], name="d"), thread="v", people=("Tom",))
+    cleaned, _ = redact_pairs([ana, tom, sold, told])
+    assert [one.reply for one in cleaned[:3]] == [
+        "[CODE_1] did it",
+        "[CODE_1] for the gate, yes",
+        "We sold 4471 of them",
+    ]
+    redactor = Redactor(Rules())
+    redactor.redact_set([told])
+    assert redactor.redact_text("4471 was left out") == "[CODE_1] was left out"
+
+
+def test_a_contact_that_is_called_a_secret_is_one_in_the_instruction():
+    named = replace(
+        pair('Reply to this mail from the password is zucchini about "jam".', name="a"),
+        people=("the password is zucchini",),
+    )
+    [cleaned], _ = redact_pairs([named])
+    assert cleaned.instruction == (
+        'Reply to this mail from the password is [PASSWORD_1] about "jam".'
+    )
 
 
 def test_a_word_that_was_a_password_stays_a_word_elsewhere():
@@ -286,7 +327,17 @@ HOSTILE = (
     *("1.", "0 1 ", "x@", "http://a/", "http://a?", "www.a.b/", "one ", "Flat 1, ", "Ab Road "),
     *("| password ", "password:\n", "WIFI:S:a;", "12 words abc ", "kod door ", "a_", "wifi "),
     *("user a ", "4111 ", "+1 ", "ul. Ab ", "市区", "what code?\n1234\n", "mysql ", "login a "),
-    *("alarm mit a ", "Ab 1, ", "tel "),
+    *(
+        "alarm mit a ",
+        "Ab 1, ",
+        "tel ",
+        "password (a ",
+        "iban AB12 ",
+        "AB12 1 ",
+        "tür a ",
+        "door 1",
+    ),
+    *("http://a/b ", "one hundred ", "07700 ", "password of the a ", "is my iban "),
 )
 
 

@@ -159,7 +159,8 @@ _DOOR_STEMS = (
     *("allarme", "deur", "poort", "kluis", "dörr", "dør", "kassa", "drzwi", "brama", "furtka"),
     *("domofon", "sejf", "dveře", "brána", "kapu", "ajtó", "széf", "poart", "ușa", "seif"),
     *("interfon", "kapı", "kasa", "двер", "ворот", "калит", "подъезд", "домофон", "сейф", "πόρτα"),
-    *("door", "gate", "keypad", "lock"),
+    *("door", "gate", "keypad", "lock", "garage", "shed", "safe", "vault", "building", "lobby"),
+    "lift",
 )
 _CVV = r"(?:cryptogramme|crypto|prüfziffer|kartenprüfnummer|cvv2?|cvc2?|cvn|card security code)"
 
@@ -306,10 +307,12 @@ DETECTORS = (
     # "Tür: 4471", "door 4471#", "gate #0427": no door has such a number.
     detector(
         "CODE",
-        rf"(?i)(?<![^\W_])(?:{_DOORS}) ?[:=] ?(?P<door>[#*]?(?!(?:19|20)\d\d\b)"
+        rf"(?i)(?<![^\W_])(?:{_DOORS})(?: [^\W\d_]{{1,10}}){{0,2}} ?[:=] ?"
+        rf"(?P<door>[#*]?(?!(?:19|20)\d\d\b)"
         rf"\d{{4,6}}[A-C]?[#*]?)"
         rf"(?=[.,;!)]{{0,2}}(?:\s|$)){_NO_UNIT}",
-        rf"(?i)(?<![^\W_])(?:{_DOORS}|doors?|gates?|alarm|keypad|lock|port[ae]) ?[:=]? ?"
+        rf"(?i)(?<![^\W_])(?:{_DOORS}|doors?|gates?|keypad|(?:pad)?lock|port[ae]|garage|shed|safe|vault|building|"
+        r"lobby|lift) ?[:=]? ?"
         rf"(?P<pressed>\d{{4,8}}[#*]|\*\d{{4,8}}[#*]?|#0\d{{3,7}}[#*]?)(?![\w#*])",
         words=_DOOR_STEMS,
         digits="some",

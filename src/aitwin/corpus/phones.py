@@ -48,7 +48,7 @@ _PHONE_WORDS_ELSEWHERE = (
 # Not within a longer number, version, date, time or hexadecimal word, nor in a row of them.
 _NO_NUMBER_BEFORE = r"(?<![A-Za-z\d_+.,:/#-])(?<!\d )(?<![\da-f]{4} )"
 _NO_NUMBER_AFTER = r"(?![A-Za-z\d_-]| \d|[.,:/]\d| +[\da-f]{8}\b)"
-_GAP = r"[ .\-/]?"
+_GAP = r"(?: - |[ .\-/]?)"
 
 
 def _is_phone(text: str) -> bool:
@@ -58,6 +58,11 @@ def _is_phone(text: str) -> bool:
     pairs = re.fullmatch(r"\d\d(?:[ -]\d\d){4}", text)
     # Lots that were drawn go up: "07 14 21 28 35".
     return not (pairs and sorted(set(text.split())) == text.split())
+
+
+def _is_international(text: str) -> bool:
+    """Germans write the extension behind it: "+49 (0)7071 - 40 78 56-6211"."""
+    return _is_phone(text) or _is_phone(re.sub(r"\(0\)|(?<=\d)-\d{2,5}$", "", text))
 
 
 def _is_named_phone(text: str) -> bool:
@@ -109,7 +114,7 @@ DETECTORS = (
         rf"{_NO_NUMBER_BEFORE}(?:00|011[ -])(?!800)[1-9]\d{{0,2}}[ -]\(?[1-9]\d{{0,4}}\)?"
         rf"(?:[ -]?\d{{2,5}}){{1,5}}{_NO_NUMBER_AFTER}",
         digits="many",
-        confirmed=_is_phone,
+        confirmed=_is_international,
         same=phone_key,
     ),
     # National, with a leading zero and groups.

@@ -67,7 +67,7 @@ _OPEN, _CLOSE = r"[\"'`“”„«‘]", r"[\"'`”“»’]"
 _ASIDE = r"(?: \([^()\n]{1,40}\)|, [^,\n]{1,30},)?"
 _OF = (
     rf"{_ASIDE}(?: (?:for|to|of|on|at|from|für|fürs|zum|zur|vom|von|im|pour|de|du|des|d['’]|à|au|"
-    r"del|della|dell['’]|per|para|da|do|na|van|voor|till?|för|av|af|på|от|к|do|w)"
+    r"di|del|della|dell['’]|per|para|da|do|na|van|voor|till?|för|av|af|på|от|к|do|w)"
     rf" ?[\w'’ -]{{1,30}}?)?{_ASIDE}"
 )
 """ "(guest)", "of the wifi": what may stand between the word for a lock and "is"."""
@@ -182,6 +182,7 @@ _SAID_ELSEWHERE = frozenset(
         "seguente buona buono uguali tutto quella quello",
         "hier daar beneden boven altijd nooit anders dezelfde moeilijk makkelijk simpel geheim",
         "privé openbaar gisteren vandaag nodig kwijt klaar uniek opnieuw",
+        "blödsinn vorschrift antiga antigo larguísima tillfälligt",
         "bedingung verschwendung zumutung gewohnheit sicherheit notwendigkeit interessant riskant",
         "relevant konsistent vorhanden erhalten erloschen erschienen abermals",
         "fini finie défini définie choisi choisie reçu reçue perdue connue inconnue nécessaire",
@@ -214,7 +215,8 @@ _ROMANCE = re.compile(
 """Endings of what is said of a password in French, Spanish, Portuguese and Italian."""
 _NORDIC = re.compile(r"(?i).{2,}(?:t|ad|ig|iga|sk|nd[ea]|ende|l[øö]sa?|bar)")
 _GERMANIC = re.compile(
-    r"(?i)(?:ge|ver|be|ont).{2,}(?:d|t|en)|er.{2,}t|.{2,}ge.{2,}(?:t|en)|hinter.{2,}t|"
+    r"(?i)(?:ge|ver|be|ont).{2,}(?:d|t|en)|er.{2,}t|hinter.{2,}t|"
+    r"(?:ab|an|auf|aus|ein|zu|zurück|mit|um|weg|vor|nach|los|fest|her|hin|frei).{0,4}ge.{2,}(?:t|en)|"
     r"pflicht.*|.{2,}(?:iv|ell|[nmg]al|är|haft|sam|frei|bar|isch|ig|lich|lijk|baar|loos|end|sache|standard)"
 )
 
@@ -295,7 +297,7 @@ _PASSWORDS = (
     ),
     detector(
         "PASSWORD",
-        rf"(?im)(?:{LOCKS}){_OF} (?:ist|ist jetzt|lautet) {_LONE_WORD}",
+        rf"(?im)(?:{LOCKS}){_OF} (?:ist|lautet)(?: jetzt| nun| nur| weiterhin)? {_LONE_WORD}",
         rf"(?im)wachtwoord\w{{0,2}}{_OF} is (?:nu )?(?P<dutch>{_ONE_WORD})",
         words=LOCK_STEMS,
         confirmed=lambda text: _is_lone_word(text, _GERMANIC),
@@ -303,7 +305,7 @@ _PASSWORDS = (
     # "la parola è ..." is said of any word.
     detector(
         "PASSWORD",
-        rf"(?im)(?!parol)(?:{_LOCK}|(?:pass|clave|contra)(?= d)){_OF} "
+        rf"(?im)(?!parol){_LOCK}{_OF} "
         rf"(?:est|es|è|é|est maintenant|es ahora|è ora|é agora) {_LONE_WORD}",
         words=LOCK_STEMS,
         confirmed=lambda text: _is_lone_word(text, _ROMANCE),
@@ -313,6 +315,17 @@ _PASSWORDS = (
         rf"(?im)(?:{LOCKS}){_OF} (?:är|er|är nu|er nå|er nu) {_LONE_WORD}",
         words=LOCK_STEMS,
         confirmed=lambda text: _is_lone_word(text, _NORDIC),
+    ),
+    # A key, a clue or a code; of the wifi it is a password.
+    detector(
+        "PASSWORD",
+        r"(?im)(?<![^\W_])(?:pass|clave|contra|clé|chiave|codice|key|code|koden?)"
+        rf"(?= [^\n]{{1,24}}\b(?:wi-?fi|wlan|netflix|hotspot)\b){_OF} "
+        rf"(?:is|ist|est|es|è|é|är|er)(?: now| jetzt| ahora| ora| nu| nå)? {_LONE_WORD}",
+        words=("wifi", "wi-fi", "wlan", "netflix", "hotspot"),
+        confirmed=lambda text: all(
+            _is_lone_word(text, said) for said in (_ROMANCE, _NORDIC, _GERMANIC)
+        ),
     ),
     # "the password hai Plum2024", "пароль от вайфая Plum2024": whatever the words between.
     detector(
