@@ -29,6 +29,8 @@ TEMPLATE = 64
 """Tokens of the chat template and the standing instruction, where nobody has counted them."""
 LEAST = 64
 """Tokens of context that stay, however long the reply: without any it answers nothing."""
+LEAST_EACH = 24
+"""Tokens that stay of each passage that is answered by itself: its number and some seven words."""
 PIECES = 12
 """Of the newest pieces, how many are counted beforehand: more seldom fit."""
 SCRAP = 12
@@ -104,17 +106,23 @@ def without_endless(pairs: Sequence["Pair"], budget: Budget, dropped: Counter[st
     """
     most = budget.row * (EXCESS if budget.counted_by == ESTIMATE else 1)
     rest = {pair.id: _rest(pair) for pair in pairs}
-    spare = budget.row - budget.template - LEAST
-    long = {id_ for id_, text in rest.items() if len(text.encode(errors="replace")) > spare}
+    spare = {pair.id: budget.row - budget.template - least(pair, budget) for pair in pairs}
+    long = {id_ for id_, text in rest.items() if len(text.encode(errors="replace")) > spare[id_]}
     budget.learn(rest[pair.id] for pair in pairs if pair.id in long)
     kept = []
     for pair in pairs:
-        needed = budget.template + (LEAST if pair.incoming else 0)
+        needed = budget.template + (least(pair, budget) if pair.incoming else 0)
         if pair.id in long and needed + budget.count(rest[pair.id]) > most:
             lose(dropped, f"reply too long for an example of {budget.row} tokens", pair.id)
         else:
             kept.append(pair)
     return kept
+
+
+def least(pair: "Pair", budget: Budget) -> int:
+    """Tokens of context that stay, however long the reply; of very many passages not each."""
+    every = LEAST_EACH * len(pair.pieces) if pair.one_by_one else 0
+    return max(LEAST, every) if every <= budget.row // 2 else LEAST
 
 
 def fit_all(pairs: Sequence["Pair"], budget: Budget) -> list["Pair"]:
@@ -146,7 +154,7 @@ def fit(pair: "Pair", budget: Budget) -> "Pair":
     if not pair.incoming or not _may_exceed(pair, budget):
         return replace(pair, pieces=())
     used = budget.template + budget.count(_rest(pair))
-    room = max(LEAST, budget.row - used)
+    room = max(least(pair, budget), budget.row - used)
     keep = each if pair.one_by_one else newest
     pieces = keep(pair.pieces or (pair.incoming,), pair.channel, room, budget.count)
     return replace(pair, incoming=BETWEEN[pair.channel].join(pieces), pieces=())
