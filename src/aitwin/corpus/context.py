@@ -49,7 +49,7 @@ _SPEAKER = re.compile(r"[^\n]{1,200}?: ")
 _NOTHING = re.compile("")
 _NUMBER = re.compile(r"\(\w{1,4}\) |\d{1,2}[.)] |[a-z]\) ")
 _WORD = re.compile(r"\S+")
-_SENTENCE = re.compile(r"[.!?…][\"')\]]*\s+|[。！？]|\n\s*")
+_SENTENCE = re.compile(r"[.!?…][\"')\]]*\s+|[。！？।؟۔។]|\n\s*")
 
 # Tokens a character, so that 99 of 100 texts are not underestimated: measured on SmolLM2, whose
 # vocabulary is English and small (docs/decisions.md). ASCII first; then what lies below a code.
