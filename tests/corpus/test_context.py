@@ -175,6 +175,8 @@ def test_a_reply_that_leaves_no_room_is_left_out_and_counted():
     # Estimated, each word is 2.1 tokens here; half as many again is certain.
     said = [replace(row, reply="word " * n) for row, n in zip(rows, (100, 150, 400), strict=True)]
     assert context.without_endless(said, Budget(300), dropped) == said[:2]
+    pinned = replace(said[2], pinned=True)
+    assert context.without_endless([pinned], Budget(300), dropped) == [pinned]
 
 
 PIECES = st.lists(st.text(st.sampled_from("ab 雨é\n:"), max_size=200), max_size=8)

@@ -102,12 +102,19 @@ def require_room(budget: Budget) -> None:
 def without_endless(pairs: Sequence["Pair"], budget: Budget, dropped: Counter[str]) -> list["Pair"]:
     """The pairs whose replies leave room for a prompt; no training could take the others.
 
-    An estimate loses only what exceeds by far: else the trainer decides, who counts.
+    An estimate loses only what exceeds by far and is not pinned: else the trainer decides, who
+    counts.
     """
-    most = budget.row * (EXCESS if budget.counted_by == ESTIMATE else 1)
+    estimated = budget.counted_by == ESTIMATE
+    most = budget.row * (EXCESS if estimated else 1)
     rest = {pair.id: _rest(pair) for pair in pairs}
     spare = {pair.id: budget.row - budget.template - least(pair, budget) for pair in pairs}
-    long = {id_ for id_, text in rest.items() if len(text.encode(errors="replace")) > spare[id_]}
+    long = {
+        pair.id
+        for pair in pairs
+        if len(rest[pair.id].encode(errors="replace")) > spare[pair.id]
+        and not (estimated and pair.pinned)
+    }
     budget.learn(rest[pair.id] for pair in pairs if pair.id in long)
     kept = []
     for pair in pairs:
