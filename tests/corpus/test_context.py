@@ -88,6 +88,20 @@ def test_of_passages_answered_one_by_one_each_stays_with_its_number():
     assert one_by_one("(1) a", "(2) b") == ["(1) a", "(2) b"]
 
 
+def test_of_each_passage_some_words_stay_however_long_the_reply():
+    """C4: "limit." alone is no question. What then has no room is left out as any such reply is."""
+    passages = tuple(f"({n}) " + "word " * 60 + "dry?" for n in range(1, 6))
+    pair = replace(asked(*passages, reply="word " * 360), one_by_one=True)
+    shown = context.fit(pair, words(400)).incoming.split("\n\n")
+    assert all(f"({n}) {CUT} word" in one for n, one in enumerate(shown, start=1))
+    assert all(by_words(one) >= context.LEAST_EACH - 2 for one in shown)
+    assert sum(map(by_words, shown)) <= 5 * context.LEAST_EACH
+    assert context.without_endless([pair], words(490), Counter()) == [pair]
+    assert context.without_endless([pair], words(470), Counter()) == []
+    plain = replace(pair, one_by_one=False)
+    assert context.without_endless([plain], words(470), Counter()) == [plain]
+
+
 def test_passages_too_many_for_a_few_words_each_are_cut_as_any_mail_is():
     shown = one_by_one(*(f"({n}) " + "word " * 20 for n in range(1, 40)))
     assert shown[0] == CUT
@@ -161,6 +175,8 @@ def test_a_reply_that_leaves_no_room_is_left_out_and_counted():
     # Estimated, each word is 2.1 tokens here; half as many again is certain.
     said = [replace(row, reply="word " * n) for row, n in zip(rows, (100, 150, 400), strict=True)]
     assert context.without_endless(said, Budget(300), dropped) == said[:2]
+    pinned = replace(said[2], pinned=True)
+    assert context.without_endless([pinned], Budget(300), dropped) == [pinned]
 
 
 PIECES = st.lists(st.text(st.sampled_from("ab 雨é\n:"), max_size=200), max_size=8)

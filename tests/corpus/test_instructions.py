@@ -159,6 +159,16 @@ def test_topics_are_not_those_of_the_greeting_nor_the_sign_off():
     assert "tropft" in said
 
 
+def test_words_with_marks_are_topics_and_runs_as_any_are():
+    hindi = "कश्ती पुरानी मरम्मत चाहिए"
+    common = Commonness.of([hindi] * 3 + [f"कुछ {n}" for n in range(60)])
+    assert set(common.topics(hindi)) <= set(hindi.split())
+    assert len(common.topics(hindi)) == 3
+    run = "कल सुबह दस बजे मिलते हैं"
+    assert instructions.gives_away(f"लिखो {run}", run)
+    assert not instructions.gives_away("कल सुबह मिलते हैं", "कल सुबह मिलते हैं और")
+
+
 def test_a_word_that_stands_nowhere_else_is_no_topic():
     """P1: it may be a password that nobody recognised."""
     common = Commonness.of(["correct horse", "battery staple", "battery horse hunterpass"])

@@ -19,7 +19,7 @@ _GREETING = (
     r"(?:(?:hi|hello|hey|dear|good (?:morning|day|evening)|hallo|liebe[rs]?|guten \w+|salut|bonjour"
     r"|cher|chère|hola|querid[oa]|ciao|car[oa]|olá|beste|dag|hej|cześć|привет)\b[^,!.]{0,40}[,!]\s*)?"
 )
-_SPLIT = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
+_SPLIT = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？।؟۔])|\n+")
 _SPOKEN_OF = re.compile(
     r"\"[^\"\n]{1,300}\"|“[^”\n]{1,300}”|„[^“”\n]{1,300}[“”]|«[^»\n]{1,300}»|「[^」\n]{1,300}」"
 )

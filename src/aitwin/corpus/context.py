@@ -29,6 +29,8 @@ TEMPLATE = 64
 """Tokens of the chat template and the standing instruction, where nobody has counted them."""
 LEAST = 64
 """Tokens of context that stay, however long the reply: without any it answers nothing."""
+LEAST_EACH = 24
+"""Tokens that stay of each passage that is answered by itself: its number and some seven words."""
 PIECES = 12
 """Of the newest pieces, how many are counted beforehand: more seldom fit."""
 SCRAP = 12
@@ -47,7 +49,7 @@ _SPEAKER = re.compile(r"[^\n]{1,200}?: ")
 _NOTHING = re.compile("")
 _NUMBER = re.compile(r"\(\w{1,4}\) |\d{1,2}[.)] |[a-z]\) ")
 _WORD = re.compile(r"\S+")
-_SENTENCE = re.compile(r"[.!?…][\"')\]]*\s+|[。！？]|\n\s*")
+_SENTENCE = re.compile(r"[.!?…][\"')\]]*\s+|[。！？।؟۔។]|\n\s*")
 
 # Tokens a character, so that 99 of 100 texts are not underestimated: measured on SmolLM2, whose
 # vocabulary is English and small (docs/decisions.md). ASCII first; then what lies below a code.
@@ -100,23 +102,34 @@ def require_room(budget: Budget) -> None:
 def without_endless(pairs: Sequence["Pair"], budget: Budget, dropped: Counter[str]) -> list["Pair"]:
     """The pairs whose replies leave room for a prompt; no training could take the others.
 
-    An estimate loses only what exceeds by far, and nothing pinned: the trainer decides, who counts.
+    An estimate loses only what exceeds by far and is not pinned: else the trainer decides, who
+    counts.
     """
     estimated = budget.counted_by == ESTIMATE
     most = budget.row * (EXCESS if estimated else 1)
     rest = {pair.id: _rest(pair) for pair in pairs}
-    spare = budget.row - budget.template - LEAST
-    long = {id_ for id_, text in rest.items() if len(text.encode(errors="replace")) > spare}
+    spare = {pair.id: budget.row - budget.template - least(pair, budget) for pair in pairs}
+    long = {
+        pair.id
+        for pair in pairs
+        if len(rest[pair.id].encode(errors="replace")) > spare[pair.id]
+        and not (estimated and pair.pinned)
+    }
     budget.learn(rest[pair.id] for pair in pairs if pair.id in long)
     kept = []
     for pair in pairs:
-        needed = budget.template + (LEAST if pair.incoming else 0)
-        stays = estimated and pair.pinned
-        if pair.id in long and not stays and needed + budget.count(rest[pair.id]) > most:
+        needed = budget.template + (least(pair, budget) if pair.incoming else 0)
+        if pair.id in long and needed + budget.count(rest[pair.id]) > most:
             lose(dropped, f"reply too long for an example of {budget.row} tokens", pair.id)
         else:
             kept.append(pair)
     return kept
+
+
+def least(pair: "Pair", budget: Budget) -> int:
+    """Tokens of context that stay, however long the reply; of very many passages not each."""
+    every = LEAST_EACH * len(pair.pieces) if pair.one_by_one else 0
+    return max(LEAST, every) if every <= budget.row // 2 else LEAST
 
 
 def fit_all(pairs: Sequence["Pair"], budget: Budget) -> list["Pair"]:
@@ -148,7 +161,7 @@ def fit(pair: "Pair", budget: Budget) -> "Pair":
     if not pair.incoming or not _may_exceed(pair, budget):
         return replace(pair, pieces=())
     used = budget.template + budget.count(_rest(pair))
-    room = max(LEAST, budget.row - used)
+    room = max(least(pair, budget), budget.row - used)
     keep = each if pair.one_by_one else newest
     pieces = keep(pair.pieces or (pair.incoming,), pair.channel, room, budget.count)
     return replace(pair, incoming=BETWEEN[pair.channel].join(pieces), pieces=())

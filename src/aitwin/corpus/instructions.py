@@ -76,7 +76,7 @@ _LIST_TAG = re.compile(r"^(?:\[(?=[^\]]*[a-z])[\w.-]{2,30}\]\s*)+(?=\S)")
 _TOPIC_PHRASINGS = ("It is about {topics}.", "Topics: {topics}.", "It mentions {topics}.")
 _GREETING = re.compile(r"[^.?]{1,60}[,!:]|\S+(?: \S+){0,3}")
 _SIGNED = re.compile(r"[^.?!:]{1,40}[,!.]?")
-_EDGES = ".,;:!?()[]\"'“”‘’«»…"
+_EDGES = ".,;:!?()[]\"'“”‘’«»…।؟،"
 _WORD = re.compile(r"\w+")
 
 
@@ -243,8 +243,8 @@ def _body(text: str) -> str:
 
 def _plain_words(text: str) -> list[str]:
     """Words of letters alone, as they stand between spaces: no part of an address or a code."""
-    bare = (word.strip(_EDGES) for word in text.split())
-    return [word.casefold() for word in bare if len(word) >= 4 and word.isalpha()]
+    plain = (word.strip(_EDGES) for word in text.split())
+    return [w.casefold() for w in plain if len(w) >= 4 and wording.bare(w).isalpha()]
 
 
 # Leaks
@@ -257,7 +257,7 @@ def gives_away(instruction: str, reply: str, subject: str = "") -> bool:
 
 def words(text: str) -> list[str]:
     """The words of a text, in lower case."""
-    return _WORD.findall(text.casefold())
+    return _WORD.findall(wording.bare(text).casefold())
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:

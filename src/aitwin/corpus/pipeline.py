@@ -132,8 +132,10 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
     if not choice.languages:
         chosen = languages.told(chosen)
     chosen = context.fit_all(_with_languages(chosen), budget)
-    # Together: a secret that one pair gives away is one in all of them.
+    # Together: a secret that one pair gives away is one in all of them, chosen or not.
+    track("looking for secrets", 0, 0)
     redactor = Redactor(_with_people(rules, grouped, owner))
+    redactor.hear(pair for pair in found if pair.id not in taken)
     redacted, redactions = redactor.redact_set(chosen)
     common = Commonness.of(_conversations(found))
     worded = [_with_topics(pair, common) for pair in redacted]

@@ -156,6 +156,13 @@ class Redactor:
         """Texts that belong together, with placeholders for their secrets."""
         return self.replace(texts, self.find(texts))
 
+    def hear(self, pairs: Iterable[Pair]) -> None:
+        """Learn what these pairs give away, which are not to be redacted themselves."""
+        for pair in pairs:
+            texts = _texts(pair)
+            for text, spans in zip(texts, self.find(texts), strict=True):
+                self.learn(text, spans, pair)
+
     def redact_set(self, pairs: Sequence[Pair]) -> tuple[list[Pair], Counter[str]]:
         """Pairs of which each may give away what stands in another."""
         self._names.spare(text for pair in pairs for text in _texts(pair))

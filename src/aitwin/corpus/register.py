@@ -25,7 +25,8 @@ _INFORMAL = re.compile(
     "|[\u2600-\u27bf\U0001f300-\U0001faff]|ww+$|哈哈|ㅋㅋ",
     re.IGNORECASE,
 )
-_ENDED = re.compile(r"[.!?…。！？:)\"'”’]\s*$")
+_ENDED = re.compile(r"[.!?…。！？।॥؟۔።។။:)\"'”’»」]\s*$|[\u0e00-\u0eff]\s*$")
+"""Also where Thai or Lao stands last, which ends no sentence with a mark."""
 
 
 def of(text: str) -> Register:
