@@ -12,6 +12,7 @@ import pytest
 from aitwin.corpus import curate, dataset, imports, messages, pairs, pipeline, reading, reverse
 from aitwin.corpus.context import CUT, Budget
 from aitwin.corpus.curate import Choice
+from aitwin.corpus.marks import Marks
 from aitwin.corpus.messages import Message, Owner, Person, threads
 from aitwin.corpus.report import Skipped
 from aitwin.corpus.reverse import Author
@@ -282,3 +283,23 @@ def test_importing_takes_no_more_memory_for_more_messages(tmp_path):
 
     Store(tmp_path / "c").add(Path("/x"), "mail", many(), Skipped())
     assert alive["most"] <= 1000
+
+
+def test_a_secret_that_an_unchosen_pair_gives_away_is_out_of_the_chosen():
+    """P1: announced where nothing is learnt from, named where it is."""
+    mails = list(letters(40))
+    told = replace(mails[1], text="The password is Zucchini-4471, mind.")
+    bare = [
+        replace(mail, text=f"{mail.text} I tried Zucchini-4471 there, too.")
+        if number % 2 and number > 3
+        else mail
+        for number, mail in enumerate(mails)
+    ]
+    bare[1] = told
+    plain = pipeline.select(bare, ME, Choice(allow_small=True))
+    [announced] = [pair.id for pair in plain.found if "password" in pair.reply]
+    dropped = Marks().marked({announced: ()}, "drop")
+    chosen = pipeline.select(bare, ME, Choice(allow_small=True), marks=dropped).pairs
+    assert len(chosen) > 15
+    assert announced not in {pair.id for pair in chosen}
+    assert not [pair.id for pair in chosen if "Zucchini-4471" in pair.reply]
