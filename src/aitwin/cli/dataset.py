@@ -135,7 +135,10 @@ def _say_how(dataset: "Dataset") -> None:
         told = ", ".join(f"{language} {count:,}" for language, count in languages)
         say(f"languages: {told} (choose: --language, or languages under [style] in twin.toml)")
     if settings["tokens"]["counted_by"] == "estimate":
-        say("tokens are estimated: the base model is not on the shelf (twin models list)")
+        say(
+            "tokens are estimated, since the base model is not on the shelf; before you train, "
+            "pull it (twin models pull) and build again"
+        )
     if fates := Counter(settings["instructions_llm"]):
         from aitwin.cli.corpus import reasons
 
