@@ -205,21 +205,21 @@ class _Pasted:
 
     def __init__(self, path: Path, chat: Chat) -> None:
         self._path, self._days, self._times = path, chat.days, chat.headers.times
-        self._written = ("", "")
-        self._latest = datetime(2000, 1, 1)  # noqa: DTZ001 - local, as all times of an export
+        self._day, self._clock = date(2000, 1, 1), time.min  # the latest moment so far
         self._looks = 0
 
     def has(self, parts: tuple[str, str, str], line: str, number: int) -> bool:
         """Whether the `number`th line of the file, taken apart, is one."""
-        written = parts[:2]
-        if written == self._written:
+        day, clock = self._days[parts[0]], self._times[parts[1]]
+        if day is self._day and clock >= self._clock:  # nearly every line
+            self._clock = clock
             return False
-        moment = datetime.combine(self._days[written[0]], self._times[written[1]])
-        if moment < self._latest - LATE and self._looks < LOOKS:
+        moment, latest = datetime.combine(day, clock), datetime.combine(self._day, self._clock)
+        if moment < latest - LATE and self._looks < LOOKS:
             self._looks += 1
             return self._stands_before(line, number)
-        self._written = written
-        self._latest = max(self._latest, moment)
+        if moment > latest:
+            self._day, self._clock = day, clock
         return False
 
     def _stands_before(self, line: str, number: int) -> bool:
