@@ -119,6 +119,8 @@ def _is_whole(message: Message) -> None:
 def _own_words_of(text: str) -> None:
     """Own words, quotes and exchanges are taken from the text, line by line; none is made up."""
     lines = {_bare(line) for line in _lines(text)}
+    # What stands behind an end of OpenPGP's armour, on its line, is kept.
+    lines |= {_bare(line.rpartition("-----")[2]) for line in _lines(text)}
     for line in _lines(clean.own_words(text)):
         own = _bare(line)  # what was left out between own lines is shown as a blank line
         assert not own or own in lines or f"-{own}" in lines, "a line that is not in the mail"

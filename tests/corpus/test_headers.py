@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aitwin.corpus import headers
 from aitwin.corpus.headers import Headers
 
 NAMES = ("from", "date", "subject", "x-gmail-labels")
@@ -50,3 +51,11 @@ def test_a_block_of_ten_thousand_fields_loses_none_that_is_asked_for() -> None:
     block = b"".join(b"X-%d: y\n" % number for number in range(10_000)) + b"Date: last\n"
     assert Headers(block).raw("date") == "last"
     assert list(Headers(block).all("date")) == ["last"]
+
+
+def test_an_address_is_decoded_only_if_that_leaves_an_address() -> None:
+    """C1: the fuzzer found one made up of the bytes of what only looked like an encoded word."""
+    [ana] = headers.people("<=?utf-8?q?ana=40x=2Eexample?=>")
+    assert ana.address == "ana@x.example"
+    [odd] = headers.people("bo=?x?B?Gko@mori.example?=")
+    assert odd.address == "bo=?x?b?gko@mori.example?="

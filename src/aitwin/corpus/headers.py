@@ -314,7 +314,9 @@ def people(value: str) -> tuple[Person, ...]:
 
 
 def _clean_address(address: str) -> str:
-    address = decode_words(address).strip().strip("'\"").lower()
+    decoded = decode_words(address)
+    # What is no address any more was no encoded word.
+    address = (decoded if "@" in decoded else address).strip().strip("'\"").lower()
     address = address.removeprefix("mailto:").rsplit(":", 1)[-1]  # <@relay:user@host> of old
     return "".join(address.split())
 
