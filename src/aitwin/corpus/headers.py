@@ -314,9 +314,9 @@ def people(value: str) -> tuple[Person, ...]:
 
 
 def _clean_address(address: str) -> str:
-    decoded = decode_words(address)
-    # What is no address any more was no encoded word.
-    address = (decoded if "@" in decoded else address).strip().strip("'\"").lower()
+    # Within an address an encoded word is none (RFC 2047, 5); some programs encode all of one.
+    address = address if "@" in address else decode_words(address)
+    address = address.strip().strip("'\"").lower()
     address = address.removeprefix("mailto:").rsplit(":", 1)[-1]  # <@relay:user@host> of old
     return "".join(address.split())
 
