@@ -268,3 +268,16 @@ def test_a_name_that_is_no_text_is_found_again(tmp_path, store):
     add(store, path)
     assert store.import_log()[0].source == path
     assert reading.what_matters(store, OWNER).read == 2
+
+
+def test_a_cut_mail_is_replaced_also_when_its_file_was_added_twice(tmp_path, store):
+    """C1: adding an unchanged file again must not make its end look whole."""
+    last = letter(1, ME, ANA, body="Monday, then. And bring the keys.")
+    path = mailbox(tmp_path / "all.mbox", letter(0), last[:-20])
+    for _ in range(2):
+        assert add(store, path).read == 2
+    reading.what_matters(store, OWNER)
+    mailbox(path, letter(0), last, letter(2))
+    assert add(store, path).read == 3
+    reading.what_matters(store, OWNER)
+    assert "bring the keys" in next(store.messages()).text

@@ -266,8 +266,8 @@ class Store:
             number = done.number or _new_import(db, source, "mail")
             tail = (again, _text(source))
             renewed = db.execute(f"DELETE {_TAIL}", tail).rowcount if again is not None else 0
-            if not done.number:
-                # What ended the file before need not do so now.
+            if rows and not done.number:
+                # What ended the file before need not do so now; nothing new leaves it the end.
                 db.execute(
                     f"UPDATE messages SET last = 0 WHERE last AND import IN ({_OF_FILE})",  # noqa: S608
                     (_text(source),),
