@@ -19,9 +19,10 @@ from aitwin.style import adapter as adapters
 from aitwin.style import train as training
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
+from aitwin.style.batches import Loss
 from aitwin.style.recipe import Recipe
 from aitwin.style.train import Job, Progress, train
-from aitwin.style.trainer_torch import Loss, TorchTrainer
+from aitwin.style.trainer_torch import TorchTrainer
 
 Finished = tuple[StyleAdapter, list[Progress], list[str]]
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from style_samples import example, pairs
 
 from aitwin.style.base import Base
+from aitwin.style.batches import Loss, batches
 from aitwin.style.engine import LlamaCpp
 from aitwin.style.recipe import Recipe
 from aitwin.style.tokens import END_OF_TURN, Encoded, encode
-from aitwin.style.trainer_torch import Loss, TorchTrainer, batches
+from aitwin.style.trainer_torch import TorchTrainer
 
 
 def invented(count: int, seed: int = 0) -> list[Encoded]:

@@ -18,13 +18,15 @@ from typing import Any
 from aitwin import artifact
 from aitwin.corpus.dataset import SPLITS, Dataset
 from aitwin.errors import TwinError
-from aitwin.style import adapter, curve, evaluate, gguf
+from aitwin.style import adapter, curve, gguf
+from aitwin.style import proof as proving
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
+from aitwin.style.batches import Loss, batches
 from aitwin.style.engine import LlamaCpp
 from aitwin.style.recipe import Recipe
 from aitwin.style.tokens import Encoded, encode_all
-from aitwin.style.trainer_torch import Loss, TorchTrainer, batches
+from aitwin.style.trainer_torch import TorchTrainer
 
 VALIDATION_EXAMPLES = 24
 """Enough for a curve: on a CPU every further example costs a quarter of a second per evaluation."""
@@ -336,7 +338,7 @@ def _finish(
         gguf.from_peft(scratch, job.base, scratch / adapter.GGUF)
         on_stage("proof of life in llama.cpp")
         with LlamaCpp(job.base.gguf, scratch / adapter.GGUF) as engine:
-            proof = evaluate.prove(engine, job.dataset.persona, job.dataset.split("test"))
+            proof = proving.prove(engine, job.dataset.persona, job.dataset.split("test"))
         proof.require()
         artifact.write_private(scratch / adapter.PROOF, json.dumps(asdict(proof), indent=2))
         lines = "".join(json.dumps(entry) + "\n" for entry in run.history)

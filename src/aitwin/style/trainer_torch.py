@@ -6,55 +6,16 @@ Does not decide when to evaluate, save or stop: see train. Runs on CUDA, Apple's
 import warnings
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from aitwin.style.base import Base
+from aitwin.style.batches import Loss
 from aitwin.style.recipe import Recipe
 from aitwin.style.tokens import Encoded
 
-POOL = 8
-"""Updates whose examples are sorted together: more sorts better, fewer mixes better."""
 IGNORED = -100
 """Label of a token that carries no loss (PyTorch's cross entropy)."""
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A sum of negative log-probabilities (nats) over reply tokens."""
-
-    total: float
-    tokens: int
-
-    @property
-    def mean(self) -> float:
-        """Nats per token; exp() of it is the perplexity."""
-        return self.total / max(1, self.tokens)
-
-    def __add__(self, other: "Loss") -> "Loss":
-        """Losses of two batches."""
-        return Loss(self.total + other.total, self.tokens + other.tokens)
-
-
-def batches(encoded: Sequence[Encoded], recipe: Recipe, epoch: int) -> list[list[list[Encoded]]]:
-    """The optimiser steps of one epoch: each `accumulation` batches of `batch` examples.
-
-    Order depends on the seed and the epoch alone. Examples of like length share a batch, so that
-    little is padded; which batches meet in one update is random.
-    """
-    random = Random(f"{recipe.seed}/{epoch}")  # noqa: S311 (an order, not a secret)
-    order = list(encoded)
-    random.shuffle(order)
-    batched = []
-    pool = recipe.batch * recipe.accumulation * POOL
-    for start in range(0, len(order), pool):
-        alike = sorted(order[start : start + pool], key=len)
-        batched += [alike[i : i + recipe.batch] for i in range(0, len(alike), recipe.batch)]
-    random.shuffle(batched)
-    size = recipe.accumulation
-    return [batched[start : start + size] for start in range(0, len(batched), size)]
 
 
 class TorchTrainer:

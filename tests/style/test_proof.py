@@ -8,10 +8,10 @@ from aitwin import prompt
 from aitwin.corpus.dataset import Dataset
 from aitwin.errors import TwinError
 from aitwin.prompt import ChatMessage
-from aitwin.style import evaluate
+from aitwin.style import proof as proving
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.engine import LlamaCpp, Sampling, Score
-from aitwin.style.evaluate import PROBES, Answer, ProofOfLife
+from aitwin.style.proof import PROBES, Answer, ProofOfLife
 
 Finished = tuple[StyleAdapter, object, object]
 
@@ -25,7 +25,7 @@ def twin(smollm2: Path, finished: Finished) -> Iterator[LlamaCpp]:
 def test_a_trained_adapter_proves_itself(twin: LlamaCpp, data: Dataset) -> None:
     """DESIGN decision 3: other answers than the base's, and likelier replies of the owner."""
     told: list[tuple[int, int]] = []
-    proof = evaluate.prove(twin, PERSONA, data.split("test"), lambda *done: told.append(done))
+    proof = proving.prove(twin, PERSONA, data.split("test"), lambda *done: told.append(done))
     proof.require()
     assert proof.differing >= 1
     assert proof.twin.mean > proof.base.mean
@@ -41,7 +41,7 @@ def test_a_trained_adapter_proves_itself(twin: LlamaCpp, data: Dataset) -> None:
 
 def test_an_engine_without_an_adapter_is_found_out(engine: LlamaCpp, data: Dataset) -> None:
     """An adapter that is not applied must not pass for one."""
-    proof = evaluate.prove(engine, PERSONA, data.split("test")[:1])
+    proof = proving.prove(engine, PERSONA, data.split("test")[:1])
     assert proof.differing == 0
     with pytest.raises(TwinError, match="not live"):
         proof.require()
@@ -59,19 +59,19 @@ def test_at_most_so_many_replies_from_the_whole_time(
         return real(messages, reply, adapted=adapted)
 
     monkeypatch.setattr(engine, "score", noting)
-    evaluate.prove(engine, PERSONA, rows)
-    stride = len(rows) // evaluate.SCORED
-    assert asked[::2] == [row.reply for row in rows[::stride]][: evaluate.SCORED]
+    proving.prove(engine, PERSONA, rows)
+    stride = len(rows) // proving.SCORED
+    assert asked[::2] == [row.reply for row in rows[::stride]][: proving.SCORED]
 
 
 def test_replies_longer_than_the_context_are_counted(smollm2: Path, finished: Finished) -> None:
     """One long mail among the held-out ones does not fail a deployment."""
     rows = [example("Ana: " + "word " * 400), example("Ana: done?", "No. T.")]
     with LlamaCpp(smollm2, finished[0].gguf, context=256, threads=2) as engine:
-        proof = evaluate.prove(engine, PERSONA, rows)
+        proof = proving.prove(engine, PERSONA, rows)
         assert proof.too_long == 1
         assert proof.twin.tokens == len(engine.tokenize("No. T.")) + 1
-        nothing = evaluate.prove(engine, PERSONA, rows[:1])
+        nothing = proving.prove(engine, PERSONA, rows[:1])
     with pytest.raises(TwinError, match=r"no held-out reply could be scored \(1 are too long\)"):
         nothing.require()
 

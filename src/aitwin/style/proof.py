@@ -1,6 +1,7 @@
-"""Does the adapter do what it was made for? So far: the proof of life after a deployment.
+"""Proof of life: is the adapter live in the engine that serves, and nearer to the owner?
 
 Asks the engine that serves, not the trainer, so that export and serving are proved with it.
+Does not measure how well the twin writes: see evaluation.
 """
 
 from collections.abc import Callable, Sequence
