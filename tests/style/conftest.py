@@ -11,6 +11,7 @@ from aitwin.corpus import dataset
 from aitwin.corpus.dataset import Dataset
 from aitwin.home import stay_offline
 from aitwin.style import base as bases
+from aitwin.style import base_torch
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
 from aitwin.style.engine import LlamaCpp
@@ -23,8 +24,10 @@ stay_offline()
 @pytest.fixture(scope="session")
 def small_base(smollm2: Path) -> Base:
     """SmolLM2 as it is trained; kept beside the GGUF, for it takes ten seconds to make."""
-    floats = smollm2.parent.parent / "floats"
-    return bases.prepare("smollm2-135m-instruct", smollm2, artifact.sha256(smollm2), floats)
+    digest = artifact.sha256(smollm2)
+    base = bases.find("smollm2-135m-instruct", smollm2, digest, smollm2.parent.parent)
+    base_torch.prepare(base)
+    return base
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def open_base(home: Home, name: str) -> "Base":
     from aitwin.style import base
 
     path, digest = Shelf(home.models).open(name)
-    return base.prepare(name, path, digest, home.models / "floats")
+    return base.find(name, path, digest, home.models)
 
 
 def open_adapter(home: Home, name: str = "") -> "StyleAdapter":

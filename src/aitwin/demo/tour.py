@@ -21,6 +21,7 @@ from aitwin.models import Shelf
 from aitwin.prompt import Persona, Task
 from aitwin.style import adapter as adapters
 from aitwin.style import base as bases
+from aitwin.style import trainer as trainers
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
 from aitwin.style.engine import LlamaCpp, Sampling
@@ -124,8 +125,9 @@ def take(home: Home, guide: Guide, *, minutes: float) -> Tour:
         dataset = _dataset(demo, settings, persona)
         stage.note(f"{sum(dataset.counts.values())} pairs")
     with guide.stage("model for training") as stage:
-        base = bases.prepare(settings.base, path, digest, owner_home.models / "floats")
-        stage.note("dequantised once")
+        base = bases.find(settings.base, path, digest, owner_home.models)
+        trainers.prepare(trainers.choose(), base)
+        stage.note("converted once")
     with guide.stage("training") as stage:
         adapter = _train(demo, dataset, base, guide, minutes)
         metrics = adapter.manifest["metrics"]
@@ -160,7 +162,7 @@ def _dataset(demo: Home, settings: homes.Settings, persona: Persona) -> Dataset:
 
 
 def _train(demo: Home, dataset: Dataset, base: Base, guide: Guide, minutes: float) -> StyleAdapter:
-    job = Job(dataset, base, RECIPE, demo.adapters / "main", minutes)
+    job = Job(dataset, base, RECIPE, demo.adapters / "main", minutes, trainers.choose())
     try:
         earlier = adapters.load(job.target)
     except TwinError:

@@ -6,14 +6,17 @@ the same probes) and the manifest. Does not train or serve.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aitwin import artifact
 from aitwin.errors import TwinError
+from aitwin.style.recipe import Recipe
 
 WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
 GGUF = "adapter.gguf"
 HISTORY = "training.jsonl"
 CURVE = "loss.png"
@@ -59,6 +62,26 @@ class StyleAdapter:
         """Whether training with that dataset, base and recipe would give this adapter again."""
         same = all(self.manifest.get(key) == value for key, value in fingerprint.items())
         return same and self.finished
+
+
+def write_weights(directory: Path, state: Mapping[str, Any], recipe: Recipe, base: str) -> None:
+    """The arrays `state` (PEFT's names, see trainer) and the configuration, as PEFT writes them."""
+    from safetensors.numpy import save_file
+
+    save_file(dict(state), directory / WEIGHTS, metadata={"format": "pt"})
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base,
+        "r": recipe.rank,
+        "lora_alpha": recipe.alpha,
+        "lora_dropout": recipe.dropout,
+        "target_modules": sorted(recipe.targets),
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+    }
+    artifact.write_private(directory / CONFIG, json.dumps(config, indent=2) + "\n")
 
 
 def load(path: Path) -> StyleAdapter:

@@ -33,7 +33,7 @@ def from_peft(adapter: Path, base: Base, target: Path) -> None:
         raise TwinError(
             f"{adapter} scales some layers otherwise, a LoRA GGUF all alike: not exported"
         )
-    shape = json.loads((base.directory / "config.json").read_text())
+    shape = json.loads((base.converted("floats") / "config.json").read_text())
     architecture = str(shape["model_type"])
     writer = GGUFWriter(target, architecture)
     writer.add_type(GGUFType.ADAPTER)

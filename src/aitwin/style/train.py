@@ -26,7 +26,7 @@ from aitwin.style.batches import Loss, batches
 from aitwin.style.engine import LlamaCpp
 from aitwin.style.recipe import Recipe
 from aitwin.style.tokens import Encoded, encode_all
-from aitwin.style.trainer_torch import TorchTrainer
+from aitwin.style.trainer import Arrays, Backend, Trainer, load, prepare
 
 VALIDATION_EXAMPLES = 24
 """Enough for a curve: on a CPU every further example costs a quarter of a second per evaluation."""
@@ -38,7 +38,11 @@ WARM_STEPS = 2
 CHECKPOINT_SECONDS = 20.0
 TOKENIZER_CONTEXT = 256
 """Nothing is generated while the dataset is read: the smallest context will do."""
-STATE = "state.pt"
+CHECKPOINT = "checkpoint"
+"""Inside the workplace: an artifact with the run, the trainer's state, and the best adapter."""
+STATE = "state.safetensors"
+CURRENT = "current.safetensors"
+BEST = "best.safetensors"
 RUN = "run.json"
 
 
@@ -66,7 +70,7 @@ class _Run:
     tokens: int = 0
     best: float = float("inf")
     best_step: int = 0
-    best_weights: dict[str, Any] = field(default_factory=dict, repr=False)
+    best_weights: Arrays = field(default_factory=dict, repr=False)
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -92,6 +96,7 @@ class Job:
     """The directory that becomes the adapter."""
     minutes: float | None = None
     """Fit the steps into this time: after a measured warm-up, plan fewer if need be."""
+    backend: Backend = "torch"
 
     @property
     def workplace(self) -> Path:
@@ -119,6 +124,7 @@ class Job:
             "dataset": self.dataset.digest,
             "base": {"name": self.base.name, "sha256": self.base.digest},
             "recipe": json.loads(json.dumps(self.recipe.as_dict())),
+            "trainer": self.backend,
         }
 
 
@@ -128,7 +134,7 @@ def _workplace(target: Path) -> Path:
 
 def waits(target: Path) -> bool:
     """Whether a stopped run to `target` can be resumed, by a job like it."""
-    return (_workplace(target) / STATE).exists()
+    return (_workplace(target) / CHECKPOINT / artifact.MANIFEST).exists()
 
 
 def train(
@@ -149,7 +155,8 @@ def train(
     on_stage("reading the dataset as llama.cpp reads it")
     data = _read(job)
     on_stage("loading the base model")
-    trainer = TorchTrainer(job.base, job.recipe)
+    prepare(job.backend, job.base)
+    trainer = load(job.backend, job.base, job.recipe)
     if resume:
         run = _resume(job, trainer)
     else:
@@ -192,7 +199,7 @@ def _some(encoded: Sequence[Encoded], count: int) -> Sequence[Encoded]:
 
 def _steps(  # noqa: PLR0913 (the loop is the place where everything meets)
     job: Job,
-    trainer: TorchTrainer,
+    trainer: Trainer,
     data: _Data,
     run: _Run,
     stop: Event,
@@ -255,7 +262,7 @@ def _progress(run: _Run, loss: float) -> Progress:
 
 
 def _validate(
-    trainer: TorchTrainer,
+    trainer: Trainer,
     validation: Sequence[Encoded],
     run: _Run,
     training_loss: float | None,
@@ -277,11 +284,16 @@ def _validate(
         run.best, run.best_step, run.best_weights = loss, run.step, trainer.adapter_state()
 
 
-def _save(job: Job, trainer: TorchTrainer, run: _Run) -> None:
-    import torch
+def _save(job: Job, trainer: Trainer, run: _Run) -> None:
+    """Whole or not at all: killed here, a run goes on from the checkpoint before."""
+    from safetensors.numpy import save_file
 
-    with artifact.writing(job.workplace / STATE) as file:
-        torch.save({"run": vars(run), "trainer": trainer.state()}, file)
+    arrays = {STATE: trainer.state(), CURRENT: trainer.adapter_state(), BEST: run.best_weights}
+    with artifact.building(job.workplace / CHECKPOINT) as scratch:
+        for name, state in arrays.items():
+            save_file(state, scratch / name)
+        place = {key: value for key, value in vars(run).items() if key != "best_weights"}
+        artifact.write_manifest(scratch, {"kind": "checkpoint", "run": place})
 
 
 def _require_resumable(job: Job) -> None:
@@ -300,24 +312,24 @@ def _require_resumable(job: Job) -> None:
         )
 
 
-def _resume(job: Job, trainer: TorchTrainer) -> _Run:
-    from pickle import UnpicklingError
+def _resume(job: Job, trainer: Trainer) -> _Run:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
 
-    import torch
-
-    state_file = job.workplace / STATE
+    place = job.workplace / CHECKPOINT
+    remedy = "run `twin train --restart`"
+    manifest = artifact.read_manifest(place, kind="checkpoint", remedy=remedy)
     try:
-        state = torch.load(state_file, weights_only=True, map_location="cpu")
-        trainer.load_state(state["trainer"])
-        return _Run(**state["run"])
-    except (OSError, EOFError, RuntimeError, UnpicklingError, KeyError, TypeError) as error:
-        raise TwinError(
-            f"{state_file} is damaged ({type(error).__name__}); run `twin train` without --resume"
-        ) from None
+        arrays = {name: load_file(place / name) for name in (STATE, CURRENT, BEST)}
+        trainer.load_adapter_state(arrays[CURRENT])
+        trainer.load_state(arrays[STATE])
+        return _Run(**manifest["run"], best_weights=arrays[BEST])
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise TwinError(f"{place} is damaged ({type(error).__name__}); {remedy}") from None
 
 
 def _finish(
-    job: Job, trainer: TorchTrainer, data: _Data, run: _Run, on_stage: Callable[[str], None]
+    job: Job, trainer: Trainer, data: _Data, run: _Run, on_stage: Callable[[str], None]
 ) -> StyleAdapter:
     """Write the best adapter so far, its GGUF, the proof of life, the curve and the manifest.
 
@@ -334,7 +346,7 @@ def _finish(
     before = sum(trainer.evaluate(data.test, adapted=False), Loss(0.0, 0))
     after = sum(trainer.evaluate(data.test), Loss(0.0, 0))
     with artifact.building(job.target) as scratch:
-        trainer.save_adapter(scratch)
+        adapter.write_weights(scratch, run.best_weights, job.recipe, job.base.name)
         gguf.from_peft(scratch, job.base, scratch / adapter.GGUF)
         on_stage("proof of life in llama.cpp")
         with LlamaCpp(job.base.gguf, scratch / adapter.GGUF) as engine:
@@ -369,7 +381,7 @@ def _finish(
                     "test_perplexity_before": exp(before.mean),
                     "test_perplexity_after": exp(after.mean),
                 },
-                "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
+                "versions": {name: version(name) for name in trainer.libraries},
             },
         )
     return adapter.load(job.target)

@@ -3,16 +3,20 @@
 Does not decide when to evaluate, save or stop: see train. Runs on CUDA, Apple's MPS and CPU.
 """
 
+import resource
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from aitwin.style import base_torch
 from aitwin.style.base import Base
 from aitwin.style.batches import Loss
 from aitwin.style.recipe import Recipe
 from aitwin.style.tokens import Encoded
+from aitwin.style.trainer import Arrays, fresh
 
 IGNORED = -100
 """Label of a token that carries no loss (PyTorch's cross entropy)."""
@@ -20,6 +24,10 @@ IGNORED = -100
 
 class TorchTrainer:
     """A base model with a fresh LoRA adapter on it, and the optimiser that moves it."""
+
+    libraries: tuple[str, ...] = ("torch", "transformers", "peft")
+    bits = 32
+    lead = True
 
     def __init__(self, base: Base, recipe: Recipe) -> None:
         import torch
@@ -33,7 +41,7 @@ class TorchTrainer:
         self.recipe = recipe
         self.device = _device()
         model = AutoModelForCausalLM.from_pretrained(
-            base.directory, dtype=_dtype(self.device), local_files_only=True
+            base_torch.prepare(base), dtype=_dtype(self.device), local_files_only=True
         )
         config = LoraConfig(
             r=recipe.rank,
@@ -45,8 +53,8 @@ class TorchTrainer:
         with warnings.catch_warnings():
             # PEFT 0.21 still asks transformers 5.23 by the old name.
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-            # PEFT draws A on the model's device: moving afterwards gives every device one start.
             self.model: Any = get_peft_model(model, config).to(self.device)
+        self.load_adapter_state(fresh(_shapes(self.adapter_state()), recipe))
         self._weights = [p for p in self.model.parameters() if p.requires_grad]
         self._optimizer = _optimizer(self._weights, self.device)
 
@@ -107,37 +115,65 @@ class TorchTrainer:
         logits = language_model.lm_head(hidden[wanted.to(self.device)])
         return cross_entropy(logits.float(), labels[wanted].to(self.device), reduction="sum")
 
-    def save_adapter(self, directory: Path) -> None:
-        """Write the adapter alone, in PEFT's layout."""
-        self.model.save_pretrained(directory)
-        (directory / "README.md").unlink(missing_ok=True)
-
-    def adapter_state(self) -> dict[str, Any]:
-        """A copy of the adapter's weights on the CPU."""
+    def adapter_state(self) -> Arrays:
+        """See Trainer."""
         from peft import get_peft_model_state_dict
 
         state = get_peft_model_state_dict(self.model)
-        return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in state.items()}
 
-    def load_adapter_state(self, state: dict[str, Any]) -> None:
-        """Take over weights of `adapter_state`."""
+    def load_adapter_state(self, state: Arrays) -> None:
+        """See Trainer."""
+        import torch
         from peft import set_peft_model_state_dict
 
-        set_peft_model_state_dict(self.model, state)
+        set_peft_model_state_dict(
+            self.model, {name: torch.from_numpy(array) for name, array in state.items()}
+        )
 
-    def state(self) -> dict[str, Any]:
-        """A copy of all that a run needs to go on exactly where it is."""
-        return {
-            "adapter": self.adapter_state(),
-            "optimizer": deepcopy(self._optimizer.state_dict()),
-            "random": _random(self.device).get_rng_state(),
-        }
+    def state(self) -> Arrays:
+        """See Trainer."""
+        arrays = {"random": _random(self.device).get_rng_state().numpy()}
+        for index, moments in self._optimizer.state_dict()["state"].items():
+            for key, value in moments.items():
+                tensor = value.detach().cpu().numpy() if hasattr(value, "detach") else value
+                arrays[f"optimizer.{index}.{key}"] = np.array(tensor)
+        return arrays
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
-        self.load_adapter_state(state["adapter"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        _random(self.device).set_rng_state(state["random"])
+    def load_state(self, state: Arrays) -> None:
+        """See Trainer."""
+        import torch
+
+        moments: dict[int, dict[str, Any]] = {}
+        for name, array in state.items():
+            if name.startswith("optimizer."):
+                _, index, key = name.split(".")
+                moments.setdefault(int(index), {})[key] = torch.from_numpy(array)
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        _random(self.device).set_rng_state(torch.from_numpy(state["random"]))
+
+    def agreed(self, value: float) -> float:
+        """See Trainer."""
+        return value
+
+    def peak_memory(self) -> int:
+        """See Trainer."""
+        import torch
+
+        if self.device == "cuda":
+            return int(torch.cuda.max_memory_allocated())
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
+
+
+def _shapes(state: Arrays) -> dict[str, tuple[int, int]]:
+    """(out, in) of the adapted projections."""
+    names = {name.removesuffix(".lora_A.weight") for name in state if ".lora_A." in name}
+    return {
+        name: (len(state[f"{name}.lora_B.weight"]), state[f"{name}.lora_A.weight"].shape[1])
+        for name in names
+    }
 
 
 def _device() -> str:
