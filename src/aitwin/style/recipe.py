@@ -39,6 +39,8 @@ class Recipe:
     """Passes over the training split (M5); `steps`, when given, takes its place."""
     steps: int | None = None
     """Optimiser steps (M5)."""
+    patience: int = 3
+    """Evaluations in a row without a better one, after which the rest is not worth its time."""
     clip: float = 1.0
     """Largest gradient norm."""
     seed: int = 20
@@ -60,6 +62,7 @@ class Recipe:
             ("accumulation", self.accumulation, 4, 8, "an update wants 16 to 64 examples"),
             ("sequence_length", self.sequence_length, 64, 4096, "memory grows with it"),
             ("epochs", self.epochs, 1, 3, "more memorises"),
+            ("patience", self.patience, 1, 10, "one odd evaluation is no trend, ten are a run"),
             (
                 "clip",
                 self.clip,

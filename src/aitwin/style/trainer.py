@@ -97,15 +97,19 @@ def prepare(backend: Backend, base: Base) -> None:
         base_torch.prepare(base)
 
 
-def load(backend: Backend, base: Base, recipe: Recipe) -> Trainer:
-    """The trainer over a prepared base, with a fresh adapter."""
+def load(backend: Backend, base: Base, recipe: Recipe, bits: int | None = None) -> Trainer:
+    """The trainer over a prepared base, with a fresh adapter.
+
+    Raises TwinError for a base that does not fit into the memory.
+    """
     if backend == "mlx":
         from aitwin.style.trainer_mlx import MlxTrainer
 
+        # It holds the base in the bits of the file.
         return MlxTrainer(base, recipe)
     from aitwin.style.trainer_torch import TorchTrainer
 
-    return TorchTrainer(base, recipe)
+    return TorchTrainer(base, recipe, bits)
 
 
 def fresh(shapes: dict[str, tuple[int, int]], recipe: Recipe) -> Arrays:
