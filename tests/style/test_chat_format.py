@@ -1,13 +1,12 @@
 """Turns, ends and roles of real and of hand-made chat models."""
 
-import struct
 from pathlib import Path
 
+import gguf_samples
 import pytest
 
 from aitwin.errors import TwinError
-from aitwin.style import chat_format, header
-from aitwin.style.header import STRING, Tensor
+from aitwin.style import chat_format
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -21,32 +20,18 @@ GEMMA = (
 DEAF = "{% for m in messages if m['role'] != 'system' %}{{ m['content'] + eos_token }}{% endfor %}"
 
 
-def strings(texts: list[str]) -> bytes:
-    return struct.pack("<IIQ", 9, 8, len(texts)) + b"".join(header.string(text) for text in texts)
-
-
-def numbers(values: list[int]) -> bytes:
-    return struct.pack(f"<IIQ{len(values)}i", 9, 5, len(values), *values)
-
-
 def model(target: Path, template: str | None, tokens: list[str], control: int, **ids: int) -> Path:
     """A GGUF file with metadata and one tensor of a number; the first tokens are control tokens."""
-    entries = {
-        "general.architecture": struct.pack("<I", STRING) + header.string("qwen2"),
-        "qwen2.context_length": struct.pack("<II", 4, 32768),
-        "tokenizer.ggml.tokens": strings(tokens),
-        "tokenizer.ggml.token_type": numbers([3] * control + [1] * (len(tokens) - control)),
+    values = {
+        "general.architecture": "qwen2",
+        "qwen2.context_length": 32768,
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": [3] * control + [1] * (len(tokens) - control),
     }
-    entries |= {
-        f"tokenizer.ggml.{name}_token_id": struct.pack("<II", 4, number)
-        for name, number in ids.items()
-    }
+    values |= {f"tokenizer.ggml.{name}_token_id": number for name, number in ids.items()}
     if template is not None:
-        entries["tokenizer.chat_template"] = struct.pack("<I", STRING) + header.string(template)
-    metadata = b"".join(header.string(key) + value for key, value in entries.items())
-    head = header.encode(metadata, len(entries), [Tensor("one.weight", (1,), 0, 0)], 32)
-    target.write_bytes(head + bytes(32))
-    return target
+        values["tokenizer.chat_template"] = template
+    return gguf_samples.write(target, values, {"one.weight": ((1,), 0, bytes(4))})
 
 
 @pytest.mark.model
