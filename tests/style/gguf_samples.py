@@ -72,6 +72,8 @@ def blocks(random: np.random.Generator, kind: GGMLQuantizationType, rows: int, w
     match kind:
         case GGMLQuantizationType.Q4_K | GGMLQuantizationType.Q5_K:  # d, dmin, ...
             data[:, :4] = half
+        case GGMLQuantizationType.IQ4_NL:  # d, ...
+            data[:, :2] = np.array([5e-4], "<f2").view(np.uint8)
         case GGMLQuantizationType.Q2_K:  # ..., d, dmin
             data[:, -4:] = np.array([4e-3, 6e-3], "<f2").view(np.uint8)
         case GGMLQuantizationType.Q3_K:  # ..., d
