@@ -93,7 +93,8 @@ def peft_adapter(
     """A directory as PEFT writes it: per matrix its path in the model, A and B."""
     target.mkdir(parents=True, exist_ok=True)
     rank = tensors[0][1].shape[0] if tensors else 8
-    options = {"peft_type": "LORA", "r": rank, "lora_alpha": 2 * rank, "bias": "none"}
+    modules = sorted({path.rpartition(".")[2] for path, _, _ in tensors})
+    options = {"peft_type": "LORA", "r": rank, "lora_alpha": 2 * rank, "target_modules": modules}
     (target / "adapter_config.json").write_text(json.dumps(options | config))
     weights = {}
     for path, a, b in tensors:
