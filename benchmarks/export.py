@@ -48,8 +48,8 @@ TEXT = (
     "Monday is bad, I am on the boat until six. Turn the red valve a quarter to the left and "
     "listen whether it gets quieter. If not, switch it off at the wall and leave the window open, "
     "the cellar stays dry for a day without it. I can come on Tuesday before work, say at seven, "
-    "if somebody lets me in. Jonas has the spare seal, ask him to put it on the bench. Do not let the "
-    "dealer talk you into a new one, this pump is good for another ten years. T."
+    "if somebody lets me in. Jonas has the spare seal, ask him to put it on the bench. Do not let "
+    "the dealer talk you into a new one, this pump is good for another ten years. T."
 )
 """Held out from everything: nobody was trained on it."""
 
@@ -69,15 +69,15 @@ class Scores:
         return float(apart), float((self.first == other.first).mean())
 
 
-def tokens(engine: LlamaCpp) -> tuple[list[int], list[int]]:
-    """The prompt and the text, as the base cuts them."""
-    return engine.prompt_tokens(MESSAGES), engine.tokenize(TEXT)
+def tokens(engine: LlamaCpp, length: int | None = None) -> tuple[list[int], list[int]]:
+    """The prompt and the text, as the base cuts them; of the text so many tokens, or all."""
+    return engine.prompt_tokens(MESSAGES), engine.tokenize(TEXT)[:length]
 
 
-def served(base: Path, adapter: Path | None = None, *, adapted: bool = True) -> Scores:
+def served(base: Path, adapter: Path | None = None, length: int | None = None) -> Scores:
     """Under llama.cpp, with the adapter beside the base."""
     with LlamaCpp(base, adapter, context=512) as engine:
-        before, wanted = tokens(engine)
+        before, wanted = tokens(engine, length)
         request = {
             "prompt": before,
             "max_tokens": len(wanted),
@@ -85,7 +85,7 @@ def served(base: Path, adapter: Path | None = None, *, adapted: bool = True) -> 
             # The likeliest of all tokens, whatever the grammar allows.
             "n_probs": 1,
             "grammar": "%llguidance {}\nstart: " + " ".join(f"<[{token}]>" for token in wanted),
-            **engine._lora(adapted),
+            **engine._lora(True),
         }
         answer = engine._server.handle_completions(request)
     places = answer["choices"][0]["logprobs"]["content"]
@@ -304,7 +304,8 @@ def speed(layers: int) -> dict[str, float]:
     print(f"base {megabytes:,.0f} MB; copied in {copied:.1f} s ({megabytes / copied:,.0f} MB/s)")
     print(
         f"grafted {result['tensors']} matrices in {seconds:.1f} s "
-        f"({megabytes / seconds:,.0f} MB/s), {100 * (size / megabytes - 1):+.1f} % size, peak {peak:,.0f} MiB"
+        f"({megabytes / seconds:,.0f} MB/s), {100 * (size / megabytes - 1):+.1f} % size, "
+        f"peak {peak:,.0f} MiB"
     )
     return {"copy_seconds": copied, "seconds": seconds, "peak_mib": peak, "megabytes": megabytes}
 
