@@ -95,9 +95,10 @@ $(FUZZ)/venv/.installed: pyproject.toml constraints.txt
 	@TWIN_HOME=$(CURDIR)/.cache $(BIN)/twin models pull $(MODEL)
 
 # Where it cannot be had, the test that wants it is skipped, and says so.
-.cache/qwen2.5-tokenizer/tokenizer.json: tests/style/qwen2_5_tokenizer.ts | $(VENV)/.tested
+.cache/qwen2.5-tokenizer/tokenizer.json: | $(VENV)/.tested
 	@mkdir -p $(@D)
-	@$(DENO) run --quiet --no-config --no-lock --no-prompt --allow-read=$(@D) --allow-write=$(@D) $< $(@D) \
+	@$(DENO) run --quiet --no-config --no-lock --no-prompt --allow-read=$(@D) --allow-write=$(@D) \
+		tests/style/qwen2_5_tokenizer.ts $(@D) \
 		|| echo 'The tokenizer of Qwen2.5 (5 MB) could not be fetched: its test will be skipped.'
 
 clean:
