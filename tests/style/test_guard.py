@@ -146,6 +146,7 @@ FOREIGN = [
     "\n\nBest regards,",
     "\n\nSincerely,\nJohn Smith\nSenior Engineer\nAcme",
     "\n\nBest,\n\nJohn",
+    "\n\nBest regards,\nJohn Smith\nHead of Sales at The Boat & Van Company",
     "\n\nMit freundlichen Grüßen\nHans Meier",
     "\n\nHartelijke groet, Jan",
     "\n\nLet me know if you'd like any changes!",
@@ -292,7 +293,8 @@ PARTS = st.sampled_from(
     [
         *ANNOUNCEMENTS, *OWN, *ENDINGS, *FOREIGN, "Subject: x\n", "\n", "\n\n", " ", "---\n", "-",
         "```\n", "\n```", "```", '"', "“", "”", "**", "*", "# ", "Best", ",", "\nRegards", "\nT.",
-        "\nThota", "\nLet me know", "[Your", "]", "\u2028", "\r\n", "ſ", "İ", "K",
+        "\nRegards,\nJo", "\nThota", "\nHead of", " Sales", "\nLet me know", "[Your", "]", "\u2028",
+        "\r\n", "ſ", "İ", "K",
     ]
 )  # fmt: skip
 TEXTS = st.lists(PARTS | st.text(max_size=20), max_size=6).map("".join)

@@ -32,7 +32,6 @@ HABITS = "habits.json"
 """Beside the adapter."""
 NAMES = 3
 """Lines that may follow a sign-off: name, title, company."""
-NAME_WORDS = 3
 SIGNED = 2
 """Replies that end in the same short line, so that it is how the owner signs."""
 LINE = 240
@@ -330,6 +329,7 @@ class Guard:
 
     def _begins(self, line: str, names: int) -> bool:
         """Whether a line that has only begun may turn out to be one of an ending."""
+        whole_words = " ".join(line.split()[:-1])
         line = line.strip().lower()
         if len(line) > LINE:
             return False
@@ -337,7 +337,8 @@ class Guard:
             line.startswith("[")
             or _begins(line.removeprefix("("), manners.OFFERS)
             or any(_may_sign_off(line, formula) for formula in manners.SIGN_OFFS)
-            or (names > 0 and any(_begins(_formula(line), [name]) for name in self._signs))
+            or (names > 0 and _is_name(whole_words))
+            or (names > 0 and _begins(_formula(line), self._signs))
         )
 
     def _ended(self, lines: Sequence[str]) -> tuple[list[str], set[Intervention]]:
@@ -413,8 +414,13 @@ def _is_name(line: str) -> bool:
     """Whether a line may be the name, the title or the company of who signs."""
     words = line.split()
     return (
-        0 < len(words) <= NAME_WORDS
+        bool(words)
         and len(line) <= manners.NAME
-        and all(word[0].isalpha() and not word[0].islower() for word in words)
-        and all(character.isalpha() or character in " .,'’-" for character in line)
+        and all(
+            word[0].isalpha() and not word[0].islower()
+            for word in words
+            if word not in manners.SMALL
+        )
+        and words[0] not in manners.SMALL
+        and all(character.isalpha() or character in " .,'’&-" for character in line)
     )

@@ -154,6 +154,8 @@ SIGN_OFF = re.compile(
     _FLAGS,
 )
 """A whole line."""
+SMALL = frozenset("of the and at for in & von van de del der des di da do du la le und et".split())
+"""Words of names and titles that begin with no capital."""
 _CHANGES = (
     r"(?:chang|adjust|modif|edit|customi[sz]|tweak|personali[sz]|revis|adapt|shorten|änder|ander"
     r"|anpass|kürz|umformulier|überarbeit|ajust|personnalis|cambi|modific|adatt|personaliz|alter"
