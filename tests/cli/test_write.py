@@ -64,6 +64,11 @@ def test_a_request_that_is_none_is_refused(trained, tmp_path):
     trained("write", "x", "--examples", "2", "--dataset", "no").refused("no", "dataset build")
 
 
+def test_damaged_habits_are_told(trained, home):
+    (home / "adapters" / "main" / "habits.json").write_text("{")
+    trained("write", "x").refused("habits.json", "twin train")
+
+
 def test_write_before_there_is_an_adapter_or_a_model(owner, trained, home):
     trained("write", "x", "--adapter", "other").refused("adapters/other", "twin train")
     (home / "adapters" / "main" / "manifest.json").unlink()
