@@ -83,6 +83,7 @@ def test_the_manifest_says_where_the_adapter_comes_from(
         "adapter_config.json",
         "adapter_model.safetensors",
         "adapter.gguf",
+        "habits.json",
         "training.jsonl",
         "loss.png",
         "loss.svg",

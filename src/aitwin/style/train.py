@@ -26,6 +26,7 @@ from aitwin.style.base import Base
 from aitwin.style.batches import Loss, batches
 from aitwin.style.checkpoint import Run
 from aitwin.style.engine import LlamaCpp
+from aitwin.style.guard import Habits
 from aitwin.style.plan import Data, Plan
 from aitwin.style.recipe import Recipe
 from aitwin.style.tokens import Encoded, encode_all
@@ -363,6 +364,7 @@ def _finish(job: Job, trainer: Trainer, data: Data, run: Run, watcher: Watcher) 
         artifact.write_private(scratch / adapter.HISTORY, lines)
         for name in adapter.CURVES:
             curve.draw(run.history, scratch / name)
+        Habits.of(row.reply for row in job.dataset.split("train")).save(scratch)
         files = sorted(path.name for path in scratch.iterdir())
         artifact.write_manifest(
             scratch,
