@@ -47,7 +47,9 @@ def in_float(small_base: Base, engine: LlamaCpp, adapter: Path) -> tuple[Scores,
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(small_base.directory, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(
+        small_base.converted("floats"), dtype=torch.float32
+    ).eval()
     before, wanted = tokens(engine, TOKENS)
     plain = in_torch(model, before, wanted)
     return plain, in_torch(with_adapter(model, adapter), before, wanted)
@@ -102,7 +104,7 @@ def test_bases_of_other_quantisations(
 ) -> None:
     attention = ("attn_q", "attn_k", "attn_v", "attn_output")
     base = requantised(smollm2, kind, tmp_path / "base.gguf", attention)
-    other = Base(kind, base, "", small_base.directory)
+    other = Base(kind, base, "", tmp_path)
     gguf.from_peft(adapter, other, tmp_path / "lora.gguf")
     grafted = graft(adapter, base, tmp_path / "twin.gguf")
     apart, agreed = served(base, tmp_path / "lora.gguf").difference(served(grafted.path))
