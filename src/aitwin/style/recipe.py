@@ -82,12 +82,16 @@ class Recipe:
         elif len(set(self.targets)) < len(self.targets):
             yield f"targets {', '.join(self.targets)}: name each once"
 
-    def warnings(self) -> Iterator[str]:
-        """What is allowed but deserves a word before the run starts."""
+    def warnings(self, activations: int) -> Iterator[str]:
+        """What is allowed but deserves a word before the run starts.
+
+        `activations` are the bytes that a batch of the longest examples takes (see memory).
+        """
         if self.sequence_length >= 2048:
             yield (
-                f"sequence_length {self.sequence_length}: activations of a 7B model then take "
-                "more than 10 GB; 512 to 1,024 is plenty for mail and chats"
+                f"sequence_length {self.sequence_length}: a batch takes up to "
+                f"{activations / 1e9:.1f} GB beside the base; 512 to 1,024 is plenty for mail and "
+                "chats"
             )
         if self.rank > 16:
             yield f"rank {self.rank}: above 16, check the memorisation figures afterwards"

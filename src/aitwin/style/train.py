@@ -168,6 +168,8 @@ def look_ahead(job: Job, watcher: Watcher) -> Plan:
 
 
 def _prepare(job: Job, watcher: Watcher) -> tuple[Data, Trainer]:
+    watcher.stage("reckoning the memory")
+    trainers.foresee(job.backend, job.base, job.recipe, job.bits)
     watcher.stage("reading the dataset as llama.cpp reads it")
     data = _read(job)
     watcher.stage("loading the base model")
@@ -217,6 +219,7 @@ def _plan(job: Job, trainer: Trainer, data: Data) -> Plan:
     seconds = None
     if job.minutes is None:
         seconds = plan.seconds(trainer, data, job.recipe, len(_evaluation_steps(total)) + 1)
+    memory, available = trainers.foresee(job.backend, job.base, job.recipe, job.bits)
     return Plan(
         base=job.base.name,
         trainer=job.backend,
@@ -227,9 +230,10 @@ def _plan(job: Job, trainer: Trainer, data: Data) -> Plan:
         tokens=sum(map(len, data.training)),
         reply_tokens=sum(len(one.reply) for one in data.training),
         steps=total,
-        memory=trainer.peak_memory(),
+        memory=memory.total,
+        available=available,
         seconds=seconds,
-        warnings=tuple(job.recipe.warnings()),
+        warnings=tuple(job.recipe.warnings(memory.activations)),
     )
 
 

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aitwin.errors import TwinError
+from aitwin.style import memory
 from aitwin.style.base import Base
 from aitwin.style.batches import Loss
+from aitwin.style.memory import Estimate
 from aitwin.style.recipe import Recipe
 from aitwin.style.tokens import Encoded
 
@@ -83,6 +85,24 @@ def choose(wanted: str = "auto") -> Backend:
             "choose another with `twin train --trainer`"
         )
     return backend
+
+
+def foresee(
+    backend: Backend, base: Base, recipe: Recipe, bits: int | None = None
+) -> tuple[Estimate, int]:
+    """The memory that the training takes, and the bytes that there are, before anything is loaded.
+
+    Raises TwinError when it does not fit, saying what to lower.
+    """
+    if backend == "torch":
+        from aitwin.style.trainer_torch import find_device
+
+        device = find_device()
+        return memory.plan(base, recipe, device, bits).estimate, memory.available(device)
+    needed, there = memory.estimate_mlx(base, recipe), memory.available("metal")
+    if needed.total > there * memory.USABLE:
+        raise TwinError(memory.too_little(recipe, needed, there))
+    return needed, there
 
 
 def prepare(backend: Backend, base: Base) -> None:

@@ -41,7 +41,7 @@ class TorchTrainer:
             from peft import LoraConfig, get_peft_model
 
         self.recipe = recipe
-        self.device = _device()
+        self.device = find_device()
         processes = PartialState(cpu=self.device == "cpu")
         self._rank, self._processes = processes.process_index, processes.num_processes
         self.lead = processes.is_main_process
@@ -344,7 +344,8 @@ def _shapes(state: Arrays) -> dict[str, tuple[int, int]]:
     }
 
 
-def _device() -> str:
+def find_device() -> str:
+    """Where PyTorch computes here."""
     import torch
 
     if torch.cuda.is_available():
