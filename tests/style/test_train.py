@@ -118,7 +118,8 @@ def test_progress_and_stages_are_told(finished: Finished) -> None:
     assert [(now.step, now.total) for now in progress] == [(n + 1, total) for n in range(total)]
     assert all(now.loss and now.validation and now.tokens_per_second > 0 for now in progress)
     assert progress[-1].seconds_left == 0
-    assert stages[0] == "reading the dataset as llama.cpp reads it"
+    assert stages[0] == "reckoning the memory"
+    assert "measuring the pace" not in stages  # nobody asked for the plan
     assert stages[-1] == "proof of life in llama.cpp"
 
 

@@ -1,5 +1,6 @@
 """twin train: the plan, the bar, and what came of it."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,7 +95,7 @@ def train(  # noqa: PLR0913 (one flag per thing to choose)
     job = Job(data, model, recipe, home.adapters / name, minutes, backend, bits)
     if plan:
         with progress() as bar:
-            foreseen = look_ahead(job, _drawn(bar, lambda plan: None))
+            foreseen = look_ahead(job, _drawn(bar, None))
         print_json(foreseen.as_dict()) if json else show_plan(foreseen)
         return
     adapter = run(job, resume=resume, lines=json_lines, on_plan=None if json else show_plan)
@@ -138,7 +139,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
 
-def _drawn(bar: "Bar", on_plan: Any) -> "Watcher":
+def _drawn(bar: "Bar", on_plan: "Callable[[Plan], None] | None") -> "Watcher":
     """A watcher that draws on `bar`."""
     from aitwin.models import size
     from aitwin.style.train import Progress, Watcher
@@ -172,7 +173,7 @@ def run(
     resume: bool = False,
     bar: "Bar | None" = None,
     lines: bool = False,
-    on_plan: Any = None,
+    on_plan: "Callable[[Plan], None] | None" = None,
 ) -> "StyleAdapter | None":
     """Train with a progress bar; the first Ctrl-C stops after the step."""
     import signal
@@ -188,7 +189,7 @@ def run(
         say("stopping after this step; the best adapter so far is kept (Ctrl-C again: at once)")
 
     own = bar or progress(extra=("loss",))
-    watcher = _printed() if lines else _drawn(own, on_plan or (lambda plan: None))
+    watcher = _printed() if lines else _drawn(own, on_plan)
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         if bar is None and not lines:

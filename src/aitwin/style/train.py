@@ -66,7 +66,8 @@ class Progress:
 class Watcher:
     """Who is told of a run while it goes on."""
 
-    plan: Callable[[Plan], None] = lambda plan: None
+    plan: Callable[[Plan], None] | None = None
+    """Told before the first step; the pace is measured only if somebody asks."""
     stage: Callable[[str], None] = lambda name: None
     progress: Callable[[Progress], None] = lambda progress: None
 
@@ -148,8 +149,11 @@ def train(
             shutil.rmtree(job.workplace, ignore_errors=True)
             artifact.make_private_dir(job.workplace)
             artifact.write_private(job.workplace / RUN, json.dumps(job.fingerprint))
-        watcher.stage("measuring the pace")
-        watcher.plan(_plan(job, trainer, data))
+        if trainer.agreed(watcher.plan is not None):
+            watcher.stage("measuring the pace")
+            foreseen = _plan(job, trainer, data)
+            if watcher.plan is not None:
+                watcher.plan(foreseen)
     watcher.stage("measuring before training")
     _steps(job, trainer, data, run, stop, watcher)
     if not trainer.lead:
