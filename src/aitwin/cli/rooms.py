@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from aitwin.home import Home, Settings
+from aitwin.home import Home, Settings, WriterSettings
 from aitwin.prompt import Persona
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aitwin.prompt import ChatMessage
     from aitwin.style.adapter import StyleAdapter
     from aitwin.style.base import Base
-    from aitwin.style.engine import LlamaCpp
+    from aitwin.style.engine import LlamaCpp, OpenEngine
     from aitwin.twin import Twin
     from aitwin.voice.speech import Speech
 
@@ -41,11 +41,34 @@ def open_adapter(home: Home, name: str = "") -> "StyleAdapter":
     return adapter.load(home.adapters / name) if name else adapter.newest(home.adapters)
 
 
-def open_engine(home: Home, adapter: "StyleAdapter") -> "LlamaCpp":
-    """llama.cpp with the base that the adapter was trained on, and the adapter."""
+def open_llama(home: Home, adapter: "StyleAdapter") -> "LlamaCpp":
+    """llama.cpp with the base that the adapter was trained on, and the adapter.
+
+    What measures a twin asks this one, whatever writes its drafts.
+    """
+    return _llama(home, adapter, home.settings().writer)()
+
+
+def open_engine(home: Home, adapter: "StyleAdapter") -> "OpenEngine":
+    """What twin.toml lets write. Raises TwinError when it cannot, before anything is loaded."""
+    from aitwin.style.compatible import URL, OpenAICompatible
+    from aitwin.style.resident import KEEP_ALIVE, Resident
+
+    writer = home.settings().writer
+    if writer.engine == "openai":
+        url = writer.url or URL
+        return OpenAICompatible(url, writer.model, writer.base_model, key=home.writer_key())
+    if writer.engine == "ollama":
+        return _ollama(writer)
+    minutes = KEEP_ALIVE if writer.keep_alive is None else writer.keep_alive
+    return Resident(_llama(home, adapter, writer), minutes)
+
+
+def _llama(home: Home, adapter: "StyleAdapter", writer: WriterSettings) -> "Callable[[], LlamaCpp]":
+    """What loads it; that its files are there and fit together is seen to at once."""
     from aitwin.errors import TwinError
     from aitwin.models import Shelf
-    from aitwin.style.engine import LlamaCpp
+    from aitwin.style.engine import CONTEXT, LlamaCpp
 
     path, digest = Shelf(home.models).open(adapter.manifest["base"]["name"])
     if digest != adapter.base_digest:
@@ -53,7 +76,22 @@ def open_engine(home: Home, adapter: "StyleAdapter") -> "LlamaCpp":
             f"{path} is not the base that {adapter.path} was trained on; "
             "put that base back, or run `twin train`"
         )
-    return LlamaCpp(path, adapter.gguf)
+    return lambda: LlamaCpp(path, adapter.gguf, context=writer.context or CONTEXT)
+
+
+def _ollama(writer: WriterSettings) -> "OpenEngine":
+    from aitwin.style.engine import CONTEXT
+    from aitwin.style.ollama import STABLE, STABLE_BASE, URL, Ollama, OllamaEngine
+
+    ollama = Ollama(writer.url or URL)
+    ollama.version()
+    return OllamaEngine(
+        ollama,
+        writer.model or STABLE,
+        writer.base_model or STABLE_BASE,
+        context=writer.context or CONTEXT,
+        keep_alive=writer.keep_alive,
+    )
 
 
 @contextmanager
