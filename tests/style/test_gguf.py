@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from style_samples import example, pairs
 
 from aitwin.errors import TwinError
-from aitwin.style import gguf
+from aitwin.style import gguf, lora
 from aitwin.style.base import Base
 from aitwin.style.engine import LlamaCpp
 from aitwin.style.recipe import Recipe
@@ -81,7 +81,7 @@ def adapted(
 
 def skip(heads: int) -> Callable[[np.ndarray, int], np.ndarray]:
     """The export with one permutation left out: that of the projection with so many heads."""
-    right = gguf._interleave
+    right = lora.interleave
     return lambda rows, count: rows if count == heads else right(rows, count)
 
 
@@ -106,7 +106,7 @@ def test_a_missed_permutation_would_be_noticed(
 ) -> None:
     """llama.cpp loads such a file without a word: only the figures tell."""
     directory, trained = adapted
-    monkeypatch.setattr(gguf, "_interleave", skip(heads))
+    monkeypatch.setattr(lora, "interleave", skip(heads))
     gguf.from_peft(directory, small_base, tmp_path / "adapter.gguf")
     assert error(trained, change_in_llama(small_base, tmp_path / "adapter.gguf")) > 2 * TOLERANCE
 
