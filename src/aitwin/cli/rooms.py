@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitwin.home import Home, Settings, WriterSettings
@@ -10,12 +11,15 @@ from aitwin.prompt import Persona
 
 if TYPE_CHECKING:
     from aitwin.corpus.context import Budget
+    from aitwin.corpus.dataset import Example
     from aitwin.corpus.pairs import Pair
     from aitwin.corpus.reverse import Author
     from aitwin.prompt import ChatMessage
     from aitwin.style.adapter import StyleAdapter
     from aitwin.style.base import Base
+    from aitwin.style.deploy import Job
     from aitwin.style.engine import LlamaCpp, OpenEngine
+    from aitwin.style.ollama import Ollama
     from aitwin.twin import Twin
     from aitwin.voice.speech import Speech
 
@@ -66,16 +70,9 @@ def open_engine(home: Home, adapter: "StyleAdapter") -> "OpenEngine":
 
 def _llama(home: Home, adapter: "StyleAdapter", writer: WriterSettings) -> "Callable[[], LlamaCpp]":
     """What loads it; that its files are there and fit together is seen to at once."""
-    from aitwin.errors import TwinError
-    from aitwin.models import Shelf
     from aitwin.style.engine import CONTEXT, LlamaCpp
 
-    path, digest = Shelf(home.models).open(adapter.manifest["base"]["name"])
-    if digest != adapter.base_digest:
-        raise TwinError(
-            f"{path} is not the base that {adapter.path} was trained on; "
-            "put that base back, or run `twin train`"
-        )
+    path = _base_of(home, adapter)
     return lambda: LlamaCpp(path, adapter.gguf, context=writer.context or CONTEXT)
 
 
@@ -92,6 +89,58 @@ def _ollama(writer: WriterSettings) -> "OpenEngine":
         context=writer.context or CONTEXT,
         keep_alive=writer.keep_alive,
     )
+
+
+def open_ollama(settings: Settings, url: str = "") -> "Ollama":
+    """Ollama at that address, or where twin.toml says that it writes."""
+    from aitwin.style.ollama import URL, Ollama
+
+    set_url = settings.writer.url if settings.writer.engine == "ollama" else ""
+    return Ollama(url or set_url or URL)
+
+
+def open_deployment(home: Home, settings: Settings, adapter: "StyleAdapter", keep: bool) -> "Job":
+    """What `twin deploy writer` deploys: the adapter, its base, and replies to prove it with."""
+    from aitwin.style.deploy import Job
+    from aitwin.style.engine import CONTEXT
+
+    return Job(
+        adapter,
+        _base_of(home, adapter),
+        persona(settings),
+        _held_out(home, adapter),
+        settings.writer.context or CONTEXT,
+        keep,
+    )
+
+
+def _base_of(home: Home, adapter: "StyleAdapter") -> Path:
+    """The GGUF file that the adapter was trained on. Raises TwinError when it is another now."""
+    from aitwin.errors import TwinError
+    from aitwin.models import Shelf
+
+    path, digest = Shelf(home.models).open(adapter.manifest["base"]["name"])
+    if digest != adapter.base_digest:
+        raise TwinError(
+            f"{path} is not the base that {adapter.path} was trained on; "
+            "put that base back, or run `twin train`"
+        )
+    return path
+
+
+def _held_out(home: Home, adapter: "StyleAdapter") -> "list[Example]":
+    """Replies that the adapter was not trained on; none when its dataset is gone."""
+    from aitwin.corpus import dataset as datasets
+    from aitwin.errors import TwinError
+
+    for manifest in sorted(home.datasets.glob("[!.]*/manifest.json")):
+        try:
+            data = datasets.load(manifest.parent)
+        except TwinError:
+            continue  # of another version, or changed: not the one that was trained on
+        if data.digest == adapter.manifest.get("dataset"):
+            return data.split("test")
+    return []
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from aitwin import prompt
 from aitwin.errors import TwinError
 from aitwin.prompt import ChatMessage, Persona, Task
-from aitwin.style import vocabulary
+from aitwin.style import chat_format
 from aitwin.style.engine import CONTEXT, Sampling
 from aitwin.style.ollama import options
 from aitwin.style.tokens import END_OF_TURN
@@ -24,7 +24,7 @@ TEMPLATE = (
 )
 """ChatML in Go's words; `require_chatml` holds it against the base's own template."""
 STOPS = (END_OF_TURN, "<|endoftext|>")
-"""Both (DESIGN decision 4): a base that was not trained to chat ends with the second."""
+"""Both, always (DESIGN decision 4): a base that was not trained to chat ends with the second."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,14 @@ class Model:
     """The same of LoRA files."""
     system: str = field(default="", repr=False)
     """The standing instruction, for programs that send none of their own."""
+    stops: tuple[str, ...] = STOPS
     sampling: Sampling = field(default_factory=Sampling)
     context: int = CONTEXT
 
     @property
     def parameters(self) -> dict[str, Any]:
         """Sampling, context and stops, in Ollama's words."""
-        return {**options(self.sampling), "num_ctx": self.context, "stop": list(STOPS)}
+        return {**options(self.sampling), "num_ctx": self.context, "stop": list(self.stops)}
 
     def request(self, name: str) -> dict[str, Any]:
         """The body of POST /api/create."""
@@ -81,16 +82,22 @@ def render(messages: Sequence[ChatMessage]) -> str:
     return "".join(turns) + "<|im_start|>assistant\n"
 
 
+def stops(base: Path) -> tuple[str, ...]:
+    """Where a reply ends: at STOPS, and where else this base ends one."""
+    return tuple(dict.fromkeys((*STOPS, *chat_format.read_chat(base).stops)))
+
+
 def require_chatml(base: Path, persona: Persona) -> None:
-    """Raise TwinError unless TEMPLATE gives the tokens that the base's own template gives.
+    """Raise TwinError unless TEMPLATE gives the bytes that the base's own template gives.
 
     The adapter was trained on those (DESIGN decision 2).
     """
     messages = prompt.messages(persona, Task("Thank Ana.", "Ana: done?\nTom: yes"))
-    with vocabulary.tokenizer(base) as tokenizer:
-        own, ours = tokenizer.prompt_tokens(messages), tokenizer.tokenize(render(messages))
-    # Some bases begin every prompt with a token of their own; Ollama adds that one itself.
-    if own not in (ours, own[:1] + ours):
+    chat = chat_format.read_chat(base)
+    turns = [{"role": str(turn["role"]), "content": turn["content"]} for turn in messages]
+    own = chat_format.render(chat.template, turns, chat.bos, chat.eos, ask=True)
+    # Some templates begin with a token of their own; Ollama adds that one itself.
+    if own not in (ours := render(messages), chat.bos + ours):
         raise TwinError(
             f"the chat template of {base} is not ChatML, and no other can be given to Ollama yet; "
             'keep engine = "embedded", or train on a ChatML base such as Qwen2.5'
