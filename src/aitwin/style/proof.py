@@ -19,6 +19,8 @@ PROBES = (
     Task("Ask the supplier when the parts arrive."),
 )
 """Fixed requests, answered greedily by base and twin."""
+LONGEST = 120
+"""Tokens of an answer to one."""
 SCORED = 8
 """Held-out replies that are scored: 8 ms per token and model on a small CPU."""
 
@@ -80,7 +82,7 @@ def prove(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ProofOfLife:
     """Ask base and twin the same things. Does not judge: see `ProofOfLife.require`."""
-    greedy = Sampling(max_tokens=120, temperature=0.0)
+    greedy = Sampling(max_tokens=LONGEST, temperature=0.0)
     chosen = held_out[:: max(1, len(held_out) // SCORED)][:SCORED]
     total = len(PROBES) + len(chosen)
     answers = []
