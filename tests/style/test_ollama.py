@@ -187,10 +187,12 @@ def test_a_lora_that_is_refused_at_the_first_draft_becomes_a_graft(
 # --- What fails -----------------------------------------------------------------------------------
 
 
-def test_a_twin_that_is_no_better_is_taken_away(ollama: Ollama, standin: Standin, quick: Job, worse: Job) -> None:
+def test_a_twin_that_is_no_better_is_taken_away(
+    ollama: Ollama, standin: Standin, quick: Job, worse: Job
+) -> None:
     """DESIGN decision 3. The earlier twin stays."""
     good = deploy(ollama, quick)
-        with pytest.raises(TwinError, match="less likely"):
+    with pytest.raises(TwinError, match="less likely"):
         deploy(ollama, worse)
     assert standin.models[STABLE] == standin.models[good.name]
     assert not [

@@ -114,10 +114,11 @@ class Server:
         headers = {"Content-Type": "application/json", **self.headers, **(more or {})}
         try:
             connection.request(method, prefix + path, body, headers)
-            answer = connection.getresponse()
-            if answer.status >= 300:
-                raise self._refused(answer)
-            yield answer
+            # It takes the socket over when the server ends it with the answer.
+            with connection.getresponse() as answer:
+                if answer.status >= 300:
+                    raise self._refused(answer)
+                yield answer
         except TwinError:
             raise
         except TimeoutError:
