@@ -188,7 +188,7 @@ class Standin:
         if key not in self._engines:
             (base,) = made.files.values()
             lora = [self.blob(digest) for digest in made.adapters.values()]
-            self._engines[key] = LlamaCpp(self.blob(base), *lora, context=2048, threads=2)
+            self._engines[key] = LlamaCpp(self.blob(base), *lora, context=2048, threads=1)
         return self._engines[key]
 
 
