@@ -10,19 +10,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gguf_samples
 import pytest
 from ollama_standin import CLOUD, Behaviour, Standin, mistakes, render_go
 from style_samples import PERSONA, example
 
-from aitwin import prompt
+from aitwin import artifact, prompt
 from aitwin.corpus.dataset import Dataset
 from aitwin.errors import TwinError
 from aitwin.prompt import Persona, Task
 from aitwin.style import adapter as adapters
 from aitwin.style import deploy as deploying
+from aitwin.style import gguf, modelfile, proof
 from aitwin.style import graft as grafting
-from aitwin.style import modelfile, proof
 from aitwin.style.adapter import StyleAdapter
+from aitwin.style.base import Base
 from aitwin.style.deploy import Job, Watch, deploy, methods, require_gate, status
 from aitwin.style.engine import LlamaCpp, Sampling, TooLongError
 from aitwin.style.modelfile import TEMPLATE, Model
@@ -44,7 +46,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
 def standin(running: Standin, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standin]:
     """An empty Ollama of the newest version; at the end, no request may have been a mistake."""
     monkeypatch.setattr(proof, "PROBES", proof.PROBES[:1])
-    monkeypatch.setattr(proof, "LONGEST", 12)
+    monkeypatch.setattr(proof, "LONGEST", 60)
     running.reset()
     yield running
     assert running.mistakes == []
@@ -63,23 +65,34 @@ def job(finished: Finished, smollm2: Path, data: Dataset, tmp_path: Path) -> Job
     return Job(adapter, smollm2, PERSONA, data.split("test")[:2], context=1024)
 
 
+@pytest.fixture(scope="module")
+def random_adapter(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter that answers otherwise from the first word on, and a graft of it."""
+    made = tmp_path_factory.mktemp("random")
+    factors = gguf_samples.random_factors(smollm2, size=0.2, matrices=("attn_q", "attn_v"))
+    gguf_samples.peft_adapter(made / "main", factors)
+    digest = artifact.sha256(smollm2)
+    gguf.from_peft(made / "main", Base("small", smollm2, digest, made), made / "main/adapter.gguf")
+    files = {file.name: artifact.sha256(file) for file in (made / "main").iterdir()}
+    base = {"name": "small", "sha256": digest}
+    artifact.write_manifest(made / "main", {"kind": "adapter", "base": base, "files": files})
+    grafting.graft(made / "main", smollm2, made / "twin.gguf")
+    return made / "main"
+
+
 @pytest.fixture
-def quick(job: Job, monkeypatch: pytest.MonkeyPatch, kept: Path) -> Job:
-    """The same without replies to score; a graft that was made before is copied."""
-    real = grafting.graft
+def quick(
+    random_adapter: Path, smollm2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Job:
+    """That adapter; its graft is copied, answers are short, and no replies are scored."""
 
     def graft(adapter: Path, base: Path, target: Path, **options: Any) -> None:
-        if not kept.exists():
-            real(adapter, base, kept, **options)
-        shutil.copyfile(kept, target)
+        shutil.copyfile(random_adapter.parent / "twin.gguf", target)
 
     monkeypatch.setattr(grafting, "graft", graft)
-    return replace(job, held_out=())
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("graft") / "twin.gguf"
+    monkeypatch.setattr(proof, "LONGEST", 4)
+    shutil.copytree(random_adapter, tmp_path / "main")
+    return Job(adapters.load(tmp_path / "main"), smollm2, PERSONA, context=1024)
 
 
 def other(job: Job, trait: str) -> Job:
@@ -88,12 +101,9 @@ def other(job: Job, trait: str) -> Job:
 
 
 @pytest.fixture
-def worse(engine: LlamaCpp, quick: Job) -> Job:
-    """A job that is created and then fails its proof: the reply is the base's own."""
-    before = example("Ana: what do you think of the garden?", "").messages[:-1]
-    reply = "".join(engine.stream(before, Sampling(30, 0.0, repeat_penalty=1.0)))
-    held_out = [example("Ana: what do you think of the garden?", reply)]
-    return replace(other(quick, "wordy"), held_out=held_out)
+def worse(quick: Job) -> Job:
+    """A job that fails its proof: such an adapter finds no sentence likely."""
+    return replace(other(quick, "wordy"), held_out=[example("Ana: well?", "I will be there.")])
 
 
 # --- Deploying ------------------------------------------------------------------------------------
@@ -251,26 +261,26 @@ def test_a_create_that_fails_is_told(
 
 
 def test_a_base_that_is_no_chatml_is_refused_before_ollama_is_asked(
-    ollama: Ollama, standin: Standin, job: Job, monkeypatch: pytest.MonkeyPatch
+    ollama: Ollama, standin: Standin, quick: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(modelfile, "render", lambda messages: "[INST] hello [/INST]")
     with pytest.raises(TwinError, match="is not ChatML"):
-        deploy(ollama, job)
+        deploy(ollama, quick)
     assert standin.asked == []
 
 
-def test_the_gate_of_the_evaluation(job: Job) -> None:
-    file = job.adapter.path / "evaluation.json"
-    assert "twin eval" in require_gate(job.adapter)
+def test_the_gate_of_the_evaluation(quick: Job) -> None:
+    file = quick.adapter.path / "evaluation.json"
+    assert "twin eval" in require_gate(quick.adapter)
     file.write_text('{"gate": {"passed": true, "reasons": []}}')
-    assert require_gate(job.adapter) == ""
+    assert require_gate(quick.adapter) == ""
     file.write_text('{"gate": {"passed": false, "reasons": ["canaries: 2, 0 allowed"]}}')
     with pytest.raises(TwinError, match=r"canaries: 2, 0 allowed.*--force"):
-        require_gate(job.adapter)
+        require_gate(quick.adapter)
     for broken in ("", "[]", '{"gate": 3}'):
         file.write_text(broken)
         with pytest.raises(TwinError, match="twin eval"):
-            require_gate(job.adapter)
+            require_gate(quick.adapter)
 
 
 # --- Versions -------------------------------------------------------------------------------------
@@ -313,10 +323,10 @@ def unused_url() -> str:
 
 
 @pytest.fixture
-def base(ollama: Ollama, standin: Standin, job: Job) -> OllamaEngine:
+def base(ollama: Ollama, standin: Standin, quick: Job) -> OllamaEngine:
     """The base alone, under both names."""
-    ollama.upload(job.base, job.adapter.base_digest, lambda done, total: None)
-    model = job.model({"base.gguf": job.adapter.base_digest})
+    ollama.upload(quick.base, quick.adapter.base_digest, lambda done, total: None)
+    model = quick.model({"base.gguf": quick.adapter.base_digest})
     ollama.create(model.request(STABLE), lambda status: None)
     ollama.copy(STABLE, STABLE_BASE)
     return OllamaEngine(ollama, context=1024, keep_alive=5)
@@ -327,7 +337,7 @@ def test_it_writes_what_the_embedded_engine_writes(
 ) -> None:
     """W2. So template, stops and sampling are those of training (DESIGN decision 2)."""
     pieces = list(base.stream(MESSAGES, GREEDY))
-    assert len(pieces) > 3
+    assert len(pieces) > 1
     assert "".join(pieces).strip() == "".join(engine.stream(MESSAGES, GREEDY)).strip()
     (body,) = [body for what, body in standin.asked if what == "POST /api/chat"]
     assert body["keep_alive"] == "300s"
@@ -350,7 +360,7 @@ def test_closing_hangs_up(base: OllamaEngine) -> None:
 
 def test_what_a_stream_may_end_with(base: OllamaEngine, standin: Standin) -> None:
     standin.behaviour.chat_breaks = True
-    with pytest.raises(TwinError, match="broke off"):
+    with pytest.raises(TwinError, match="stopped amid"):
         list(base.stream(MESSAGES, GREEDY))
 
 
