@@ -72,6 +72,8 @@ def blocks(random: np.random.Generator, kind: GGMLQuantizationType, rows: int, w
     match kind:
         case GGMLQuantizationType.Q4_K | GGMLQuantizationType.Q5_K:  # d, dmin, ...
             data[:, :4] = half
+        case GGMLQuantizationType.IQ4_NL:  # d, ...
+            data[:, :2] = np.array([5e-4], "<f2").view(np.uint8)
         case GGMLQuantizationType.Q2_K:  # ..., d, dmin
             data[:, -4:] = np.array([4e-3, 6e-3], "<f2").view(np.uint8)
         case GGMLQuantizationType.Q3_K:  # ..., d
@@ -91,7 +93,8 @@ def peft_adapter(
     """A directory as PEFT writes it: per matrix its path in the model, A and B."""
     target.mkdir(parents=True, exist_ok=True)
     rank = tensors[0][1].shape[0] if tensors else 8
-    options = {"peft_type": "LORA", "r": rank, "lora_alpha": 2 * rank, "bias": "none"}
+    modules = sorted({path.rpartition(".")[2] for path, _, _ in tensors})
+    options = {"peft_type": "LORA", "r": rank, "lora_alpha": 2 * rank, "target_modules": modules}
     (target / "adapter_config.json").write_text(json.dumps(options | config))
     weights = {}
     for path, a, b in tensors:

@@ -28,6 +28,8 @@ _PIECE = 1 << 23
 """Bytes that are copied at once."""
 _NUMBERS = 1 << 20
 """Weights that are computed at once: 4 MB, which the caches still help with."""
+_LARGEST = 65504.0
+"""Of 16-bit floats."""
 _SPARE = 1 << 26
 """Bytes that a disk shall have left."""
 
@@ -228,8 +230,7 @@ def _product(factors: Factors, scale: float, rows: slice) -> "np.ndarray":
 def _require_numbers(numbers: Any, job: _Job, base: Path) -> None:
     import numpy as np
 
-    largest = float(np.abs(numbers).max())
-    if not largest <= np.finfo(np.float16).max:  # also when it is no number
+    if not np.abs(numbers).max() <= _LARGEST:  # also when it is no number
         raise TwinError(
             f"{job.tensor.name} of {base} with the adapter holds numbers that no 16-bit float "
             "holds: the adapter or the base is damaged; train again"
