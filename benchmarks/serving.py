@@ -116,7 +116,9 @@ def speed(rounds: int, tokens: int) -> dict[str, float]:
         measured: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
         for number in range(rounds + 1):
             task = Task(f"Answer this mail at length, point {number} first.", MAIL)
-            for way in sorted(ways, reverse=bool(number % 2)):
+            names = list(ways)
+            # Rotated: who comes first or after whom matters on a shared machine.
+            for way in names[number % len(names) :] + names[: number % len(names)]:
                 result = ways[way](task)
                 if number:  # the first reads the standing instruction and warms the caches
                     measured[way].append(result)
