@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 import typer
 
-from aitwin.cli import corpus, dataset, demo, models, owner, serve, train, voice, write
+from aitwin.cli import corpus, dataset, demo, deploy, models, owner, serve, train, voice, write
 from aitwin.cli.console import fail
 from aitwin.errors import TwinError
 
@@ -27,6 +27,7 @@ write.register(app)
 voice.register(app)
 app.add_typer(models.app, name="models")
 serve.register(app)
+app.add_typer(deploy.app, name="deploy")
 demo.register(app)
 
 
