@@ -273,6 +273,15 @@ def hub() -> str:
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
+def process_rank() -> int:
+    """Which process of a training over several this is; 0 for the one that leads, or is alone.
+
+    As torchrun and accelerate (RANK) and mlx.launch (MLX_RANK) tell it.
+    """
+    told = os.environ.get("RANK") or os.environ.get("MLX_RANK") or "0"
+    return int(told) if told.isdigit() else 0
+
+
 def stay_offline() -> None:
     """Forbid the model libraries every use of the network, and any telemetry (P1, W4).
 

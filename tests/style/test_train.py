@@ -213,6 +213,17 @@ def at_checkpoint(job: Job, **changes: Any) -> Path:
     return job.workplace / checkpoint.FOLDER
 
 
+def test_a_run_killed_while_it_saved_goes_on_from_the_checkpoint_before(job: Job) -> None:
+    """Between the two renames that put a new checkpoint in the old one's place."""
+    started(job)
+    place = at_checkpoint(job)
+    assert job.can_resume
+    place.rename(place.parent / f".{place.name}.replaced")
+    (place.parent / f".{place.name}.half").mkdir()
+    assert job.can_resume
+    assert (place / artifact.MANIFEST).exists()
+
+
 def test_a_run_with_other_inputs_is_not_resumed(job: Job, tmp_path: Path) -> None:
     """Refused before a model is loaded, and the unfinished run stays as it is."""
     started(job)

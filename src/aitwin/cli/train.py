@@ -175,24 +175,34 @@ def run(
     lines: bool = False,
     on_plan: "Callable[[Plan], None] | None" = None,
 ) -> "StyleAdapter | None":
-    """Train with a progress bar; the first Ctrl-C stops after the step."""
+    """Train with a progress bar; the first Ctrl-C stops after the step.
+
+    Of several processes, only the one that leads is heard.
+    """
     import signal
 
+    from aitwin.home import process_rank
     from aitwin.style import train as training
+    from aitwin.style.train import Watcher
 
     stop = Event()
+    silent = process_rank() > 0
 
     def interrupt(number: int, frame: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
+        if silent:
+            return
         say("stopping after this step; the best adapter so far is kept (Ctrl-C again: at once)")
 
     own = bar or progress(extra=("loss",))
     watcher = _printed() if lines else _drawn(own, on_plan)
+    if silent:
+        watcher = Watcher()
     before = signal.signal(signal.SIGINT, interrupt)
     try:
-        if bar is None and not lines:
+        if bar is None and not lines and not silent:
             own.start()
         return training.train(job, resume=resume, stop=stop, watcher=watcher)
     finally:

@@ -139,8 +139,6 @@ def train(
     if resume:
         _require_resumable(job)
     data, trainer = _prepare(job, watcher)
-    if not trainer.lead:
-        watcher = Watcher()
     if resume:
         run = checkpoint.resume(job.workplace, trainer)
     else:
