@@ -83,7 +83,6 @@ def test_activations_are_those_that_autograd_keeps(tiny: Base) -> None:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = trainer._negative_log_likelihood(batch)
     reckoned = memory._activations(memory.shape(tiny.gguf), recipe, 4, checkpointing=False)
-    print(sum(held.values()), reckoned)
     assert reckoned == pytest.approx(sum(held.values()), rel=0.2)
     loss.backward()
 
