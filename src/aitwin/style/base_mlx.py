@@ -176,10 +176,11 @@ def read(gguf: Path) -> tuple[dict[str, Any], list[Tensor]]:
         config["rope_scaling"] = _stretched(gguf, factors, config)
     places = _places(config)
     if places.keys() != found.keys():
-        odd = sorted(places.keys() ^ found.keys())
+        missing, more = places.keys() - found.keys(), found.keys() - places.keys()
         raise TwinError(
-            f"{gguf} is no plain {config['model_type']} model: {', '.join(odd[:3])} is "
-            f"{'missing' if odd[0] in places else 'one tensor too many'}; choose another base, or "
+            f"{gguf} is no plain {config['model_type']} model: "
+            + (f"it lacks {min(missing)}" if missing else f"it has {min(more)}")
+            + f" ({len(missing)} tensors too few, {len(more)} too many); choose another base, or "
             "`twin train --trainer torch`"
         )
     tensors = [_tensor(gguf, found[name], place, config) for name, place in places.items()]
