@@ -36,7 +36,7 @@ check: $(VENV)/.tested
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test-python: $(VENV)/.tested .cache/models/$(MODEL)/manifest.json
+test-python: $(VENV)/.tested .cache/models/$(MODEL)/manifest.json .cache/qwen2.5-tokenizer/tokenizer.json
 	$(BIN)/python -m pytest
 
 test-web: $(VENV)/.tested
@@ -53,6 +53,8 @@ bench: $(VENV)/.tested .cache/models/$(MODEL)/manifest.json
 	$(BIN)/python benchmarks/whatsapp.py
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/demo.py
+	$(BIN)/python benchmarks/export.py graft
+	$(BIN)/python benchmarks/export.py agreement
 
 golden: $(VENV)/.tested
 	$(BIN)/python -m tests.corpus.test_golden --write
@@ -91,6 +93,13 @@ $(FUZZ)/venv/.installed: pyproject.toml constraints.txt
 # The tests' own shelf, apart from the owner's.
 .cache/models/$(MODEL)/manifest.json: | $(VENV)/.installed
 	@TWIN_HOME=$(CURDIR)/.cache $(BIN)/twin models pull $(MODEL)
+
+# Where it cannot be had, the test that wants it is skipped, and says so.
+.cache/qwen2.5-tokenizer/tokenizer.json: | $(VENV)/.tested
+	@mkdir -p $(@D)
+	@$(DENO) run --quiet --no-config --no-lock --no-prompt --allow-read=$(@D) --allow-write=$(@D) \
+		tests/style/qwen2_5_tokenizer.ts $(@D) \
+		|| echo 'The tokenizer of Qwen2.5 (5 MB) could not be fetched: its test will be skipped.'
 
 clean:
 	rm -rf $(VENV) .cache gateway/node_modules gateway/build gateway/.svelte-kit

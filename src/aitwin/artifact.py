@@ -118,6 +118,11 @@ def read_manifest(directory: Path, *, kind: str, remedy: str) -> dict[str, Any]:
     return manifest
 
 
+def digest(text: str) -> str:
+    """Hex SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def sha256(path: Path) -> str:
     """Hex digest of a file, read in pieces."""
     with path.open("rb") as file:

@@ -16,7 +16,7 @@ from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
 from aitwin.style.engine import LlamaCpp
 from aitwin.style.recipe import Recipe
-from aitwin.style.train import Job, Progress, train
+from aitwin.style.train import Job, Progress, Watcher, train
 
 stay_offline()
 
@@ -61,5 +61,6 @@ def finished(
     progress: list[Progress] = []
     stages: list[str] = []
     job = Job(data, small_base, recipe, target)
-    result = train(job, on_progress=progress.append, on_stage=stages.append)
+    result = train(job, watcher=Watcher(stage=stages.append, progress=progress.append))
+    assert result is not None  # one process leads itself
     return result, progress, stages

@@ -71,7 +71,9 @@ def write_model(
     writer.add_rope_dimension_count(width // HEADS)
     writer.add_vocab_size(VOCABULARY)
     for key, value in (fields or {}).items():
-        {str: writer.add_string, float: writer.add_float32}[type(value)](key, value)
+        {str: writer.add_string, float: writer.add_float32, int: writer.add_uint32}[type(value)](
+            key, value
+        )
     random = np.random.default_rng(20)
 
     def matrix(name: str, rows: int, columns: int) -> None:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import gguf_samples
 import numpy as np
 import pytest
 import torch
@@ -17,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from style_samples import example, pairs
 
 from aitwin.errors import TwinError
-from aitwin.style import gguf
+from aitwin.style import gguf, lora
 from aitwin.style.base import Base
 from aitwin.style.engine import LlamaCpp
 from aitwin.style.recipe import Recipe
@@ -81,7 +82,7 @@ def adapted(
 
 def skip(heads: int) -> Callable[[np.ndarray, int], np.ndarray]:
     """The export with one permutation left out: that of the projection with so many heads."""
-    right = gguf._interleave
+    right = lora.interleave
     return lambda rows, count: rows if count == heads else right(rows, count)
 
 
@@ -106,7 +107,7 @@ def test_a_missed_permutation_would_be_noticed(
 ) -> None:
     """llama.cpp loads such a file without a word: only the figures tell."""
     directory, trained = adapted
-    monkeypatch.setattr(gguf, "_interleave", skip(heads))
+    monkeypatch.setattr(lora, "interleave", skip(heads))
     gguf.from_peft(directory, small_base, tmp_path / "adapter.gguf")
     assert error(trained, change_in_llama(small_base, tmp_path / "adapter.gguf")) > 2 * TOLERANCE
 
@@ -171,7 +172,7 @@ def altered(source: Path, target: Path, **tensors: np.ndarray) -> Path:
 @pytest.mark.parametrize(
     "name",
     [
-        "base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight",
+        "base_model.model.model.layers.0.mlp.router.lora_A.weight",
         "base_model.model.model.layers.0.self_attn.q_proj.lora_B.bias",
         "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector",
         "base_model.model.lm_head.weight",
@@ -184,6 +185,32 @@ def test_a_tensor_without_a_place_is_refused(
     odd = altered(adapted[0], tmp_path / "odd", **{name: np.zeros((8, 8), np.float32)})
     with pytest.raises(TwinError, match=name.replace(".", r"\.")):
         gguf.from_peft(odd, small_base, tmp_path / "adapter.gguf")
+
+
+def test_a_refused_adapter_leaves_the_earlier_file(
+    small_base: Base, adapted: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    target = tmp_path / "out" / "adapter.gguf"
+    gguf.from_peft(adapted[0], small_base, target)
+    earlier = target.read_bytes()
+    odd = altered(adapted[0], tmp_path / "odd", **{"lm_head.weight": np.zeros(8, np.float32)})
+    with pytest.raises(TwinError, match="no counterpart"):
+        gguf.from_peft(odd, small_base, target)
+    assert target.read_bytes() == earlier
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_an_mlx_adapter_becomes_the_same_file(small_base: Base, tmp_path: Path) -> None:
+    """M1: on all seven matrices, whichever trainer made it."""
+    factors = gguf_samples.random_factors(small_base.gguf)
+    gguf.from_peft(
+        gguf_samples.peft_adapter(tmp_path / "peft", factors), small_base, tmp_path / "peft.gguf"
+    )
+    gguf.from_mlx(
+        gguf_samples.mlx_adapter(tmp_path / "mlx", factors), small_base, tmp_path / "mlx.gguf"
+    )
+    assert (tmp_path / "mlx.gguf").read_bytes() == (tmp_path / "peft.gguf").read_bytes()
+    assert len(GGUFReader(tmp_path / "mlx.gguf").tensors) == 30 * 7 * 2
 
 
 @pytest.mark.parametrize("pattern", ["rank_pattern", "alpha_pattern"])

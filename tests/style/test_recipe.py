@@ -23,10 +23,11 @@ def test_defaults_are_those_of_the_requirements() -> None:
         "sequence_length": 512,
         "epochs": 2,
         "steps": None,
+        "patience": 3,
         "clip": 1.0,
         "seed": 20,
     }
-    assert not list(Recipe().warnings())
+    assert not list(Recipe().warnings(3_000_000_000))
 
 
 BOUNDS = [
@@ -92,13 +93,13 @@ def test_targets_that_are_refused(targets: tuple[str, ...]) -> None:
 
 def test_what_is_allowed_but_warned_of() -> None:
     """M4: 2,048 tokens and more take much memory. M2: above 16 is beyond style and task."""
-    assert not list(Recipe(sequence_length=2047, rank=16).warnings())
-    (memory,) = Recipe(sequence_length=2048).warnings()
+    assert not list(Recipe(sequence_length=2047, rank=16).warnings(3_000_000_000))
+    (memory,) = Recipe(sequence_length=2048).warnings(3_000_000_000)
     assert "sequence_length 2048" in memory
-    assert "GB" in memory
-    (rank,) = Recipe(rank=17).warnings()
+    assert "3.0 GB" in memory
+    (rank,) = Recipe(rank=17).warnings(3_000_000_000)
     assert "rank 17" in rank
-    assert len(list(Recipe(sequence_length=4096, rank=32).warnings())) == 2
+    assert len(list(Recipe(sequence_length=4096, rank=32).warnings(3_000_000_000))) == 2
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,14 @@ from aitwin.corpus import dataset
 from aitwin.corpus.dataset import Dataset
 from aitwin.errors import TwinError
 from aitwin.style import adapter as adapters
+from aitwin.style import checkpoint
 from aitwin.style import train as training
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
 from aitwin.style.batches import Loss
+from aitwin.style.checkpoint import Run
 from aitwin.style.recipe import Recipe
-from aitwin.style.train import Job, Progress, train
+from aitwin.style.train import Job, Progress, Watcher, train
 from aitwin.style.trainer_torch import TorchTrainer
 
 Finished = tuple[StyleAdapter, list[Progress], list[str]]
@@ -81,8 +83,10 @@ def test_the_manifest_says_where_the_adapter_comes_from(
         "adapter_config.json",
         "adapter_model.safetensors",
         "adapter.gguf",
+        "habits.json",
         "training.jsonl",
         "loss.png",
+        "loss.svg",
         "proof.json",
         "manifest.json",
     }
@@ -130,7 +134,7 @@ def test_a_stopped_run_keeps_its_best_and_ends_in_the_same_place(
 ) -> None:
     """Ctrl-C after step 1, then --resume: to the bit what the uninterrupted run gave."""
     stop = Event()
-    stopped = train(job, stop=stop, on_progress=lambda now: stop.set())
+    stopped = train(job, stop=stop, watcher=Watcher(progress=lambda now: stop.set()))
     assert not stopped.finished
     assert [entry["step"] for entry in stopped.history] == [0, 1]
     assert stopped.manifest["metrics"]["best_step"] == 1
@@ -149,23 +153,24 @@ from aitwin.corpus import dataset
 from aitwin.home import stay_offline
 stay_offline()
 from aitwin.style.base import Base
+from aitwin.style.checkpoint import Run
 from aitwin.style.recipe import Recipe
-from aitwin.style.train import Job, train
+from aitwin.style.train import Job, Watcher, train
 
-data, gguf, digest, floats, target = sys.argv[1:]
+data, gguf, digest, cache, target = sys.argv[1:]
 def wait(now):
     print(now.step, flush=True)
     time.sleep(3600)
 recipe = Recipe(epochs=1, learning_rate=1e-3)
-base = Base("smollm2-135m-instruct", Path(gguf), digest, Path(floats))
-train(Job(dataset.load(Path(data)), base, recipe, Path(target)), on_progress=wait)
+base = Base("smollm2-135m-instruct", Path(gguf), digest, Path(cache))
+train(Job(dataset.load(Path(data)), base, recipe, Path(target)), watcher=Watcher(progress=wait))
 """
 
 
 def test_a_killed_run_ends_in_the_same_place(job: Job, finished: Finished) -> None:
     """kill -9 after step 1, without a chance to clean up; resumed in another process."""
     base = job.base
-    where = map(str, (job.dataset.path, base.gguf, base.digest, base.directory, job.target))
+    where = map(str, (job.dataset.path, base.gguf, base.digest, base.cache, job.target))
     with subprocess.Popen(
         [sys.executable, "-c", RUN, *where], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -192,15 +197,25 @@ def test_nothing_to_resume(job: Job) -> None:
             train(job, resume=True)
         started(job)
     (job.workplace / training.RUN).write_text("{")
-    (job.workplace / training.STATE).write_bytes(b"")
+    at_checkpoint(job)
     with pytest.raises(TwinError, match="nothing to resume"):
         train(job, resume=True)
+
+
+def at_checkpoint(job: Job, **changes: Any) -> Path:
+    """A checkpoint, such as it is: its state is no state."""
+    run = {"total": 9, "step": 1}
+    with artifact.building(job.workplace / checkpoint.FOLDER) as scratch:
+        for name in ("state", "current", "best"):
+            artifact.write_private(scratch / f"{name}.safetensors", changes.get(name, b""))
+        artifact.write_manifest(scratch, {"bits": changes.get("bits", 32), "run": run})
+    return job.workplace / checkpoint.FOLDER
 
 
 def test_a_run_with_other_inputs_is_not_resumed(job: Job, tmp_path: Path) -> None:
     """Refused before a model is loaded, and the unfinished run stays as it is."""
     started(job)
-    artifact.write_private(job.workplace / training.STATE, b"never read")
+    place = at_checkpoint(job, state=b"never read")
     other = dataset.build(pairs(60), PERSONA, tmp_path / "other")
     for changed, named in (
         (replace(job, recipe=replace(job.recipe, rank=4)), "recipe"),
@@ -211,14 +226,14 @@ def test_a_run_with_other_inputs_is_not_resumed(job: Job, tmp_path: Path) -> Non
         assert not changed.can_resume
         with pytest.raises(TwinError, match=f"had another {named};"):
             train(changed, resume=True)
-    assert (job.workplace / training.STATE).read_bytes() == b"never read"
+    assert (place / "state.safetensors").read_bytes() == b"never read"
 
 
-@pytest.mark.parametrize("content", [b"", b"never a checkpoint", b"PK\x03\x04 half a zip"])
+@pytest.mark.parametrize("content", [b"", b"never a checkpoint", b"\x08" + bytes(7) + b'{"a": 1}'])
 def test_a_damaged_checkpoint(job: Job, content: bytes) -> None:
     started(job)
-    artifact.write_private(job.workplace / training.STATE, content)
-    with pytest.raises(TwinError, match=r"state\.pt is damaged .*without --resume"):
+    at_checkpoint(job, state=content)
+    with pytest.raises(TwinError, match=r"checkpoint is damaged .*twin train --restart"):
         train(job, resume=True)
 
 
@@ -315,10 +330,11 @@ def test_examples_that_do_not_fit_are_counted(job: Job, tmp_path: Path) -> None:
 
 def test_a_time_limit_plans_fewer_steps() -> None:
     """After the warm-up: what fits at the pace so far, evaluations counted; none when it is up."""
-    run = training._Run(total=100, step=2, seconds=10.0, history=[{"step": 0, "seconds": 4.0}])
+    run = Run(total=30, step=2, seconds=10.0, history=[{"step": 0, "seconds": 4.0}])
     pace = (10 - 4) / 2
-    assert training._fit(run, 60.0) == 2 + (60 - 10 - training.EVALUATIONS * 4) // pace
-    assert training._fit(run, 6000.0) == 100
+    evaluations = training.LEAST_EVALUATIONS
+    assert training._fit(run, 60.0) == 2 + (60 - 10 - evaluations * 4) // pace
+    assert training._fit(run, 6000.0) == 30
     assert training._fit(run, 1.0) == 2
 
 
@@ -326,5 +342,37 @@ def test_a_time_limit_plans_fewer_steps() -> None:
 def test_the_last_step_is_evaluated(total: int) -> None:
     steps = training._evaluation_steps(total)
     assert total in steps
-    assert len(steps) == min(total, training.EVALUATIONS)
+    assert min(total, training.LEAST_EVALUATIONS) <= len(steps) <= training.MOST_EVALUATIONS
     assert all(1 <= step <= total for step in steps)
+
+
+def test_a_run_stops_when_validation_does_not_fall_any_more(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best evaluation was the second; two worse ones follow, and the rest is left out (M5)."""
+    losses = iter([9.0, 1.0, 2.0, 3.0])
+    monkeypatch.setattr(training, "_read", fewer(training._read))
+    monkeypatch.setattr(training, "_evaluation_steps", lambda total: set(range(1, total + 1)))
+    monkeypatch.setattr(TorchTrainer, "step", lambda self, group, rate: Loss(1.0, 1))
+    monkeypatch.setattr(
+        TorchTrainer, "evaluate", lambda self, *args, **more: iter([Loss(next(losses), 1)])
+    )
+    monkeypatch.setattr(training, "_finish", lambda job, trainer, data, run, watcher: run)
+    patient = replace(job, recipe=replace(job.recipe, steps=300, patience=2))
+    run: Any = train(patient)
+    assert (run.step, run.total, run.best_step) == (3, 300, 1)
+    assert run.over
+    assert run.finished
+
+
+def test_the_plan_says_what_it_will_take(job: Job) -> None:
+    """M6: pairs, tokens, steps, memory and time before the first step; and nothing is written."""
+    plan = training.look_ahead(job, Watcher())
+    assert plan.pairs == job.dataset.counts["train"]
+    assert plan.steps == job.recipe.total_steps(plan.pairs)
+    assert plan.pairs < plan.reply_tokens < plan.tokens
+    assert 500e6 < plan.memory < plan.available
+    assert plan.seconds is not None
+    assert 0.5 < plan.seconds < 3600
+    assert (plan.trainer, plan.bits) == ("torch", 32)
+    assert not job.workplace.exists()

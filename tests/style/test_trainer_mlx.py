@@ -16,7 +16,7 @@ from mlx import optimizers
 from mlx.utils import tree_flatten
 
 from aitwin.errors import TwinError
-from aitwin.style import trainer_mlx
+from aitwin.style import memory
 from aitwin.style.base import Base
 from aitwin.style.batches import Loss
 from aitwin.style.recipe import TARGETS, Recipe
@@ -201,16 +201,12 @@ def test_state_of_another_adapter_is_refused(base: Base) -> None:
         trainer.load_adapter_state(other.adapter_state())
 
 
-def test_computing_twice_instead_of_keeping_changes_nothing(
-    base: Base, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_computing_twice_instead_of_keeping_changes_nothing(base: Base) -> None:
     """Gradient checkpointing drops the same units both times; MLX's own dropout would not."""
     recipe = Recipe(dropout=0.5)
-    kept = MlxTrainer(base, recipe)
-    monkeypatch.setattr(trainer_mlx, "CHECKPOINTED", 0)
-    twice = MlxTrainer(base, recipe)
-    assert twice._checkpointed
-    assert not kept._checkpointed
+    kept, twice = MlxTrainer(base, recipe), MlxTrainer(base, recipe)
+    assert not kept.checkpointing
+    twice.checkpointing = True
     for _ in range(2):
         assert kept.step(GROUP, 1e-3) == twice.step(GROUP, 1e-3)
     for name, array in kept.adapter_state().items():
@@ -248,6 +244,23 @@ def test_other_errors_are_not_hidden(base: Base, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(mx, "eval", fails)
     with pytest.raises(RuntimeError, match="something else"):
         trainer.step(GROUP, 1e-3)
+
+
+def test_memory_decides_what_is_computed_twice(
+    quantised: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe(sequence_length=1024)
+    kept, twice = (
+        memory.estimate_mlx(quantised, recipe, checkpointing=checkpointing, device="cpu").total
+        for checkpointing in (False, True)
+    )
+    assert twice < kept
+    for there, checkpointing in ((kept, False), (twice, True)):
+        monkeypatch.setattr(memory, "available", lambda device, there=there: there / memory.USABLE)
+        assert MlxTrainer(quantised, recipe).checkpointing == checkpointing
+    monkeypatch.setattr(memory, "available", lambda device: twice)
+    with pytest.raises(TwinError, match="smaller base"):
+        MlxTrainer(quantised, recipe)
 
 
 # --- Several machines -----------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 import typer
 
-from aitwin.cli import corpus, dataset, demo, models, owner, serve, voice, write
+from aitwin.cli import corpus, dataset, demo, models, owner, serve, train, voice, write
 from aitwin.cli.console import fail
 from aitwin.errors import TwinError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 owner.register(app)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(dataset.app, name="dataset")
+train.register(app)
 write.register(app)
 voice.register(app)
 app.add_typer(models.app, name="models")

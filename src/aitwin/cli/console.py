@@ -53,6 +53,12 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")
 
 
+def print_line(value: Any) -> None:
+    """Print a value on one line, at once: somebody may be listening."""
+    sys.stdout.write(json.dumps(value, default=_plain) + "\n")
+    sys.stdout.flush()
+
+
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         # One level at a time: asdict makes a Counter of pairs of a Counter.

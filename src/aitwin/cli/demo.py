@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aitwin.cli.console import err, progress, say
+from aitwin.errors import TwinError
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -109,13 +110,16 @@ class View:
 
     def train(self, job: "Job", resume: bool) -> "StyleAdapter":
         """Train with the bar below the stages."""
-        from aitwin.cli.write import run
+        from aitwin.cli.train import run
 
         try:
-            return run(job, resume=resume, bar=self._bar if err.is_terminal else None)
+            adapter = run(job, resume=resume, bar=self._bar if err.is_terminal else None)
         finally:
             for task in self._bar.task_ids:
                 self._bar.remove_task(task)
+        if adapter is None:
+            raise TwinError("the demo runs in one process; `twin train` is what can be launched")
+        return adapter
 
     def _draw(self) -> "Group":
         from rich.console import Group

@@ -25,6 +25,7 @@ from aitwin.style import trainer as trainers
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
 from aitwin.style.engine import LlamaCpp, Sampling
+from aitwin.style.guard import Habits
 from aitwin.style.recipe import Recipe
 from aitwin.style.train import Job
 from aitwin.style.writer import Writer
@@ -178,7 +179,7 @@ def _write(base: Base, adapter: StyleAdapter, persona: Persona) -> list[Answer]:
     sampling = Sampling(max_tokens=160)
     answers = []
     with LlamaCpp(base.gguf, adapter.gguf) as engine:
-        writer = Writer(engine, persona)
+        writer = Writer(engine, persona, Habits.load(adapter.path))
         for task in TASKS:
             by_base, by_twin = (
                 "".join(writer.stream(task, sampling, adapted=adapted)).strip()

@@ -1,8 +1,8 @@
 """StyleAdapter: what a training run leaves behind, in PEFT's layout, with its provenance.
 
 A directory with `adapter_model.safetensors`, `adapter_config.json`, `adapter.gguf` (for llama.cpp),
-`training.jsonl` (one line per evaluation), `loss.png`, `proof.json` (what base and twin answered to
-the same probes) and the manifest. Does not train or serve.
+`training.jsonl` (one line per evaluation), `loss.png`, `loss.svg`, `proof.json` (what base and twin
+answered to the same probes) and the manifest. Does not train or serve.
 """
 
 import json
@@ -20,6 +20,7 @@ CONFIG = "adapter_config.json"
 GGUF = "adapter.gguf"
 HISTORY = "training.jsonl"
 CURVE = "loss.png"
+CURVES = (CURVE, "loss.svg")
 PROOF = "proof.json"
 
 
@@ -56,7 +57,7 @@ class StyleAdapter:
     def finished(self) -> bool:
         """Whether its run went to the end, not only to a Ctrl-C."""
         metrics = self.manifest["metrics"]
-        return bool(metrics["steps"] >= metrics["planned_steps"])
+        return bool(metrics.get("finished", metrics["steps"] >= metrics["planned_steps"]))
 
     def is_result_of(self, fingerprint: dict[str, Any]) -> bool:
         """Whether training with that dataset, base and recipe would give this adapter again."""

@@ -1,72 +1,65 @@
-"""A PEFT adapter as a LoRA GGUF, the form in which llama.cpp loads it beside the base.
+"""An adapter as a LoRA GGUF, the form in which llama.cpp loads it beside the base.
 
 Format: llama.cpp's adapter files (`general.type` "adapter", `adapter.type` "lora", tensors
-`blk.N.attn_q.weight.lora_a` [rank, in] and `.lora_b` [out, rank]). Does not touch the base.
+`blk.N.attn_q.weight.lora_a` [rank, in] and `.lora_b` [out, rank]). Does not touch the base; how a
+base and an adapter become one file: see graft.
 """
 
-import json
-import re
+import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from aitwin.errors import TwinError
+from aitwin import artifact
+from aitwin.style import header, lora
 from aitwin.style.base import Base
+from aitwin.style.header import ALIGNMENT, FLOAT32, STRING, Tensor
+from aitwin.style.lora import Lora
 
-_TENSOR = re.compile(
-    r"base_model\.model\.model\.layers\.(?P<layer>\d+)\.self_attn"
-    r"\.(?P<projection>[qkvo])_proj\.lora_(?P<half>[AB])\.weight"
-)
-_GGUF_PROJECTION = {"q": "attn_q", "k": "attn_k", "v": "attn_v", "o": "attn_output"}
+if TYPE_CHECKING:
+    import numpy as np
+
+_F32 = 0
+"""ggml's number of 32-bit floats."""
 
 
 def from_peft(adapter: Path, base: Base, target: Path) -> None:
     """Write the adapter in directory `adapter`, trained on `base`, as GGUF file `target`.
 
-    Raises TwinError for a tensor that has no place in llama.cpp's model: a silent omission would
-    serve another model than the one that was trained.
+    Raises TwinError for what has no place in llama.cpp's model, or does not fit the base: a silent
+    omission would serve another model than the one that was trained.
     """
-    from gguf import GGUFType, GGUFWriter, Keys
-    from safetensors.numpy import load_file
+    _write(lora.from_peft(adapter, base.gguf), target)
 
-    config = json.loads((adapter / "adapter_config.json").read_text())
-    if config.get("rank_pattern") or config.get("alpha_pattern"):
-        raise TwinError(
-            f"{adapter} scales some layers otherwise, a LoRA GGUF all alike: not exported"
+
+def from_mlx(adapter: Path, base: Base, target: Path) -> None:
+    """The same for an adapter that mlx-lm wrote."""
+    _write(lora.from_mlx(adapter, base.gguf), target)
+
+
+def _write(adapter: Lora, target: Path) -> None:
+    places, offset = [], 0
+    for name, array in _tensors(adapter):
+        places.append(Tensor(name, array.shape[::-1], _F32, offset))
+        offset += header.padded(array.nbytes, ALIGNMENT)
+    entries = [
+        header.string(key) + struct.pack("<I", STRING) + header.string(value)
+        for key, value in (
+            ("general.architecture", adapter.architecture),
+            ("general.type", "adapter"),
+            ("adapter.type", "lora"),
         )
-    shape = json.loads((base.converted("floats") / "config.json").read_text())
-    architecture = str(shape["model_type"])
-    writer = GGUFWriter(target, architecture)
-    writer.add_type(GGUFType.ADAPTER)
-    writer.add_string(Keys.Adapter.TYPE, "lora")
-    writer.add_float32(Keys.Adapter.LORA_ALPHA, _alpha(config))
-    for name, tensor in sorted(load_file(adapter / "adapter_model.safetensors").items()):
-        match = _TENSOR.fullmatch(name)
-        if match is None:
-            raise TwinError(f"adapter tensor {name} has no counterpart in llama.cpp; not exported")
-        projection, half = match["projection"], match["half"].lower()
-        if half == "b" and projection in "qk" and architecture == "llama":
-            heads = shape["num_attention_heads" if projection == "q" else "num_key_value_heads"]
-            tensor = _interleave(tensor, heads)
-        place = f"blk.{match['layer']}.{_GGUF_PROJECTION[projection]}.weight.lora_{half}"
-        writer.add_tensor(place, tensor.astype("float32"))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    target.chmod(0o600)
+    ]
+    entries.append(header.string("adapter.lora.alpha") + struct.pack("<If", FLOAT32, adapter.alpha))
+    with artifact.writing(target) as file:
+        file.write(header.encode(b"".join(entries), len(entries), places, ALIGNMENT))
+        for _, array in _tensors(adapter):
+            data = array.astype("<f4").tobytes()
+            file.write(data.ljust(header.padded(len(data), ALIGNMENT), b"\0"))
 
 
-def _alpha(config: dict[str, Any]) -> float:
-    """llama.cpp divides by the rank; rank-stabilised LoRA (Kalajdzievski, 2023) by its root."""
-    alpha = float(config["lora_alpha"])
-    return alpha * float(config["r"]) ** 0.5 if config.get("use_rslora") else alpha
-
-
-def _interleave(rows: Any, heads: int) -> Any:
-    """Reorder the output rows of a query or key projection, as llama.cpp's converter does.
-
-    transformers rotates the halves of a head, GGUF files of architecture `llama` neighbouring
-    pairs; a missed permutation loads without an error and quietly spoils the attention.
-    """
-    out, rank = rows.shape
-    return rows.reshape(heads, 2, out // heads // 2, rank).swapaxes(1, 2).reshape(out, rank)
+def _tensors(adapter: Lora) -> Iterator[tuple[str, "np.ndarray"]]:
+    for name in adapter.names:
+        factors = adapter.factors(name)
+        yield f"{name}.lora_a", factors.a
+        yield f"{name}.lora_b", factors.b

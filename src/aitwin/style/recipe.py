@@ -39,6 +39,8 @@ class Recipe:
     """Passes over the training split (M5); `steps`, when given, takes its place."""
     steps: int | None = None
     """Optimiser steps (M5)."""
+    patience: int = 3
+    """Evaluations in a row without a better one, after which the rest is not worth its time."""
     clip: float = 1.0
     """Largest gradient norm."""
     seed: int = 20
@@ -60,6 +62,7 @@ class Recipe:
             ("accumulation", self.accumulation, 4, 8, "an update wants 16 to 64 examples"),
             ("sequence_length", self.sequence_length, 64, 4096, "memory grows with it"),
             ("epochs", self.epochs, 1, 3, "more memorises"),
+            ("patience", self.patience, 1, 10, "one odd evaluation is no trend, ten are a run"),
             (
                 "clip",
                 self.clip,
@@ -79,12 +82,16 @@ class Recipe:
         elif len(set(self.targets)) < len(self.targets):
             yield f"targets {', '.join(self.targets)}: name each once"
 
-    def warnings(self) -> Iterator[str]:
-        """What is allowed but deserves a word before the run starts."""
+    def warnings(self, activations: int) -> Iterator[str]:
+        """What is allowed but deserves a word before the run starts.
+
+        `activations` are the bytes that a batch of the longest examples takes (see memory).
+        """
         if self.sequence_length >= 2048:
             yield (
-                f"sequence_length {self.sequence_length}: activations of a 7B model then take "
-                "more than 10 GB; 512 to 1,024 is plenty for mail and chats"
+                f"sequence_length {self.sequence_length}: a batch takes up to "
+                f"{activations / 1e9:.1f} GB beside the base; 512 to 1,024 is plenty for mail and "
+                "chats"
             )
         if self.rank > 16:
             yield f"rank {self.rank}: above 16, check the memorisation figures afterwards"

@@ -8,7 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from math import exp
 from pathlib import Path
@@ -18,31 +18,31 @@ from typing import Any
 from aitwin import artifact
 from aitwin.corpus.dataset import SPLITS, Dataset
 from aitwin.errors import TwinError
-from aitwin.style import adapter, curve, gguf
+from aitwin.style import adapter, checkpoint, curve, gguf, plan
 from aitwin.style import proof as proving
+from aitwin.style import trainer as trainers
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
 from aitwin.style.batches import Loss, batches
+from aitwin.style.checkpoint import Run
 from aitwin.style.engine import LlamaCpp
+from aitwin.style.guard import Habits
+from aitwin.style.plan import Data, Plan
 from aitwin.style.recipe import Recipe
 from aitwin.style.tokens import Encoded, encode_all
-from aitwin.style.trainer import Arrays, Backend, Trainer, load, prepare
+from aitwin.style.trainer import Backend, Trainer
 
 VALIDATION_EXAMPLES = 24
 """Enough for a curve: on a CPU every further example costs a quarter of a second per evaluation."""
 TEST_EXAMPLES = 32
-EVALUATIONS = 3
+STEPS_PER_EVALUATION = 12
+LEAST_EVALUATIONS, MOST_EVALUATIONS = 3, 10
 """Evaluations spread over a run, besides the one before it."""
 WARM_STEPS = 2
 """After these the pace is known."""
 CHECKPOINT_SECONDS = 20.0
 TOKENIZER_CONTEXT = 256
 """Nothing is generated while the dataset is read: the smallest context will do."""
-CHECKPOINT = "checkpoint"
-"""Inside the workplace: an artifact with the run, the trainer's state, and the best adapter."""
-STATE = "state.safetensors"
-CURRENT = "current.safetensors"
-BEST = "best.safetensors"
 RUN = "run.json"
 
 
@@ -52,37 +52,23 @@ class Progress:
 
     step: int
     total: int
-    loss: float | None
+    loss: float
     """Training loss of the last step, nats per reply token."""
-    validation: float | None
+    validation: float
     """The latest validation loss, nats per reply token."""
     tokens_per_second: float
-    seconds_left: float | None
-
-
-@dataclass
-class _Run:
-    """What must survive a stop."""
-
-    total: int
-    step: int = 0
-    seconds: float = 0.0
-    tokens: int = 0
-    best: float = float("inf")
-    best_step: int = 0
-    best_weights: Arrays = field(default_factory=dict, repr=False)
-    history: list[dict[str, float]] = field(default_factory=list)
+    memory: int
+    """Bytes that the run has held at most so far."""
+    seconds_left: float
 
 
 @dataclass(frozen=True)
-class _Data:
-    """The dataset as the model sees it."""
+class Watcher:
+    """Who is told of a run while it goes on."""
 
-    training: Sequence[Encoded]
-    validation: Sequence[Encoded]
-    test: Sequence[Encoded]
-    too_long: int
-    """Examples of all parts that are left out: their reply leaves no room for a prompt."""
+    plan: Callable[[Plan], None] = lambda plan: None
+    stage: Callable[[str], None] = lambda name: None
+    progress: Callable[[Progress], None] = lambda progress: None
 
 
 @dataclass(frozen=True)
@@ -97,6 +83,8 @@ class Job:
     minutes: float | None = None
     """Fit the steps into this time: after a measured warm-up, plan fewer if need be."""
     backend: Backend = "torch"
+    bits: int | None = None
+    """Bits per weight of the base while it is trained on; None: as many as the memory allows."""
 
     @property
     def workplace(self) -> Path:
@@ -134,45 +122,64 @@ def _workplace(target: Path) -> Path:
 
 def waits(target: Path) -> bool:
     """Whether a stopped run to `target` can be resumed, by a job like it."""
-    return (_workplace(target) / CHECKPOINT / artifact.MANIFEST).exists()
+    return checkpoint.there(_workplace(target))
 
 
 def train(
-    job: Job,
-    *,
-    resume: bool = False,
-    stop: Event | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    on_stage: Callable[[str], None] = lambda name: None,
-) -> StyleAdapter:
+    job: Job, *, resume: bool = False, stop: Event | None = None, watcher: Watcher | None = None
+) -> StyleAdapter | None:
     """Run the job to its end, or to the step after `stop` is set; either way keep the best adapter.
 
-    Raises TwinError for a dataset that leaves nothing to train on, a loss that is no number, and a
-    `resume` without a run or with another recipe, dataset or base.
+    None in those processes of a run over several that do not lead it.
+    Raises TwinError for a dataset that leaves nothing to train on, a base that does not fit, a loss
+    that is no number, and a `resume` without a run or with another recipe, dataset or base.
     """
+    stop, watcher = stop or Event(), watcher or Watcher()
     if resume:
         _require_resumable(job)
-    on_stage("reading the dataset as llama.cpp reads it")
-    data = _read(job)
-    on_stage("loading the base model")
-    prepare(job.backend, job.base)
-    trainer = load(job.backend, job.base, job.recipe)
+    data, trainer = _prepare(job, watcher)
+    if not trainer.lead:
+        watcher = Watcher()
     if resume:
-        run = _resume(job, trainer)
+        run = checkpoint.resume(job.workplace, trainer)
     else:
-        run = _Run(total=job.recipe.total_steps(len(data.training)))
-        shutil.rmtree(job.workplace, ignore_errors=True)
-        artifact.make_private_dir(job.workplace)
-        artifact.write_private(job.workplace / RUN, json.dumps(job.fingerprint))
-    on_stage("measuring before training")
-    _steps(job, trainer, data, run, stop or Event(), on_progress)
-    result = _finish(job, trainer, data, run, on_stage)
-    if run.step >= run.total:
+        run = Run(total=job.recipe.total_steps(len(data.training)))
+        if trainer.lead:
+            shutil.rmtree(job.workplace, ignore_errors=True)
+            artifact.make_private_dir(job.workplace)
+            artifact.write_private(job.workplace / RUN, json.dumps(job.fingerprint))
+        watcher.stage("measuring the pace")
+        watcher.plan(_plan(job, trainer, data))
+    watcher.stage("measuring before training")
+    _steps(job, trainer, data, run, stop, watcher)
+    if not trainer.lead:
+        return None
+    result = _finish(job, trainer, data, run, watcher)
+    if run.finished:
         shutil.rmtree(job.workplace)
     return result
 
 
-def _read(job: Job) -> _Data:
+def look_ahead(job: Job, watcher: Watcher) -> Plan:
+    """What the job would take, without doing it."""
+    data, trainer = _prepare(job, watcher)
+    watcher.stage("measuring the pace")
+    return _plan(job, trainer, data)
+
+
+def _prepare(job: Job, watcher: Watcher) -> tuple[Data, Trainer]:
+    watcher.stage("reckoning the memory")
+    trainers.foresee(job.backend, job.base, job.recipe, job.bits)
+    watcher.stage("reading the dataset as llama.cpp reads it")
+    data = _read(job)
+    watcher.stage("loading the base model")
+    trainers.prepare(job.backend, job.base)
+    trainer = trainers.load(job.backend, job.base, job.recipe, job.bits)
+    _require_one_job(job, trainer)
+    return data, trainer
+
+
+def _read(job: Job) -> Data:
     """The dataset as token ids, before a model takes the memory."""
     limit = job.recipe.sequence_length
     parts = {}
@@ -184,7 +191,7 @@ def _read(job: Job) -> _Data:
                     f"no example of {job.dataset.path / name}.jsonl fits into {limit} tokens; "
                     "raise sequence_length or rebuild the dataset"
                 )
-    return _Data(
+    return Data(
         parts["train"],
         _some(parts["valid"], VALIDATION_EXAMPLES),
         _some(parts["test"], TEST_EXAMPLES),
@@ -197,20 +204,49 @@ def _some(encoded: Sequence[Encoded], count: int) -> Sequence[Encoded]:
     return encoded[:: max(1, len(encoded) // count)][:count]
 
 
+def _require_one_job(job: Job, trainer: Trainer) -> None:
+    """Raise TwinError unless every process of the run has the same job."""
+    own = float(int(artifact.digest(json.dumps(job.fingerprint, sort_keys=True))[:12], 16))
+    if trainer.agreed(own) != own:
+        raise TwinError(
+            "the machines of this run have another dataset, base or recipe than the first: copy "
+            f"{job.dataset.path} and the base there, and give every machine the same options"
+        )
+
+
+def _plan(job: Job, trainer: Trainer, data: Data) -> Plan:
+    total = job.recipe.total_steps(len(data.training))
+    seconds = None
+    if job.minutes is None:
+        seconds = plan.seconds(trainer, data, job.recipe, len(_evaluation_steps(total)) + 1)
+    memory, available = trainers.foresee(job.backend, job.base, job.recipe, job.bits)
+    return Plan(
+        base=job.base.name,
+        trainer=job.backend,
+        device=trainer.device,
+        bits=trainer.bits,
+        pairs=len(data.training),
+        too_long=data.too_long,
+        tokens=sum(map(len, data.training)),
+        reply_tokens=sum(len(one.reply) for one in data.training),
+        steps=total,
+        memory=memory.total,
+        available=available,
+        seconds=seconds,
+        warnings=tuple(job.recipe.warnings(memory.activations)),
+    )
+
+
 def _steps(  # noqa: PLR0913 (the loop is the place where everything meets)
-    job: Job,
-    trainer: Trainer,
-    data: _Data,
-    run: _Run,
-    stop: Event,
-    on_progress: Callable[[Progress], None],
+    job: Job, trainer: Trainer, data: Data, run: Run, stop: Event, watcher: Watcher
 ) -> None:
     saved = time.monotonic()
     started = saved - run.seconds
     if not run.history:
         _validate(trainer, data.validation, run, None, stop)
     per_epoch = len(batches(data.training, job.recipe, 0))
-    while run.step < run.total and not stop.is_set():
+    # Clocks and signals differ between processes: the lead decides for all.
+    while not run.finished and not trainer.agreed(stop.is_set()):
         epoch, position = divmod(run.step, per_epoch)
         group = batches(data.training, job.recipe, epoch)[position]
         loss = trainer.step(group, job.recipe.learning_rate_at(run.step, run.total))
@@ -224,32 +260,36 @@ def _steps(  # noqa: PLR0913 (the loop is the place where everything meets)
         now = time.monotonic()
         run.seconds = now - started
         if job.minutes is not None and run.step >= WARM_STEPS:
-            run.total = _fit(run, job.minutes * 60)
-        if run.step in _evaluation_steps(run.total):
+            run.total = int(trainer.agreed(_fit(run, job.minutes * 60)))
+        evaluated = run.step in _evaluation_steps(run.total)
+        if evaluated:
             _validate(trainer, data.validation, run, loss.mean)
-        if now - saved > CHECKPOINT_SECONDS or run.step in _evaluation_steps(run.total):
-            _save(job, trainer, run)
+            run.over = run.evaluations_since_best >= job.recipe.patience
+        if trainer.agreed(evaluated or now - saved > CHECKPOINT_SECONDS):
+            checkpoint.save(job.workplace, run, trainer)
             saved = time.monotonic()
-        on_progress(_progress(run, loss.mean))
+        watcher.progress(_progress(run, loss.mean, trainer.peak_memory()))
     # Before the evaluation that only a stopped run makes: resumed, it is as if never stopped.
-    _save(job, trainer, run)
+    checkpoint.save(job.workplace, run, trainer)
     if run.history[-1]["step"] != run.step:
         _validate(trainer, data.validation, run, None)
 
 
 def _evaluation_steps(total: int) -> set[int]:
-    return {max(1, round(total * part / EVALUATIONS)) for part in range(1, EVALUATIONS + 1)}
+    count = min(MOST_EVALUATIONS, max(LEAST_EVALUATIONS, total // STEPS_PER_EVALUATION))
+    return {max(1, round(total * part / count)) for part in range(1, count + 1)}
 
 
-def _fit(run: _Run, budget: float) -> int:
+def _fit(run: Run, budget: float) -> int:
     """Steps that fit into `budget` seconds at the pace so far; looked at anew after every step."""
     evaluated = [entry["seconds"] for entry in run.history]
     pace = (run.seconds - sum(evaluated)) / run.step
-    to_evaluate = (EVALUATIONS + 1 - len(evaluated)) * evaluated[0]
+    wanted = len(_evaluation_steps(run.total)) + 1
+    to_evaluate = max(0, wanted - len(evaluated)) * evaluated[0]
     return min(run.total, run.step + max(0, int((budget - run.seconds - to_evaluate) / pace)))
 
 
-def _progress(run: _Run, loss: float) -> Progress:
+def _progress(run: Run, loss: float, memory: int) -> Progress:
     pace = run.seconds / run.step
     return Progress(
         step=run.step,
@@ -257,14 +297,15 @@ def _progress(run: _Run, loss: float) -> Progress:
         loss=loss,
         validation=run.history[-1]["validation"],
         tokens_per_second=run.tokens / max(run.seconds, 1e-9),
-        seconds_left=pace * (run.total - run.step),
+        memory=memory,
+        seconds_left=0.0 if run.finished else pace * (run.total - run.step),
     )
 
 
 def _validate(
     trainer: Trainer,
     validation: Sequence[Encoded],
-    run: _Run,
+    run: Run,
     training_loss: float | None,
     stop: Event | None = None,
 ) -> None:
@@ -273,7 +314,7 @@ def _validate(
     total = Loss(0.0, 0)
     for batch in trainer.evaluate(validation):
         total += batch
-        if stop is not None and stop.is_set():
+        if stop is not None and trainer.agreed(stop.is_set()):
             raise TwinError("stopped before the first step: nothing was trained, nothing is lost")
     loss = total.mean
     entry = {"step": run.step, "validation": loss, "seconds": time.monotonic() - started}
@@ -282,18 +323,6 @@ def _validate(
     run.history.append(entry)
     if loss < run.best:
         run.best, run.best_step, run.best_weights = loss, run.step, trainer.adapter_state()
-
-
-def _save(job: Job, trainer: Trainer, run: _Run) -> None:
-    """Whole or not at all: killed here, a run goes on from the checkpoint before."""
-    from safetensors.numpy import save_file
-
-    arrays = {STATE: trainer.state(), CURRENT: trainer.adapter_state(), BEST: run.best_weights}
-    with artifact.building(job.workplace / CHECKPOINT) as scratch:
-        for name, state in arrays.items():
-            save_file(state, scratch / name)
-        place = {key: value for key, value in vars(run).items() if key != "best_weights"}
-        artifact.write_manifest(scratch, {"kind": "checkpoint", "run": place})
 
 
 def _require_resumable(job: Job) -> None:
@@ -312,25 +341,7 @@ def _require_resumable(job: Job) -> None:
         )
 
 
-def _resume(job: Job, trainer: Trainer) -> _Run:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    place = job.workplace / CHECKPOINT
-    remedy = "run `twin train --restart`"
-    manifest = artifact.read_manifest(place, kind="checkpoint", remedy=remedy)
-    try:
-        arrays = {name: load_file(place / name) for name in (STATE, CURRENT, BEST)}
-        trainer.load_adapter_state(arrays[CURRENT])
-        trainer.load_state(arrays[STATE])
-        return _Run(**manifest["run"], best_weights=arrays[BEST])
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise TwinError(f"{place} is damaged ({type(error).__name__}); {remedy}") from None
-
-
-def _finish(
-    job: Job, trainer: Trainer, data: _Data, run: _Run, on_stage: Callable[[str], None]
-) -> StyleAdapter:
+def _finish(job: Job, trainer: Trainer, data: Data, run: Run, watcher: Watcher) -> StyleAdapter:
     """Write the best adapter so far, its GGUF, the proof of life, the curve and the manifest.
 
     An adapter that does not prove itself never takes the place of the one before.
@@ -342,20 +353,22 @@ def _finish(
             "was all, lower learning_rate or add pairs"
         )
     trainer.load_adapter_state(run.best_weights)
-    on_stage("measuring on held-out replies")
+    watcher.stage("measuring on held-out replies")
     before = sum(trainer.evaluate(data.test, adapted=False), Loss(0.0, 0))
     after = sum(trainer.evaluate(data.test), Loss(0.0, 0))
     with artifact.building(job.target) as scratch:
         adapter.write_weights(scratch, run.best_weights, job.recipe, job.base.name)
         gguf.from_peft(scratch, job.base, scratch / adapter.GGUF)
-        on_stage("proof of life in llama.cpp")
+        watcher.stage("proof of life in llama.cpp")
         with LlamaCpp(job.base.gguf, scratch / adapter.GGUF) as engine:
             proof = proving.prove(engine, job.dataset.persona, job.dataset.split("test"))
         proof.require()
         artifact.write_private(scratch / adapter.PROOF, json.dumps(asdict(proof), indent=2))
         lines = "".join(json.dumps(entry) + "\n" for entry in run.history)
         artifact.write_private(scratch / adapter.HISTORY, lines)
-        curve.draw(run.history, scratch / adapter.CURVE)
+        for name in adapter.CURVES:
+            curve.draw(run.history, scratch / name)
+        Habits.of(row.reply for row in job.dataset.split("train")).save(scratch)
         files = sorted(path.name for path in scratch.iterdir())
         artifact.write_manifest(
             scratch,
@@ -367,10 +380,13 @@ def _finish(
                     "minutes": job.minutes,
                     "steps": run.step,
                     "planned_steps": run.total,
+                    "finished": run.finished,
                     "best_step": run.best_step,
                     "seconds": round(run.seconds, 1),
                     "tokens_per_second": round(run.tokens / max(run.seconds, 1e-9), 1),
                     "device": trainer.device,
+                    "bits": trainer.bits,
+                    "peak_memory": trainer.peak_memory(),
                     "served_log_probability_base": proof.base.mean,
                     "served_log_probability_twin": proof.twin.mean,
                     "test_examples": len(data.test),

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aitwin.errors import TwinError
+from aitwin.style import memory
 from aitwin.style.base import Base
 from aitwin.style.batches import Loss
+from aitwin.style.memory import Estimate
 from aitwin.style.recipe import Recipe
 from aitwin.style.tokens import Encoded
 
@@ -85,6 +87,21 @@ def choose(wanted: str = "auto") -> Backend:
     return backend
 
 
+def foresee(
+    backend: Backend, base: Base, recipe: Recipe, bits: int | None = None
+) -> tuple[Estimate, int]:
+    """The memory that the training takes, and the bytes that there are, before anything is loaded.
+
+    Raises TwinError when it does not fit, saying what to lower.
+    """
+    if backend == "torch":
+        from aitwin.style.trainer_torch import find_device
+
+        device = find_device()
+        return memory.plan(base, recipe, device, bits).estimate, memory.available(device)
+    return memory.plan_mlx(base, recipe).estimate, memory.available("metal")
+
+
 def prepare(backend: Backend, base: Base) -> None:
     """Convert the base for that trainer, once; it takes seconds to minutes."""
     if backend == "mlx":
@@ -97,15 +114,19 @@ def prepare(backend: Backend, base: Base) -> None:
         base_torch.prepare(base)
 
 
-def load(backend: Backend, base: Base, recipe: Recipe) -> Trainer:
-    """The trainer over a prepared base, with a fresh adapter."""
+def load(backend: Backend, base: Base, recipe: Recipe, bits: int | None = None) -> Trainer:
+    """The trainer over a prepared base, with a fresh adapter.
+
+    Raises TwinError for a base that does not fit into the memory.
+    """
     if backend == "mlx":
         from aitwin.style.trainer_mlx import MlxTrainer
 
+        # It holds the base in the bits of the file.
         return MlxTrainer(base, recipe)
     from aitwin.style.trainer_torch import TorchTrainer
 
-    return TorchTrainer(base, recipe)
+    return TorchTrainer(base, recipe, bits)
 
 
 def fresh(shapes: dict[str, tuple[int, int]], recipe: Recipe) -> Arrays:
