@@ -149,12 +149,12 @@ def base(folder: Path, architecture: str, kind: str = "F32", **options: Any) -> 
 
 
 def examples(count: int, seed: int = 0) -> list[Encoded]:
-    """Invented token ids of unlike lengths; a word is followed by the next one in every reply."""
+    """Invented token ids of unlike lengths, and replies that all begin the same."""
     random = np.random.default_rng(seed)
     made = []
     for number in range(count):
         prompt = random.integers(0, VOCABULARY, random.integers(4, 20)).tolist()
         length = int(random.integers(2, 9))
-        reply = [(prompt[-1] + step) % VOCABULARY for step in range(1, length + 1)]
+        reply = range(100, 100 + length)
         made.append(Encoded(f"e{number}", tuple(prompt), tuple(reply)))
     return made

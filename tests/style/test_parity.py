@@ -22,12 +22,12 @@ from aitwin.style.trainer_torch import TorchTrainer
 
 EXAMPLES = style_models.examples(56)
 TRAINING, HELD_OUT = EXAMPLES[:48], EXAMPLES[48:]
-# The highest rate, on a random model: enough for its losses to move in six steps.
-RECIPE = Recipe(dropout=0.0, learning_rate=1e-3, epochs=2, targets=TARGETS)
+# The highest rate, on a random model: enough for its losses to move in nine steps.
+RECIPE = Recipe(dropout=0.0, learning_rate=1e-3, epochs=3, targets=TARGETS)
 
 
 def train(trainer: Trainer) -> list[Loss]:
-    """As train does: two epochs, warm-up and cosine."""
+    """As train does: three epochs, warm-up and cosine."""
     losses = []
     total = RECIPE.total_steps(len(TRAINING))
     for epoch in range(RECIPE.epochs):
@@ -47,14 +47,14 @@ def held_out(trainer: Trainer) -> float:
         ("llama", "F32", 64, 1e-5),
         ("qwen2", "F32", 64, 1e-5),
         # Of the weights: PyTorch trains on dequantised ones, MLX on the integers themselves.
-        ("qwen2", "Q4_0", 64, 1e-3),
-        ("llama", "Q4_K", 256, 1e-3),
+        ("qwen2", "Q4_0", 64, 5e-4),
+        ("llama", "Q4_K", 256, 5e-4),
     ],
 )
 def test_both_train_the_same_adapter(
     architecture: str, kind: str, width: int, tolerance: float, tmp_path: Path
 ) -> None:
-    """Issue 4, M2 to M5: held-out loss within a hundredth of a per cent, or a tenth on 4 bits."""
+    """Issue 4, M2 to M5: held-out loss within 0.001 %, on 4 bits within 0.05 %."""
     base = style_models.base(tmp_path, architecture, kind, width=width)
     mlx, torch = MlxTrainer(base, RECIPE), TorchTrainer(base, RECIPE)
     start = mlx.adapter_state()
@@ -68,7 +68,7 @@ def test_both_train_the_same_adapter(
         assert ours.tokens == theirs.tokens
         assert ours.mean == pytest.approx(theirs.mean, rel=tolerance)
     ours, theirs = held_out(mlx), held_out(torch)
-    assert before - ours > 20 * tolerance * before  # they learned something to speak of
+    assert before - ours > 10 * tolerance * before  # they learned something to speak of
     assert ours == pytest.approx(theirs, rel=tolerance)
 
     # Each goes on with the adapter of the other.
