@@ -4,6 +4,7 @@ Real weights of every architecture and block format cannot be had here; the arit
 differ (biases, permuted halves, grouped queries, packed integers) does not need them.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 from aitwin import artifact
 from aitwin.style import base as bases
 from aitwin.style.base import Base
+from aitwin.style.tokens import Encoded
 
 WIDTH, LAYERS, HEADS, KEY_HEADS, INNER = 64, 2, 4, 2, 128
-VOCABULARY = 300
+VOCABULARY = 1024
+"""Enough for the bytes and the turns' ends of SmolLM2's."""
 
 
 def random_blocks(
@@ -56,7 +59,7 @@ def write_model(
     from gguf import GGMLQuantizationType, GGUFWriter
 
     writer = GGUFWriter(target, architecture)
-    vocabulary = _tokenizer(writer, tokenizer_from)
+    _tokenizer(writer, tokenizer_from)
     writer.add_context_length(512)
     writer.add_embedding_length(width)
     writer.add_block_count(LAYERS)
@@ -66,9 +69,11 @@ def write_model(
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_rope_freq_base(1e6 if architecture == "qwen2" else 1e4)
     writer.add_rope_dimension_count(width // HEADS)
-    writer.add_vocab_size(vocabulary)
+    writer.add_vocab_size(VOCABULARY)
     for key, value in (fields or {}).items():
-        {str: writer.add_string, float: writer.add_float32}[type(value)](key, value)
+        {str: writer.add_string, float: writer.add_float32, int: writer.add_uint32}[type(value)](
+            key, value
+        )
     random = np.random.default_rng(20)
 
     def matrix(name: str, rows: int, columns: int) -> None:
@@ -81,9 +86,9 @@ def write_model(
             blocks = random_blocks(rows, columns, kind, random, scale)
             writer.add_tensor(name, blocks, raw_dtype=GGMLQuantizationType[kind])
 
-    matrix("token_embd.weight", vocabulary, width)
+    matrix("token_embd.weight", VOCABULARY, width)
     if not tied:
-        matrix("output.weight", vocabulary, width)
+        matrix("output.weight", VOCABULARY, width)
     writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
     keys = width // HEADS * KEY_HEADS
     for layer in range(LAYERS):
@@ -107,24 +112,33 @@ def write_model(
     writer.close()
 
 
-def _tokenizer(writer: Any, source: Path | None) -> int:
-    """That of another model, or one of invented words, which no engine is asked to read."""
-    from gguf import GGUFReader, GGUFValueType
-
+def _tokenizer(writer: Any, source: Path | None) -> None:
+    """The first words of another model's, or invented ones, which no engine is asked to read."""
     if source is None:
         writer.add_tokenizer_model("gpt2")
         writer.add_token_list([f"word{number}" for number in range(VOCABULARY)])
-        return VOCABULARY
-    reader = GGUFReader(source)
-    for name, field in reader.fields.items():
-        if not name.startswith("tokenizer."):
-            continue
-        kind = field.types[0]
-        if kind is GGUFValueType.ARRAY:
-            writer.add_array(name, field.contents())
+        return
+    for name, kind, value in _tokenizer_fields(source):
+        if name == "tokenizer.ggml.tokens":
+            words = set(value[:VOCABULARY])
+        if name == "tokenizer.ggml.merges":
+            writer.add_array(name, [pair for pair in value if pair.replace(" ", "") in words])
+        elif isinstance(value, list):
+            writer.add_array(name, value[:VOCABULARY])
         else:
-            writer.add_key_value(name, field.contents(), kind)
-    return len(reader.get_field("tokenizer.ggml.tokens").contents())
+            writer.add_key_value(name, value, kind)
+
+
+@cache
+def _tokenizer_fields(source: Path) -> list[tuple[str, Any, Any]]:
+    from gguf import GGUFReader
+
+    fields = GGUFReader(source).fields
+    return [
+        (name, field.types[0], field.contents())
+        for name, field in fields.items()
+        if name.startswith("tokenizer.")
+    ]
 
 
 def base(folder: Path, architecture: str, kind: str = "F32", **options: Any) -> Base:
@@ -132,3 +146,15 @@ def base(folder: Path, architecture: str, kind: str = "F32", **options: Any) -> 
     file = folder / f"{architecture}-{kind}.gguf"
     write_model(file, architecture, kind, **options)
     return bases.find(str(file), file, artifact.sha256(file), folder / "converted")
+
+
+def examples(count: int, seed: int = 0) -> list[Encoded]:
+    """Invented token ids of unlike lengths, and replies that all begin the same."""
+    random = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        prompt = random.integers(0, VOCABULARY, random.integers(4, 20)).tolist()
+        length = int(random.integers(2, 9))
+        reply = range(100, 100 + length)
+        made.append(Encoded(f"e{number}", tuple(prompt), tuple(reply)))
+    return made

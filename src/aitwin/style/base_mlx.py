@@ -8,7 +8,6 @@ Block formats: ggml's `ggml-common.h`; MLX's: a little-endian stream of `bits`-w
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,15 +19,17 @@ from numpy.typing import NDArray
 
 from aitwin import artifact
 from aitwin.errors import TwinError
+from aitwin.style import base_torch, header
 from aitwin.style.base import Base
+from aitwin.style.base_torch import Job
+from aitwin.style.header import Header
 
 FORM = "mlx"
+CONFIG = "config.json"
 GROUP = 32
 """Weights that share a scale and a bias."""
 COARSE = 8
 """Bits for formats that are not affine by 32: finer than any of them."""
-USABLE = 0.75
-"""Share of the memory that the weights may take: activations and the system want the rest."""
 CHUNK = 2**23
 """Weights that are repacked at a time."""
 FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
@@ -43,22 +44,6 @@ _BLOCKS = {
     "Q4_K": [("d", "<f2"), ("m", "<f2"), ("six", "u1", 12), ("low", "u1", 128)],
     "Q5_K": [("d", "<f2"), ("m", "<f2"), ("six", "u1", 12), ("high", "u1", 32), ("low", "u1", 128)],
 }
-_LAYER = {
-    "attn_norm.weight": "input_layernorm.weight",
-    "ffn_norm.weight": "post_attention_layernorm.weight",
-    "attn_q.weight": "self_attn.q_proj.weight",
-    "attn_k.weight": "self_attn.k_proj.weight",
-    "attn_v.weight": "self_attn.v_proj.weight",
-    "attn_output.weight": "self_attn.o_proj.weight",
-    "ffn_gate.weight": "mlp.gate_proj.weight",
-    "ffn_up.weight": "mlp.up_proj.weight",
-    "ffn_down.weight": "mlp.down_proj.weight",
-}
-_BIASES = {f"attn_{p}.bias": f"self_attn.{p}_proj.bias" for p in "qkv"}
-_FREQUENCIES = "rope_freqs.weight"
-SLOW, FAST, TRAINED = 1.0, 4.0, 8192
-"""Llama 3.1 and 3.2: turns within the first context below which a frequency is stretched, above
-which it is not, and that context. A GGUF file holds their result, not the numbers."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +59,8 @@ class Tensor:
     """In the file, bytes."""
     row: int
     """Bytes of one row in the file."""
-    heads: int | None = None
-    """Rows are interleaved within so many heads, and must not be."""
+    rotary: int = 0
+    """Rows of a head whose rotary pairs are neighbours there; 0 where they are halves already."""
 
     @property
     def bits(self) -> int | None:
@@ -96,20 +81,19 @@ class Tensor:
 def prepare(base: Base) -> Path:
     """Repack `base`, unless that was done before; its directory, which mlx-lm loads.
 
-    Raises TwinError for a base that MLX's model cannot hold, or the memory or disk.
+    Raises TwinError for a base that MLX's model cannot hold, and for a disk without room.
     """
     directory = base.converted(FORM)
     if (directory / artifact.MANIFEST).exists():
-        _require_memory(base.gguf, sum(p.stat().st_size for p in directory.iterdir()))
         return directory
-    config, tensors = read(base.gguf)
-    size = sum(tensor.bytes for tensor in tensors)
-    _require_memory(base.gguf, size)
-    _require_disk(artifact.make_private_dir(directory.parent), size)
+    head = header.read(base.gguf)
+    tensors = read(head, base.gguf)
+    settings = config(head, base.gguf, tensors)
+    _require_room(directory, sum(tensor.bytes for tensor in tensors))
     try:
         with artifact.building(directory) as scratch:
             _repack(base.gguf, tensors, scratch)
-            artifact.write_private(scratch / "config.json", json.dumps(config, indent=2))
+            artifact.write_private(scratch / CONFIG, json.dumps(settings, indent=2))
             artifact.write_manifest(scratch, {"gguf": base.gguf.name, "sha256": base.digest})
     except OSError as error:
         raise TwinError(
@@ -119,186 +103,86 @@ def prepare(base: Base) -> Path:
     return directory
 
 
-def bits(directory: Path) -> int | None:
-    """Bits of the coarsest weights in a prepared directory; None when all are floats."""
-    config = json.loads((directory / "config.json").read_text())
-    coarsest: int | None = config.get("quantization", {}).get("bits")
-    return coarsest
+def size(gguf: Path) -> tuple[int, int | None]:
+    """Bytes that the weights of a file take in MLX, and bits of the coarsest; None: all floats."""
+    tensors = read(header.read(gguf), gguf)
+    return sum(tensor.bytes for tensor in tensors), _coarsest(tensors)
 
 
-def _require_memory(gguf: Path, needed: int) -> None:
-    """Refuse before minutes of work what cannot end well: the weights alone fill the memory."""
-    import mlx.core as mx
-
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if mx.default_device() == mx.gpu:
-        device = mx.device_info()
-        there = int(device.get("memory_size", device.get("total_memory", there)))
-    if needed > there * USABLE:
-        raise TwinError(
-            f"{gguf} takes {needed / 1e9:.1f} GB and more to train, and there are "
-            f"{there / 1e9:.0f} GB. Choose a smaller base, or one of 4 bits (`twin models list`, "
-            "`twin init --base NAME`)"
-        )
+def _coarsest(tensors: Sequence[Tensor]) -> int | None:
+    return min((tensor.bits for tensor in tensors if tensor.bits is not None), default=None)
 
 
-def _require_disk(place: Path, needed: int) -> None:
-    free = shutil.disk_usage(place).free
+def _require_room(directory: Path, needed: int) -> None:
+    """Refuse before minutes of work what cannot end well."""
+    folder = artifact.make_private_dir(directory.parent)
+    free = shutil.disk_usage(folder).free
     if needed > free:
         raise TwinError(
-            f"converting the base takes {needed / 1e9:.1f} GB in {place}, and {free / 1e9:.1f} are "
-            "free; make room and train again"
+            f"{folder} has {free / 1e9:.1f} GB free; the base as MLX trains it takes "
+            f"{needed / 1e9:.1f} GB: make room, or choose another disk (TWIN_HOME)"
         )
 
 
 # --- What the file holds --------------------------------------------------------------------------
 
 
-def read(gguf: Path) -> tuple[dict[str, Any], list[Tensor]]:
-    """mlx-lm's `config.json` for a GGUF file, and the tensors, layer by layer.
+def read(head: Header, gguf: Path) -> list[Tensor]:
+    """The tensors, in the file's order.
 
     Raises TwinError for whatever has no exact counterpart: a silent omission would train another
     model than the one that is served.
     """
-    from gguf import GGUFReader
-
-    try:
-        reader = GGUFReader(gguf)
-        config = _config(gguf, reader)
-        found = {tensor.name: tensor for tensor in reader.tensors}
-    except (OSError, ValueError, IndexError, KeyError, OverflowError, MemoryError) as error:
-        raise TwinError(
-            f"{gguf} is damaged ({type(error).__name__}); pull it again: `twin models verify`"
-        ) from None
-    config["tie_word_embeddings"] = "output.weight" not in found
-    if _FREQUENCIES in found:
-        factors = np.array(found.pop(_FREQUENCIES).data, np.float32)
-        config["rope_scaling"] = _stretched(gguf, factors, config)
-    places = _places(config)
-    if places.keys() != found.keys():
-        odd = sorted(places.keys() ^ found.keys())
-        raise TwinError(
-            f"{gguf} is no plain {config['model_type']} model: {', '.join(odd[:3])} is "
-            f"{'missing' if odd[0] in places else 'one tensor too many'}; choose another base, or "
-            "`twin train --trainer torch`"
-        )
-    tensors = [_tensor(gguf, found[name], place, config) for name, place in places.items()]
-    if len(found["token_embd.weight"].shape) == 2:
-        config["vocab_size"] = int(found["token_embd.weight"].shape[1])
-    quantised = {t.name.removesuffix(".weight"): t.bits for t in tensors if t.bits is not None}
-    if quantised:
-        modules = {
-            name: {"group_size": GROUP, "bits": width, "mode": "affine"}
-            for name, width in quantised.items()
-        }
-        least = min(quantised.values())
-        config["quantization"] = {"group_size": GROUP, "bits": least, "mode": "affine", **modules}
-    return config, tensors
+    return [_tensor(job, gguf) for job in base_torch.plan(head, gguf)]
 
 
-def _config(gguf: Path, reader: Any) -> dict[str, Any]:
-    architecture = str(reader.get_field("general.architecture").contents())
-
-    def value(key: str, default: Any = None) -> Any:
-        field = reader.get_field(f"{architecture}.{key}")
-        if field is None and default is None:
-            raise TwinError(f"{gguf} does not say its {key}; pull it again, or choose another base")
-        return default if field is None else field.contents()
-
-    width, heads = value("embedding_length"), value("attention.head_count")
-    config = {
-        "model_type": architecture,
-        "hidden_size": width,
-        "num_hidden_layers": value("block_count"),
-        "intermediate_size": value("feed_forward_length"),
-        "num_attention_heads": heads,
-        "num_key_value_heads": value("attention.head_count_kv", heads),
-        "rms_norm_eps": value("attention.layer_norm_rms_epsilon"),
-        "max_position_embeddings": value("context_length"),
-        "rope_theta": value("rope.freq_base", 10000.0),
-    }
-    uneven = [key for key, number in config.items() if isinstance(number, list)]
-    head = value("attention.key_length", width // heads if not uneven else 0)
-    odd = {
-        f"another {uneven[0] if uneven else ''} in each layer": bool(uneven),
-        "values of another width than its keys": value("attention.value_length", head) != head,
-        "a rotation of a part of each head": value("rope.dimension_count", head) != head,
-        "heads of a width of their own": architecture == "qwen2" and head != width // heads,
-        "a foreign byte order": reader.byte_order == "S",
-    }
-    if any(odd.values()):
-        reason = next(name for name, there in odd.items() if there)
-        raise TwinError(f"{gguf} has {reason}, which MLX's model has not; choose another base")
-    if architecture == "llama":
-        config["head_dim"] = head
-    scaling, factor = value("rope.scaling.type", "none"), value("rope.scaling.factor", 1.0)
-    if scaling == "linear" and factor != 1.0:
-        config["rope_scaling"] = {"type": "linear", "factor": factor}
-    elif scaling not in ("none", "linear"):
-        raise TwinError(
-            f"{gguf} stretches its context by {scaling!r}, which would train otherwise than it is "
-            "served; choose a base without (Qwen2.5-7B-Instruct has 32,768 tokens as it is)"
-        )
-    return config
-
-
-def _stretched(gguf: Path, factors: NDArray[np.float32], config: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of Llama 3's rotation, if they give the `factors` that are in the file."""
-    size = config.get("head_dim", 2 * len(factors))
-    lengths = 2 * np.pi * config["rope_theta"] ** (np.arange(0, size, 2) / size)
-    longest = float(factors.max())
-    kept = np.clip((TRAINED / lengths - SLOW) / (FAST - SLOW), 0, 1)
-    expected = 1 / ((1 - kept) / longest + kept)
-    if factors.shape != expected.shape or not np.allclose(factors, expected, rtol=1e-3):
-        raise TwinError(
-            f"{gguf} rotates its heads by frequencies of its own ({_FREQUENCIES}), which are not "
-            "those of Llama 3; choose another base"
-        )
-    return {
-        "rope_type": "llama3",
-        "factor": longest,
-        "low_freq_factor": SLOW,
-        "high_freq_factor": FAST,
-        "original_max_position_embeddings": TRAINED,
-    }
-
-
-def _places(config: dict[str, Any]) -> dict[str, str]:
-    """GGUF's name to MLX's of every tensor of such a model."""
-    names = {"token_embd.weight": "model.embed_tokens.weight"}
-    parts = _LAYER | (_BIASES if config["model_type"] == "qwen2" else {})
-    for layer in range(config["num_hidden_layers"]):
-        names |= {f"blk.{layer}.{a}": f"model.layers.{layer}.{b}" for a, b in parts.items()}
-    names["output_norm.weight"] = "model.norm.weight"
-    if not config["tie_word_embeddings"]:
-        names["output.weight"] = "lm_head.weight"
-    return names
-
-
-def _tensor(gguf: Path, found: Any, place: str, config: dict[str, Any]) -> Tensor:
-    from gguf import GGML_QUANT_SIZES
+def _tensor(job: Job, gguf: Path) -> Tensor:
+    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
     from gguf.quants import dequantize
 
-    kind = found.tensor_type
-    shape = tuple(int(size) for size in reversed(found.shape))
-    block, size = GGML_QUANT_SIZES[kind]
-    if kind.name not in FLOATS:
-        try:
-            dequantize(np.zeros((1, size), np.uint8), kind)
-            known = len(shape) > 1 and block % GROUP == 0
-        except NotImplementedError:
-            known = False
-        if not known:
+    try:
+        kind = GGMLQuantizationType(job.source.kind)
+        block, length = GGML_QUANT_SIZES[kind]
+        if kind.name not in FLOATS:
+            dequantize(np.zeros((1, length), np.uint8), kind)
+        known = kind.name in FLOATS or (len(job.shape) > 1 and block % GROUP == 0)
+    except (ValueError, KeyError, NotImplementedError):
+        known = False
+    if not known:
+        raise TwinError(
+            f"{gguf} holds {job.source.name} in a form (ggml's number {job.source.kind}) that "
+            "cannot be trained on; choose a base quantised as Q4_K_M"
+        )
+    row = job.shape[-1] // block * length
+    return Tensor(job.name, kind.name, job.shape, job.start, row, job.rotary)
+
+
+def config(head: Header, gguf: Path, tensors: Sequence[Tensor]) -> dict[str, Any]:
+    """What mlx-lm wants to know of the model: as transformers, but for positions and bits."""
+    settings = base_torch.config(head, gguf)
+    rope = settings.pop("rope_parameters")
+    settings["rope_theta"] = rope.pop("rope_theta")
+    if rope["rope_type"] != "default":
+        settings["rope_scaling"] = rope
+    width = settings["hidden_size"] // settings["num_attention_heads"]
+    if settings["model_type"] == "qwen2":
+        rotated = head.of_architecture("rope.dimension_count") or width
+        if rotated != width:
             raise TwinError(
-                f"{gguf} holds {found.name} as {kind.name}, which cannot be read for training; "
-                "choose a base quantised as Q4_K_M"
+                f"{gguf} rotates {rotated} of {width} numbers of a head, which MLX's model does "
+                "not; choose another base, or `twin train --trainer torch`"
             )
-    heads = None
-    if config["model_type"] == "llama" and place.endswith(("q_proj.weight", "k_proj.weight")):
-        query = place.endswith("q_proj.weight")
-        heads = config["num_attention_heads" if query else "num_key_value_heads"]
-    row = shape[-1] // block * size
-    return Tensor(place, kind.name, shape, int(found.data_offset), row, heads)
+    coarsest = _coarsest(tensors)
+    if coarsest is not None:
+        quantised = {tensor.name.removesuffix(".weight"): tensor.bits for tensor in tensors}
+        settings["quantization"] = _quantised(coarsest) | {
+            name: _quantised(bits) for name, bits in quantised.items() if bits is not None
+        }
+    return settings
+
+
+def _quantised(bits: int) -> dict[str, Any]:
+    return {"group_size": GROUP, "bits": bits, "mode": "affine"}
 
 
 # --- Repacking ------------------------------------------------------------------------------------
@@ -341,8 +225,8 @@ def repacked(file: Any, tensor: Tensor) -> dict[str, NDArray[Any]]:
     arrays = {}
     for part in list(chunks):
         whole = np.concatenate(chunks.pop(part))
-        if tensor.heads:
-            whole = _in_halves(whole, tensor.heads)
+        if tensor.rotary:
+            whole = _in_halves(whole, tensor.rotary)
         name = tensor.name if part == "weight" else tensor.name.removesuffix("weight") + part
         arrays[name] = whole.reshape(tensor.shape) if len(tensor.shape) == 1 else whole
     return arrays
@@ -447,11 +331,11 @@ def _coarse(raw: NDArray[np.uint8], kind: str) -> dict[str, NDArray[Any]]:
     }
 
 
-def _in_halves(rows: NDArray[Any], heads: int) -> NDArray[Any]:
-    """Reorder the rows of a query or key projection, of whatever width.
+def _in_halves(rows: NDArray[Any], head: int) -> NDArray[Any]:
+    """Reorder the rows, of whatever width, of heads of so many rows.
 
     GGUF files of architecture `llama` rotate neighbouring pairs of a head, MLX its halves.
     """
     out, width = rows.shape
-    pairs = rows.reshape(heads, out // heads // 2, 2, width)
+    pairs = rows.reshape(out // head, head // 2, 2, width)
     return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(out, width)

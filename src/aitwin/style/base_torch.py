@@ -71,18 +71,18 @@ def prepare(base: Base, on_progress: Progress = lambda done, total: None) -> Pat
     directory = base.converted(FORM)
     if not (directory / artifact.MANIFEST).exists():
         head = header.read(base.gguf)
-        plan = list(_plan(head, base.gguf))
+        jobs = list(plan(head, base.gguf))
         settings = config(head, base.gguf)
-        _require_room(directory, sum(_BYTES * prod(job.shape) for job in plan))
+        _require_room(directory, sum(_BYTES * prod(job.shape) for job in jobs))
         with artifact.building(directory) as scratch:
             artifact.write_private(scratch / CONFIG, json.dumps(settings, indent=2))
-            _write(base.gguf, plan, scratch / WEIGHTS, on_progress)
+            _write(base.gguf, jobs, scratch / WEIGHTS, on_progress)
             artifact.write_manifest(scratch, {"gguf": base.gguf.name, "sha256": base.digest})
     return directory
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """One tensor on its way."""
 
     name: str
@@ -99,8 +99,11 @@ class _Job:
         return self.source.shape[::-1]
 
 
-def _plan(head: Header, gguf: Path) -> Iterator[_Job]:
-    """All tensors, in the order in which they lie in the file."""
+def plan(head: Header, gguf: Path) -> Iterator[Job]:
+    """All tensors, in the order in which they lie in the file.
+
+    Raises TwinError when one is missing, or is there that this architecture does not know.
+    """
     biased = head.architecture == "qwen2"
     missing = _expected(head, biased=biased)
     for tensor in sorted(head.tensors, key=lambda one: one.offset):
@@ -118,7 +121,7 @@ def _plan(head: Header, gguf: Path) -> Iterator[_Job]:
             rotary = tensor.shape[1] // _heads(head)
         elif head.architecture == "llama" and ".attn_k." in tensor.name:
             rotary = tensor.shape[1] // _key_heads(head)
-        yield _Job(name, tensor, head.start + tensor.offset, rotary)
+        yield Job(name, tensor, head.start + tensor.offset, rotary)
     if missing:
         raise TwinError(
             f"{gguf} lacks {len(missing)} of its tensors, such as {min(missing)}; pull it again"
@@ -255,7 +258,7 @@ def _require_room(directory: Path, size: int) -> None:
         )
 
 
-def _write(gguf: Path, plan: list[_Job], target: Path, on_progress: Progress) -> None:
+def _write(gguf: Path, plan: list[Job], target: Path, on_progress: Progress) -> None:
     total, done = sum(prod(job.shape) for job in plan), 0
     with gguf.open("rb") as source, artifact.writing(target) as sink:
         sink.write(_front(plan))
@@ -266,7 +269,7 @@ def _write(gguf: Path, plan: list[_Job], target: Path, on_progress: Progress) ->
                 on_progress(done, total)
 
 
-def _front(plan: list[_Job]) -> bytes:
+def _front(plan: list[Job]) -> bytes:
     """The head of a safetensors file: names, shapes and places."""
     head: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     offset = 0
@@ -279,7 +282,7 @@ def _front(plan: list[_Job]) -> bytes:
     return struct.pack("<Q", len(text)) + text
 
 
-def _dequantised(source: BinaryIO, job: _Job, gguf: Path) -> Iterator["np.ndarray"]:
+def _dequantised(source: BinaryIO, job: Job, gguf: Path) -> Iterator["np.ndarray"]:
     """Half floats of one tensor, some rows at a time."""
     import numpy as np
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType

@@ -28,8 +28,6 @@ QLORA_FROM = 2_000_000_000
 NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
 """Per weight: a scale of 8 bits per block of 64, and one of 32 bits per 256 scales (Dettmers et
 al., 2023, "QLoRA", double quantisation)."""
-MLX_BITS = 4.5
-"""Per weight: a scale and an offset of 16 bits per group of 64."""
 LOGITS = 256
 """Reply positions that pass through the output head at once."""
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
@@ -130,14 +128,20 @@ def reckon(
     )
 
 
-def estimate_mlx(base: Base, recipe: Recipe, *, checkpointing: bool = True) -> Estimate:
-    """What MLX takes to train `base` in 4 bits: everything but the norms is quantised."""
+def estimate_mlx(
+    base: Base, recipe: Recipe, *, checkpointing: bool = True, device: str = "metal"
+) -> Estimate:
+    """What MLX takes to train `base`, whose weights keep the bits of the file."""
+    from aitwin.style import base_mlx
+
     model = shape(base.gguf)
+    weights, _ = base_mlx.size(base.gguf)
+    number = 4 if device == "cpu" else 2
     return Estimate(
-        weights=int(model.parameters * MLX_BITS / 8),
+        weights=weights,
         adapter=_adapter(model, recipe),
-        activations=_activations(model, recipe, 2, checkpointing=checkpointing)
-        + _output(model, recipe, 2),
+        activations=_activations(model, recipe, number, checkpointing=checkpointing)
+        + _output(model, recipe, number),
     )
 
 
@@ -222,6 +226,22 @@ def plan(base: Base, recipe: Recipe, device: str, bits: int | None = None) -> Pl
                 return Plan(candidate, checkpointing, last)
     assert last is not None  # noqa: S101 (there is always a candidate)
     raise TwinError(too_little(recipe, last, available(device)))
+
+
+def plan_mlx(base: Base, recipe: Recipe, device: str = "metal") -> Plan:
+    """How MLX holds it: activations are kept where there is room, computed twice where not.
+
+    Raises TwinError when neither fits, naming what to lower.
+    """
+    from aitwin.style import base_mlx
+
+    there = available(device)
+    for checkpointing in (False, True):
+        needed = estimate_mlx(base, recipe, checkpointing=checkpointing, device=device)
+        if needed.total <= there * USABLE:
+            _, bits = base_mlx.size(base.gguf)
+            return Plan(bits or (32 if device == "cpu" else 16), checkpointing, needed)
+    raise TwinError(too_little(recipe, needed, there))
 
 
 def choose_bits(base: Base, recipe: Recipe, device: str) -> int:

@@ -99,10 +99,7 @@ def foresee(
 
         device = find_device()
         return memory.plan(base, recipe, device, bits).estimate, memory.available(device)
-    needed, there = memory.estimate_mlx(base, recipe), memory.available("metal")
-    if needed.total > there * memory.USABLE:
-        raise TwinError(memory.too_little(recipe, needed, there))
-    return needed, there
+    return memory.plan_mlx(base, recipe).estimate, memory.available("metal")
 
 
 def prepare(backend: Backend, base: Base) -> None:

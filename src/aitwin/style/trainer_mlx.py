@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 
 from aitwin.errors import TwinError
-from aitwin.style import base_mlx
+from aitwin.style import base_mlx, memory
 from aitwin.style.base import Base
 from aitwin.style.batches import Loss
 from aitwin.style.recipe import Recipe
 from aitwin.style.tokens import Encoded
 from aitwin.style.trainer import Arrays, fresh
 
-CHECKPOINTED = 10**9
-"""Bytes of a base from which activations are computed twice instead of kept."""
 _PREFIX = "base_model.model."
 """PEFT's, before the name of a module."""
 
@@ -37,16 +35,15 @@ class MlxTrainer:
         from mlx import nn, optimizers
         from mlx_lm.utils import maybe_set_recommended_wired_limit
 
-        directory = base_mlx.prepare(base)
         self.recipe = recipe
         self.device = _device()
+        plan = memory.plan_mlx(base, recipe, self.device)
+        self.bits, self.checkpointing = plan.bits, plan.checkpointing
+        directory = base_mlx.prepare(base)
         self._group = mx.distributed.init()
         self.lead = self._group.rank() == 0
         maybe_set_recommended_wired_limit()
         self.model: Any = _load(directory, _dtype(self.device))
-        self.bits = base_mlx.bits(directory) or _dtype(self.device).size * 8
-        size = sum(path.stat().st_size for path in directory.glob("*.safetensors"))
-        self._checkpointed = size > CHECKPOINTED
         self._adapted = _adapt(self.model, recipe)
         shapes = {
             f"{_PREFIX}{name}": (module.lora_b.shape[1], module.lora_a.shape[0])
@@ -129,7 +126,7 @@ class MlxTrainer:
         body = self.model.model
         hidden = body.embed_tokens(ids)
         for layer in body.layers:
-            run = checkpoint(layer) if self._checkpointed and self.model.training else layer
+            run = checkpoint(layer) if self.checkpointing and self.model.training else layer
             hidden = run(hidden, "causal", None)
         return body.norm(hidden)
 
