@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 import typer
 
-from aitwin.cli import corpus, dataset, demo, models, owner, serve, voice, write
+from aitwin.cli import corpus, dataset, demo, evaluate, models, owner, serve, voice, write
 from aitwin.cli.console import fail
 from aitwin.errors import TwinError
 
@@ -23,6 +23,7 @@ owner.register(app)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(dataset.app, name="dataset")
 write.register(app)
+evaluate.register(app)
 voice.register(app)
 app.add_typer(models.app, name="models")
 serve.register(app)

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from aitwin.corpus.messages import Channel
 from aitwin.errors import TwinError
 from aitwin.style.evaluation.manner import MARKS
 from aitwin.style.evaluation.statistics import UNKNOWN, Estimate, Numbers, auc
@@ -53,7 +52,8 @@ class Sample:
 class Judge:
     """Two models that have learnt, for one register."""
 
-    channel: Channel
+    register: str
+    """mail or chat."""
     models: tuple[Any, ...] = field(repr=False)
     against_others: Estimate
     """AUC on unseen conversations: the owner's replies against what others wrote."""
@@ -69,13 +69,11 @@ class Judge:
     def attributes(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is attributed to the owner; one without words never is."""
         likely = self.probabilities(texts)
-        return [
-            bool(p > THRESHOLD and words(text)) for p, text in zip(likely, texts, strict=True)
-        ]
+        return [bool(p > THRESHOLD and words(text)) for p, text in zip(likely, texts, strict=True)]
 
 
 def teach(
-    channel: Channel, owner: Sequence[Sample], others: Sequence[Sample], drafts: Sequence[Sample]
+    register: str, owner: Sequence[Sample], others: Sequence[Sample], drafts: Sequence[Sample]
 ) -> Judge | None:
     """A judge that has learnt and been examined; None when there is too little to learn from."""
     owner, others, drafts = (
@@ -91,7 +89,7 @@ def teach(
     own, first, second = np.split(unseen, [len(owner), len(owner) + len(others)])
     named = [groups[: len(owner)], groups[len(owner) : len(owner) + len(others)]]
     return Judge(
-        channel,
+        register,
         _learn(read, labels, weights),
         auc(own.tolist(), first.tolist(), (named[0], named[1])),
         auc(own.tolist(), second.tolist(), (named[0], groups[len(owner) + len(others) :]))

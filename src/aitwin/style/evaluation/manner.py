@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log2, nan
+from math import exp2, log2, nan
 
 import numpy as np
 
@@ -68,6 +68,10 @@ def _length(text: str) -> float:
     return log2(1 + len(words(text)))
 
 
+def _words_of(length: float) -> float:
+    return exp2(length) - 1
+
+
 def _sentence_length(text: str) -> float:
     parts = [part for part in re.split(r"[.!?…]+(?:\s|$)|\n\s*\n", text) if words(part)]
     return log2(1 + len(words(text)) / max(1, len(parts)))
@@ -101,8 +105,8 @@ class Trait:
 
 TRAITS = (
     # Lengths double; twenty words more are nothing to a long mail and everything to "ok".
-    Trait("length", "words in a text", _length, lambda x: 2**x - 1, 0.25),
-    Trait("sentence", "words in a sentence", _sentence_length, lambda x: 2**x - 1, 0.25),
+    Trait("length", "words in a text", _length, _words_of, 0.25),
+    Trait("sentence", "words in a sentence", _sentence_length, _words_of, 0.25),
     Trait("marks", "marks per 100 words", _rate(MARKS)),
     Trait("breaks", "line breaks per 100 words", _line_breaks),
     Trait("small", "sentences that begin small, %", _small_starts, least=5.0),
@@ -161,7 +165,8 @@ def _line(key: str, name: str, unit: Unit, estimates: dict[Candidate, Estimate])
 
 def _level(trait: Trait, values: Numbers, groups: Sequence[str]) -> Estimate:
     found = mean_of(values.tolist(), groups)
-    return Estimate(*(trait.shown(x) for x in (found.value, found.low, found.high)), found.count)
+    value, low, high = (trait.shown(x) for x in (found.value, found.low, found.high))
+    return Estimate(value, low, high, found.count)
 
 
 def _distance(

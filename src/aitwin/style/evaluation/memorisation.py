@@ -87,7 +87,10 @@ def _grams(said: Sequence[str]) -> list[tuple[str, ...]]:
 
 def private(text: str) -> set[str]:
     """What looks like an address, a number of a person, an account or a key; and placeholders."""
-    return {*_PLACEHOLDER.findall(text), *(re.sub(r"\W", "", one) for one in _PRIVATE.findall(text))}
+    return {
+        *_PLACEHOLDER.findall(text),
+        *(re.sub(r"\W", "", one) for one in _PRIVATE.findall(text)),
+    }
 
 
 def overlap(
@@ -102,12 +105,8 @@ def overlap(
     for candidate in present:
         written = texts[candidate]
         groups = [one.group for one in written]
-        counted = np.asarray([learnt.repeated(one) for one in written], dtype=np.float64)
-        shares[candidate] = bootstrap(
-            lambda at, c=counted: float(c[at, 0].sum() / max(1.0, c[at, 1].sum())), groups
-        )  # type: ignore[misc]
-        runs = np.asarray([learnt.longest(one) for one in written])
-        longest[candidate] = bootstrap(lambda at, r=runs: float(r[at].max()), groups)  # type: ignore[misc]
+        shares[candidate] = _overlap([learnt.repeated(one) for one in written], groups)
+        longest[candidate] = _longest([learnt.longest(one) for one in written], groups)
         known = [
             bool((private(one.text) - private(one.prompt)) & learnt.private) for one in written
         ]
@@ -123,6 +122,17 @@ def overlap(
             "low", secrets,
         ),
     )  # fmt: skip
+
+
+def _overlap(counted: Sequence[tuple[int, int]], groups: Sequence[str]) -> Estimate:
+    table = np.asarray(counted, dtype=np.float64).reshape(-1, 2)
+    return bootstrap(lambda at: float(table[at, 0].sum() / max(1.0, table[at, 1].sum())), groups)
+
+
+def _longest(runs: Sequence[int], groups: Sequence[str]) -> Estimate:
+    """The longest of all; drawn again it can only be shorter, so its interval says little."""
+    lengths = np.asarray(runs)
+    return bootstrap(lambda at: float(lengths[at].max()), groups)
 
 
 # --- Canaries -------------------------------------------------------------------------------------
@@ -212,9 +222,8 @@ def exposures(scorer: Scorer, those: Sequence[Canary], persona: Persona) -> list
     found = []
     for one in those:
         messages = prompt.messages(persona, one.task)
-        own, *rest = (
-            scorer.likelihood(messages, one.reply(code)) or -np.inf for code in (one.code, *others)
-        )
+        scores = (scorer.likelihood(messages, one.reply(code)) for code in (one.code, *others))
+        own, *rest = (-np.inf if score is None else score for score in scores)
         rank = len(rest) + 1 - bisect_left(sorted(rest), own)
         found.append(log2(len(rest) + 1) - log2(rank))
     return found

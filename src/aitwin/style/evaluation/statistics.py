@@ -110,7 +110,10 @@ def auc(
         return UNKNOWN
     values = np.asarray([*higher, *lower], dtype=np.float64)
     first = np.arange(len(values)) < len(higher)
-    one, other = groups or ([str(n) for n in range(len(higher))], [str(n) for n in range(len(lower))])
+    one, other = groups or (
+        [str(n) for n in range(len(higher))],
+        [str(n) for n in range(len(lower))],
+    )
     # The two sides never share a group: they are drawn together, but each by its own.
     names = [*(f"a{name}" for name in one), *(f"b{name}" for name in other)]
     return bootstrap(lambda at: _auc(values[at], first[at]), names)
