@@ -1,6 +1,6 @@
 """Two invented writers on the same topics: the judge tells them apart, and knows when it cannot."""
 
-import random
+import numpy as np
 
 from aitwin.style.evaluation import attribution
 from aitwin.style.evaluation.attribution import Sample
@@ -18,7 +18,7 @@ TOPICS = (
 
 
 def dry(number: int, seed: int = 0) -> str:
-    r = random.Random(f"dry{number}{seed}")
+    r = np.random.default_rng([1, number, seed])
     topic = r.choice(TOPICS)
     ends = (
         "No.",
@@ -35,7 +35,7 @@ def dry(number: int, seed: int = 0) -> str:
 
 
 def polite(number: int, seed: int = 0) -> str:
-    r = random.Random(f"polite{number}{seed}")
+    r = np.random.default_rng([2, number, seed])
     opens = ("I was wondering whether", "Would you be so kind as to say if", "I hope that")
     ends = ("thank you so much!", "that would be wonderful!", "please let me know, thanks!")
     return f"{r.choice(opens)} {r.choice(TOPICS)} could be looked at, and {r.choice(ends)}"

@@ -17,10 +17,16 @@ CORPORATE = [
 ]
 
 
-def test_wasserstein_is_the_area_between_the_quantiles() -> None:
-    assert wasserstein(np.array([0.0, 0.0]), np.array([3.0])) == pytest.approx(3.0)
-    assert wasserstein(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0])) == pytest.approx(1.0)
-    assert wasserstein(np.array([0.0, 2.0]), np.array([0.0, 0.0, 2.0, 2.0])) == pytest.approx(0.0)
+def test_wasserstein_is_the_area_between_the_distributions() -> None:
+    def apart(values: list[float], reference: list[float]) -> float:
+        times = np.ones((1, len(values)), dtype=np.int64)
+        return float(wasserstein(np.array(values), np.array(reference), times)[0])
+
+    assert apart([0.0, 0.0], [3.0]) == pytest.approx(3.0)
+    assert apart([1.0, 2.0, 3.0], [2.0, 3.0, 4.0]) == pytest.approx(1.0)
+    assert apart([0.0, 2.0], [0.0, 0.0, 2.0, 2.0]) == pytest.approx(0.0)
+    twice = wasserstein(np.array([0.0, 4.0]), np.array([0.0]), np.array([[1, 1], [2, 0], [0, 2]]))
+    assert twice.tolist() == pytest.approx([2.0, 0.0, 4.0])
 
 
 def test_spread_is_how_far_two_of_them_are_apart() -> None:

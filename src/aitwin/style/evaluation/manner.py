@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp2, log2, nan
+from typing import Any
 
 import numpy as np
 
-from aitwin.style.evaluation.measures import CANDIDATES, Candidate, Measure, Section, Unit
-from aitwin.style.evaluation.statistics import Estimate, Numbers, bootstrap
+from aitwin.style.evaluation.measures import CANDIDATES, Better, Candidate, Measure, Section, Unit
+from aitwin.style.evaluation.statistics import Estimate, Numbers, bootstrap, draws, summary
 from aitwin.style.evaluation.statistics import mean as mean_of
 from aitwin.style.nearest import words
 
@@ -127,30 +128,33 @@ def measure(
     The owner's own held-out replies are a candidate, too: what they reach is the ceiling.
     """
     levels, distances = [], []
-    every: dict[Candidate, list[tuple[Numbers, Numbers, float]]] = {c: [] for c in texts}
+    every: dict[Candidate, list[Numbers]] = {c: [] for c in texts}
     for trait in TRAITS:
         reference = np.sort([trait.of(text) for text in learnt])
         unit = max(trait.least, spread(reference))
-        values = {c: np.asarray([trait.of(t) for t in texts[c]]) for c in texts}
-        for candidate, numbers in values.items():
-            every[candidate].append((numbers, reference, unit))
-        levels.append(
-            _line(f"manner.{trait.key}", trait.name, "number",
-                  {c: _level(trait, values[c], groups[c]) for c in texts})
-        )  # fmt: skip
+        level: dict[Candidate, Estimate] = {}
+        distance: dict[Candidate, Estimate] = {}
+        for candidate, these in texts.items():
+            values = np.asarray([trait.of(text) for text in these])
+            apart = wasserstein(values, reference, draws(groups[candidate])) / unit
+            every[candidate].append(apart)
+            level[candidate] = _level(trait, values, groups[candidate])
+            distance[candidate] = summary(apart, groups[candidate])
+        levels.append(_line(trait.key, trait.name, "number", level))
         distances.append(
-            _line(f"manner.{trait.key}_distance", f"distance: {trait.name}", "distance",
-                  {c: _distance([(values[c], reference, unit)], groups[c]) for c in texts})
-        )  # fmt: skip
+            _line(f"{trait.key}_distance", f"distance: {trait.name}", "distance", distance)
+        )
     marks = Counter(mark for text in learnt for mark in MARKS.findall(text))
-    distances.append(
-        _line("manner.which_marks_distance", "distance: which marks", "distance",
-              {c: _marks(texts[c], groups[c], marks) for c in texts})
-    )  # fmt: skip
+    which = {c: _marks(texts[c], groups[c], marks) for c in texts}
+    distances.append(_line("which_marks_distance", "distance: which marks", "distance", which))
     overall = Measure(
-        "manner.distance", "distance of manner, mean", "distance", "low",
-        {c: _distance(every[c], groups[c]) for c in texts}, headline=True,
-    )  # fmt: skip
+        "manner.distance",
+        "distance of manner, mean",
+        "distance",
+        "low",
+        {c: summary(np.mean(every[c], axis=0), groups[c]) for c in texts},
+        headline=True,
+    )
     note = (
         "How far texts are from your replies in training; 1 is as far as two of your own are apart "
         "on average. Your held-out replies, to the same prompts, show what is nearest possible."
@@ -160,21 +164,14 @@ def measure(
 
 def _line(key: str, name: str, unit: Unit, estimates: dict[Candidate, Estimate]) -> Measure:
     ordered = {c: estimates[c] for c in CANDIDATES if c in estimates}
-    return Measure(key, name, unit, "low" if unit == "distance" else "owner", ordered)
+    better: Better = "low" if unit == "distance" else "owner"
+    return Measure(f"manner.{key}", name, unit, better, ordered)
 
 
 def _level(trait: Trait, values: Numbers, groups: Sequence[str]) -> Estimate:
     found = mean_of(values.tolist(), groups)
     value, low, high = (trait.shown(x) for x in (found.value, found.low, found.high))
     return Estimate(value, low, high, found.count)
-
-
-def _distance(
-    compared: Sequence[tuple[Numbers, Numbers, float]], groups: Sequence[str]
-) -> Estimate:
-    return bootstrap(
-        lambda at: float(np.mean([wasserstein(v[at], r) / unit for v, r, unit in compared])), groups
-    )
 
 
 def _marks(texts: Sequence[str], groups: Sequence[str], reference: Counter[str]) -> Estimate:
@@ -185,18 +182,20 @@ def _marks(texts: Sequence[str], groups: Sequence[str], reference: Counter[str])
     return bootstrap(lambda at: jensen_shannon(table[at].sum(axis=0), other), groups)
 
 
-def wasserstein(values: Numbers, reference: Numbers) -> float:
-    """First Wasserstein distance of two samples: the area between their quantiles.
+def wasserstein(values: Numbers, reference: Numbers, times: Any) -> Numbers:
+    """First Wasserstein distances of samples of `values` from `reference`, which is sorted.
 
-    `reference` is sorted.
+    Each line of `times` is a sample: how often it has each value. The distance of two samples is
+    the area between their cumulative distributions.
     """
     if not len(values) or not len(reference):
-        return nan
-    values = np.sort(values)
-    every = np.sort(np.concatenate((values, reference)))
-    below = np.searchsorted(values, every[:-1], side="right") / len(values)
-    other = np.searchsorted(reference, every[:-1], side="right") / len(reference)
-    return float(np.dot(np.abs(below - other), np.diff(every)))
+        return np.full(len(times), nan)
+    ends = np.unique(np.concatenate((values, reference)))
+    parts = times / np.maximum(1, times.sum(axis=1, keepdims=True))
+    below = parts @ (values[:, None] <= ends[None, :-1])
+    other = np.searchsorted(reference, ends[:-1], side="right") / len(reference)
+    apart: Numbers = np.abs(below - other) @ np.diff(ends)
+    return apart
 
 
 def spread(ordered: Numbers) -> float:

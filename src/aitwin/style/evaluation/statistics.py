@@ -5,6 +5,7 @@ Knows numbers only; what they are figures of is told by whoever asks.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import nan, sqrt
 from typing import Any
 
@@ -44,11 +45,12 @@ def mean(
     values: Sequence[float], groups: Sequence[str], *, weights: Sequence[float] | None = None
 ) -> Estimate:
     """The (weighted) mean of `values`; replies of one conversation are drawn together."""
+    if not len(values):
+        return UNKNOWN
     numbers = np.asarray(values, dtype=np.float64)
     heavy = np.ones(len(numbers)) if weights is None else np.asarray(weights, dtype=np.float64)
-    return bootstrap(
-        lambda at: float(np.dot(numbers[at], heavy[at]) / max(1e-12, heavy[at].sum())), groups
-    )
+    times = draws(groups)
+    return summary((times @ (numbers * heavy)) / np.maximum(times @ heavy, 1e-12), groups)
 
 
 def share(hits: Sequence[bool], groups: Sequence[str]) -> Estimate:
@@ -60,31 +62,45 @@ def share(hits: Sequence[bool], groups: Sequence[str]) -> Estimate:
 
 
 def bootstrap(statistic: Callable[[Any], float], groups: Sequence[str]) -> Estimate:
-    """`statistic` of the rows with the given indices, with its percentile interval.
+    """`statistic` of the rows with the given indices, with its interval."""
+    if not len(groups):
+        return UNKNOWN
+    rows = np.arange(len(groups))
+    return summary(
+        np.asarray([statistic(np.repeat(rows, times)) for times in draws(groups)]), groups
+    )
+
+
+def draws(groups: Sequence[str]) -> NDArray[np.int64]:
+    """How often each row is drawn: once in the first line, which is what was observed, and in
+    RESAMPLES more as chance has it.
 
     Whole groups are drawn (cluster bootstrap; Davison and Hinkley 1997, 3.8): replies of one
     conversation resemble each other, and counted singly would promise too narrow an interval.
     """
-    if not len(groups):
-        return UNKNOWN
-    value = statistic(np.arange(len(groups)))
-    if len(set(groups)) == 1:
+    return _draws(tuple(groups))
+
+
+@lru_cache(maxsize=16)
+def _draws(groups: tuple[str, ...]) -> NDArray[np.int64]:
+    names, of_row = np.unique(np.asarray(groups), return_inverse=True)
+    random = np.random.default_rng(SEED)
+    chosen = random.integers(len(names), size=(RESAMPLES, len(names)))
+    counts = np.stack([np.bincount(line, minlength=len(names)) for line in chosen])
+    observed = np.ones((1, len(names)), dtype=np.int64)
+    return np.concatenate((observed, counts))[:, of_row]
+
+
+def summary(of_draws: Numbers, groups: Sequence[str]) -> Estimate:
+    """A figure and its percentile interval, from its value in every line of `draws`.
+
+    One conversation tells nothing of others: then there is no interval.
+    """
+    value, *drawn = of_draws.tolist()
+    if len(set(groups)) < 2:
         return Estimate(value, nan, nan, len(groups))
-    drawn = [statistic(at) for at in _draws(groups)]
     low, high = np.nanpercentile(drawn, (100 * (1 - CONFIDENCE) / 2, 100 * (1 + CONFIDENCE) / 2))
     return Estimate(value, float(low), float(high), len(groups))
-
-
-def _draws(groups: Sequence[str]) -> list[NDArray[np.intp]]:
-    random = np.random.default_rng(SEED)
-    members: dict[str, list[int]] = {}
-    for place, group in enumerate(groups):
-        members.setdefault(group, []).append(place)
-    each = [np.asarray(places, dtype=np.intp) for places in members.values()]
-    return [
-        np.concatenate([each[number] for number in random.integers(len(each), size=len(each))])
-        for _ in range(RESAMPLES)
-    ]
 
 
 def wilson(hits: int, count: int) -> Estimate:
