@@ -84,7 +84,7 @@ def _rate(pattern: re.Pattern[str]) -> Callable[[str], float]:
 
 def _small_starts(text: str) -> float:
     starts = _SENTENCE.findall(text)
-    return 100 * sum(start.islower() for start in starts) / max(1, len(starts))
+    return 100.0 * sum(bool(start.islower()) for start in starts) / max(1, len(starts))
 
 
 def _line_breaks(text: str) -> float:
