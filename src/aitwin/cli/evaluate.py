@@ -83,12 +83,12 @@ def _show(result: "Evaluation") -> None:
         say(f"warning: {warning}")
     for outcome in result.verdict.outcomes:
         if outcome.passed is not True:
-            state = "failed" if outcome.passed is False else "not known"
-            say(f"{state}: {outcome.name} ({outcome.reason})")
+            say(f"{'not known' if outcome.passed is None else 'failed'}: {outcome.said}")
     out.print("[bold green]passed[/]" if result.verdict.passed else "[bold red]failed[/]")
 
 
 def _cell(measure: "Measure", candidate: "Candidate") -> str:
-    from aitwin.style.evaluation.report import figure
+    from aitwin.style.evaluation.report import figure, interval
 
-    return figure(measure, candidate)
+    between = interval(measure, candidate)
+    return figure(measure, candidate) + (f" ({between})" if between else "")

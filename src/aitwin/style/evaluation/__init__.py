@@ -21,7 +21,7 @@ from aitwin.corpus.dataset import Dataset, Example
 from aitwin.errors import TwinError
 from aitwin.prompt import ChatMessage
 from aitwin.style.adapter import StyleAdapter
-from aitwin.style.engine import CONTEXT, LlamaCpp, Sampling
+from aitwin.style.engine import CONTEXT, LlamaCpp, Sampling, Score
 from aitwin.style.evaluation import attribution, faults, gate, likelihood, manner, memorisation
 from aitwin.style.evaluation.attribution import Judge, Sample
 from aitwin.style.evaluation.drafts import FILE as ANSWERS
@@ -43,8 +43,8 @@ from aitwin.style.nearest import Index, NearestReplies, request
 FORMAT = 1
 FEW = 20
 """Held-out replies below which the report warns that nothing is settled."""
-SAMPLING = Sampling(max_tokens=160)
-"""Some 120 words, more than nine of ten replies have; else as drafts are served."""
+SAMPLING = Sampling(max_tokens=128)
+"""Some 95 words, more than nine of ten replies have; else as drafts are served."""
 REGISTERS = ("mail", "chat")
 """Judged apart: chats are short and bare by nature."""
 NEAREST = 5
@@ -57,9 +57,9 @@ class Plan:
 
     prompts: int = 24
     """Held-out prompts, answered by three candidates and scored by them."""
-    strangers: int = 24
+    strangers: int = 16
     """Training prompts that the base answers, for the judges of authorship to learn from."""
-    members: int = 24
+    members: int = 16
     """Training replies that are scored, to see whether the twin knows them."""
     sampling: Sampling = SAMPLING
 
@@ -145,18 +145,20 @@ def run(
 
     answered, scored = [], []
     for example in asked:
-        prompts = _prompts(example, shown, plan.sampling.max_tokens)
-        drafts = {c: desk.draft(p, adapted=c == "twin") for c, p in _each(prompts, tick, "drafts")}
-        scores = {
-            c: desk.score(p, example.reply, adapted=c == "twin")
-            for c, p in _each(prompts, tick, "likelihood")
-        }
-        if all(draft is not None for draft in drafts.values()):
-            answered.append(Answered(example, {c: d for c, d in drafts.items() if d is not None}))
-        if all(score is not None for score in scores.values()):
-            scored.append(
-                Scored(example.thread, {c: s for c, s in scores.items() if s is not None})
-            )
+        drafts: dict[Candidate, Draft] = {}
+        scores: dict[Candidate, Score] = {}
+        for candidate, prompt in _prompts(example, shown, plan.sampling.max_tokens).items():
+            # One after the other: llama.cpp reads a prompt once that two requests begin with.
+            if draft := desk.draft(prompt, adapted=candidate == "twin"):
+                drafts[candidate] = draft
+            tick("drafts")
+            if score := desk.score(prompt, example.reply, adapted=candidate == "twin"):
+                scores[candidate] = score
+            tick("likelihood")
+        if len(drafts) == len(DRAFTING):
+            answered.append(Answered(example, drafts))
+        if len(scores) == len(DRAFTING):
+            scored.append(Scored(example.thread, scores))
     others = [
         Sample(draft.text, example.thread)
         for example in _ticking(strangers, tick, "drafts to compare with")
@@ -237,14 +239,6 @@ def _prompts(
     return {"base": plain, "examples": shown.added(plain, max_tokens), "twin": plain}
 
 
-def _each(
-    prompts: dict[Candidate, list[ChatMessage]], tick: Callable[[str], None], stage: str
-) -> Iterator[tuple[Candidate, list[ChatMessage]]]:
-    for candidate in DRAFTING:
-        yield candidate, prompts[candidate]
-        tick(stage)
-
-
 def _ticking(
     examples: Sequence[Example], tick: Callable[[str], None], stage: str
 ) -> Iterator[Example]:
@@ -291,8 +285,8 @@ def _attribution(
     warnings: list[str] = []
     channel_of = {example.thread: example.channel for example in strangers}
     for key, name, part in (
-        ("body", "attributed to you, bodies only", body),
-        ("whole", "attributed to you, with greeting and sign-off", str.strip),
+        ("body", "taken for you, body", body),
+        ("whole", "taken for you, whole text", str.strip),
     ):
         judges: list[Judge] = []
         hits: dict[Candidate, list[tuple[bool, str]]] = {c: [] for c in CANDIDATES}

@@ -49,7 +49,7 @@ def measure(held_out: Sequence[Scored]) -> Section:
         note,
         (
             Measure(
-                "likelihood.perplexity", "perplexity of your replies", "number", "low",
+                "likelihood.perplexity", "perplexity", "number", "low",
                 {c: _exp(estimate) for c, estimate in lost.items()}, headline=True,
             ),
             Measure("likelihood.nats", "nats per token", "number", "low", lost),

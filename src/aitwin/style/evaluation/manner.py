@@ -149,7 +149,7 @@ def measure(
     distances.append(_line("which_marks_distance", "distance: which marks", "distance", which))
     overall = Measure(
         "manner.distance",
-        "distance of manner, mean",
+        "distance of manner",
         "distance",
         "low",
         {c: summary(np.mean(every[c], axis=0), groups[c]) for c in texts},

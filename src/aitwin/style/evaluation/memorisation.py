@@ -113,7 +113,7 @@ def overlap(
         secrets[candidate] = share(known, groups)
     return (
         Measure(
-            "memory.overlap", f"{RUN}-word runs that stand in training", "share", "low", shares,
+            "memory.overlap", f"{RUN}-word runs of training", "share", "low", shares,
             headline=True,
         ),
         Measure("memory.longest", "longest run from training, words", "number", "low", longest),

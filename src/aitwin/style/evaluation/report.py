@@ -35,15 +35,20 @@ class Mark:
     y: float
 
 
-def figure(measure: Measure, candidate: Candidate, *, interval: bool = True) -> str:
-    """A figure as it is read: `84 % (71 to 93)`; empty where there is none."""
-    estimate = measure.of(candidate)
-    if isnan(estimate.value):
+def figure(measure: Measure, candidate: Candidate) -> str:
+    """A figure as it is read: `84 %`; empty where there is none."""
+    value = measure.of(candidate).value
+    if isnan(value):
         return ""
-    value = _number(measure, estimate.value) + (" %" if measure.unit == "share" else "")
-    if not interval or isnan(estimate.low):
-        return value
-    return f"{value} ({_number(measure, estimate.low)} to {_number(measure, estimate.high)})"
+    return _number(measure, value) + (" %" if measure.unit == "share" else "")
+
+
+def interval(measure: Measure, candidate: Candidate) -> str:
+    """Its interval: `71–93`; empty where there is none."""
+    estimate = measure.of(candidate)
+    if isnan(estimate.value) or isnan(estimate.low):
+        return ""
+    return f"{_number(measure, estimate.low)}–{_number(measure, estimate.high)}"
 
 
 def _number(measure: Measure, value: float) -> str:
@@ -91,6 +96,7 @@ def render(evaluation: Evaluation, name: str, persona: Persona) -> str:
         candidates=CANDIDATES,
         titles=TITLES,
         figure=figure,
+        interval=interval,
         marks=marks,
         lane=LANE,
         width=WIDTH,
