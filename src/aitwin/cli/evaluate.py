@@ -1,16 +1,24 @@
 """twin eval: does the adapter sound like the owner?"""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from aitwin.cli.console import Json, out, plain_name, print_json, progress, say, table
 
 if TYPE_CHECKING:
-    from aitwin.style.evaluation import Evaluation
+    from collections.abc import Callable
+
+    from aitwin.corpus.dataset import Dataset
+    from aitwin.home import Home
+    from aitwin.style.adapter import StyleAdapter
+    from aitwin.style.evaluation import Evaluation, Plan
     from aitwin.style.evaluation.measures import Candidate, Measure
 
 MAIN = "main"
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+Asked = TypeVar("Asked")
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command("eval", epilog="Example: twin eval --prompts 40")(evaluate)
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 (one flag per thing to choose)
     adapter: Annotated[
         str, typer.Option(help="Adapter to examine (the newest).", callback=plain_name)
     ] = "",
@@ -28,6 +36,12 @@ def evaluate(
     prompts: Annotated[
         int | None, typer.Option(help="Held-out prompts to ask; more give surer figures.", min=1)
     ] = None,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Guess in the browser which reply is yours.")
+    ] = False,
+    show: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser when it is done.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Examine an adapter on held-out replies: does it sound like you, what does it repeat?
@@ -36,11 +50,10 @@ def evaluate(
     """
     from dataclasses import replace
 
-    from aitwin.cli.rooms import open_adapter, open_engine
+    from aitwin.cli.rooms import open_adapter
     from aitwin.corpus import dataset as datasets
     from aitwin.home import Home
     from aitwin.style import evaluation
-    from aitwin.style.evaluation import report
 
     home = Home.from_environment()
     chosen = open_adapter(home, adapter)
@@ -49,25 +62,68 @@ def evaluate(
     plan = evaluation.Plan()
     if prompts is not None:
         plan = replace(plan, prompts=prompts, strangers=prompts, members=prompts)
-    with open_engine(home, chosen) as engine, progress() as bar:
-        task = bar.add_task("loading", total=None)
+    if blind:
+        _play(home, chosen, data, plan, show=show)
+        return
+    from aitwin.style.evaluation import report
 
-        def show(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=stage, completed=done, total=total)
-
-        try:
-            result = evaluation.run(engine, chosen, data, plan, show)
-        except KeyboardInterrupt:
-            say("stopped; `twin eval` goes on where it stopped")
-            raise typer.Exit(130) from None
+    result = _with_bar(home, chosen, evaluation.run, data, plan)
     page = report.write(result, chosen.path, data.persona)
     if json:
         print_json(result.as_json())
     else:
         _show(result)
         say(f"all figures and texts, private: {page}")
+    if show:
+        typer.launch(page.as_uri())
     if not result.verdict.passed:
         raise typer.Exit(1)
+
+
+def _with_bar(
+    home: "Home",
+    adapter: "StyleAdapter",
+    ask: "Callable[..., Asked]",
+    data: "Dataset",
+    plan: "Plan",
+) -> "Asked":
+    """`ask` with an engine and a bar; Ctrl-C keeps what is there."""
+    from aitwin.cli.rooms import open_engine
+
+    with open_engine(home, adapter) as engine, progress() as bar:
+        task = bar.add_task("loading", total=None)
+
+        def step(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        try:
+            return ask(engine, adapter, data, plan, step)
+        except KeyboardInterrupt:
+            say("stopped; the same command goes on where it stopped")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _play(
+    home: "Home", adapter: "StyleAdapter", data: "Dataset", plan: "Plan", *, show: bool
+) -> None:
+    """Serve the blind page until Ctrl-C."""
+    from aitwin import artifact
+    from aitwin.style import evaluation
+    from aitwin.style.evaluation import blind
+
+    rounds = _with_bar(home, adapter, evaluation.rounds, data, plan)
+    digest = artifact.sha256(adapter.path / artifact.MANIFEST)
+    game = blind.Game(rounds, digest, adapter.path / blind.FILE)
+    with blind.BlindServer(game) as server:
+        out.print(server.url, soft_wrap=True)
+        say("open it in a browser on this machine; Ctrl-C ends it, the score is kept")
+        if show:
+            typer.launch(server.url)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            score = game.score()
+            say(f"{score['right']} of {score['guesses']} recognised; kept in {blind.FILE}")
 
 
 def _show(result: "Evaluation") -> None:

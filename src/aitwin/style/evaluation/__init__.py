@@ -24,6 +24,7 @@ from aitwin.style.adapter import StyleAdapter
 from aitwin.style.engine import CONTEXT, LlamaCpp, Sampling, Score
 from aitwin.style.evaluation import attribution, faults, gate, likelihood, manner, memorisation
 from aitwin.style.evaluation.attribution import Judge, Sample
+from aitwin.style.evaluation.blind import Round
 from aitwin.style.evaluation.drafts import FILE as ANSWERS
 from aitwin.style.evaluation.drafts import Desk, Draft, Notebook, workplace
 from aitwin.style.evaluation.gate import Verdict
@@ -37,7 +38,7 @@ from aitwin.style.evaluation.measures import (
 )
 from aitwin.style.evaluation.memorisation import Written
 from aitwin.style.evaluation.statistics import Estimate, share
-from aitwin.style.evaluation.texts import body, instruction, others_words
+from aitwin.style.evaluation.texts import body, incoming, instruction, others_words
 from aitwin.style.nearest import Index, NearestReplies, request
 
 FORMAT = 1
@@ -55,11 +56,11 @@ NEAREST = 5
 class Plan:
     """How much is asked."""
 
-    prompts: int = 24
+    prompts: int = 16
     """Held-out prompts, answered by three candidates and scored by them."""
-    strangers: int = 16
+    strangers: int = 12
     """Training prompts that the base answers, for the judges of authorship to learn from."""
-    members: int = 16
+    members: int = 12
     """Training replies that are scored, to see whether the twin knows them."""
     sampling: Sampling = SAMPLING
 
@@ -193,6 +194,30 @@ def run(
     )
     artifact.write_private(adapter.path / gate.FILE, json.dumps(evaluation.as_json(), indent=2))
     return evaluation
+
+
+def rounds(
+    engine: LlamaCpp,
+    adapter: StyleAdapter,
+    data: Dataset,
+    plan: Plan,
+    on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> list[Round]:
+    """Held-out prompts with the owner's reply and the twin's, for the blind page.
+
+    A draft that was stopped at its longest would give itself away: it is left out.
+    """
+    require_same(adapter, data)
+    desk = open_desk(engine, adapter, data, plan)
+    asked = choose(data.split("test"), plan.prompts)
+    found = []
+    for done, example in enumerate(asked, start=1):
+        draft = desk.draft(example.messages[:-1], adapted=True)
+        if draft is not None and not draft.cut:
+            task = instruction(example), incoming(example)
+            found.append(Round(example.id, *task, example.reply.strip(), draft.text))
+        on_progress("drafts", done, len(asked))
+    return found
 
 
 def require_same(adapter: StyleAdapter, data: Dataset) -> None:
