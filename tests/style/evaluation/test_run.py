@@ -1,4 +1,4 @@
-"""A real adapter is examined with the real small model: figures, page, and going on after a stop."""
+"""A real adapter and the small real model: figures, page, going on after a stop."""
 
 import json
 from dataclasses import replace
