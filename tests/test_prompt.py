@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aitwin import prompt
+from aitwin.corpus import instructions
+from aitwin.corpus.messages import Person
 from aitwin.prompt import ChatMessage, Persona, Task
 
 PERSONA = Persona("Thota", ("concise", "dry humour"))
@@ -37,6 +41,64 @@ def test_the_whole_prompt() -> None:
 )
 def test_empty_parts_leave_no_gap(task: Task, content: str) -> None:
     assert prompt.user(task) == content
+
+
+MAIL = Task("", "Ana: done?", kind="reply")
+
+
+@pytest.mark.parametrize(
+    ("task", "asked"),
+    [
+        (Task("Say no.", to="Ana"), "Write a mail to Ana. Say no."),
+        (Task("Say no.", length="short"), "Write a short mail. Say no."),
+        (Task("", to="Ana", length="medium"), "Write a mail of a few sentences to Ana."),
+        (
+            Task("Say no.", length="long", to="a colleague"),
+            "Write a long mail to a colleague. Say no.",
+        ),
+        (Task("Say no.", length=50), "Write a mail of about 50 words. Say no."),
+        (
+            Task("Say no.", register="chat", to="Ana", length="short"),
+            "Write a short chat message to Ana. Say no.",
+        ),
+        (
+            Task("Say no.", register="chat", length=9),
+            "Write a chat message of about 9 words. Say no.",
+        ),
+        (MAIL, "Reply to this mail."),
+        (replace(MAIL, to="Ana"), "Reply to this mail from Ana."),
+        (
+            replace(MAIL, to="Ana", instruction="Say no.", length="short"),
+            "Reply to this mail from Ana. Say no. Keep it short.",
+        ),
+        (replace(MAIL, length="medium"), "Reply to this mail. Write a few sentences."),
+        (replace(MAIL, length="long"), "Reply to this mail. Write at length."),
+        (replace(MAIL, length=50), "Reply to this mail. Write about 50 words."),
+        (replace(MAIL, register="chat"), "Go on in this chat."),
+        (replace(MAIL, register="chat", to="Ana"), "Reply in this chat with Ana."),
+        (replace(MAIL, kind="rewrite"), "Rewrite this text in your own words."),
+        (
+            replace(MAIL, kind="rewrite", register="mail", to="Ana", instruction="Be brief."),
+            "Rewrite this mail to Ana in your own words. Be brief.",
+        ),
+        (replace(MAIL, to="{who} {to}"), "Reply to this mail from {who} {to}."),
+    ],
+)
+def test_a_request_is_worded_as_the_training_set_words_it(task: Task, asked: str) -> None:
+    """W2: kind, recipient, register and length, each where a row of the dataset has it."""
+    assert prompt.request(task) == asked
+    assert prompt.user(task) == "\n\n".join(filter(None, [asked, task.incoming]))
+
+
+def test_a_request_reads_as_the_rows_do() -> None:
+    """The words of the training set, not a copy of them."""
+    ana = Person("Ana", "ana@example.org")
+    rows = {instructions.reply(ana, "", str(seed)) for seed in range(99)}
+    assert prompt.request(replace(MAIL, to="Ana")) in rows
+    first = {instructions.first_mail("Ana", "", "word " * 9, str(seed)) for seed in range(99)}
+    assert prompt.request(Task("", to="Ana", length="short")) in first
+    chat = instructions.in_chat(["Ana"], goes_on=False)
+    assert prompt.request(replace(MAIL, register="chat", to="Ana")) == chat
 
 
 def test_an_owner_without_traits() -> None:

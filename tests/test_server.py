@@ -16,9 +16,10 @@ import uvicorn
 
 from aitwin import server
 from aitwin.errors import TwinError
-from aitwin.prompt import Persona
-from aitwin.style.engine import LlamaCpp
-from aitwin.style.writer import Writer
+from aitwin.prompt import Persona, Task
+from aitwin.server import ChatRequest
+from aitwin.style.engine import LlamaCpp, Sampling
+from aitwin.style.writer import Writer, sampling_for
 from aitwin.twin import Twin
 from aitwin.voice.engines import Bundled
 from aitwin.voice.speech import Speech
@@ -140,6 +141,20 @@ def test_context_and_earlier_turns_reach_the_model(client):
     assert len(drafts) == 3
 
 
+def test_what_is_asked_for_reaches_the_task():
+    """W2: kind, recipient, register, length; words and room for the draft."""
+    fields = {"kind": "reply", "to": "Ana", "register": "chat", "length": 50, "reference": "Ho."}
+    wanted = ChatRequest(messages=[{"role": "user", "content": "No."}], context="a", **fields)
+    assert wanted.task == Task(
+        "No.", "a", "Ho.", kind="reply", to="Ana", register="chat", length=50
+    )
+    assert wanted.sampling == sampling_for(50)
+    assert wanted.model_copy(update={"max_tokens": 7}).sampling.max_tokens == 7
+    plain = ChatRequest(messages=[{"role": "user", "content": "No."}])
+    assert plain.task == Task("No.")
+    assert plain.sampling == Sampling()
+
+
 def test_models_are_listed(client):
     assert {model.id for model in client.models.list()} == {"twin", "base"}
 
@@ -203,6 +218,12 @@ def test_a_page_that_rebinds_its_name_is_refused(address, host):
         ("chat/completions", {"messages": SAY_NO, "temperature": 9}, "temperature"),
         ("chat/completions", {"messages": [{"role": "assistant", "content": CANARY}]}, "messages"),
         ("chat/completions", {"messages": SAY_NO, "context": CANARY * 20_000}, "context"),
+        ("chat/completions", {"messages": SAY_NO, "kind": CANARY}, "kind"),
+        ("chat/completions", {"messages": SAY_NO, "kind": "reply", "to": CANARY}, "context"),
+        ("chat/completions", {"messages": SAY_NO, "to": CANARY * 99}, "to"),
+        ("chat/completions", {"messages": SAY_NO, "register": CANARY}, "register"),
+        ("chat/completions", {"messages": SAY_NO, "length": 0}, "length"),
+        ("chat/completions", {"messages": SAY_NO, "length": CANARY}, "length"),
         ("chat/completions", {"messages": SAY_NO, "stop": [CANARY]}, "stop"),
         ("chat/completions", {"messages": SAY_NO, "n": 2}, "n"),
         ("chat/completions", {"messages": SAY_NO, "tools": [{"type": CANARY}]}, "tools"),

@@ -20,21 +20,22 @@ from collections.abc import (
 )
 from contextlib import aclosing, asynccontextmanager, closing, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 from uuid import uuid4
 
 from anyio import CancelScope, Semaphore, to_thread
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from aitwin import __version__
 from aitwin.errors import TwinError
-from aitwin.prompt import ChatMessage, Task, conversation
+from aitwin.prompt import ChatMessage, Kind, Register, Task
 from aitwin.style.engine import Engine, Sampling
+from aitwin.style.writer import sampling_for
 from aitwin.twin import Twin
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 LONGEST = 100_000
 """Characters of one text in a request: a hundred pages, far beyond the model's context."""
+LONGEST_NAME = 200
 TWIN, BASE = "twin", "base"
 _DEFAULT = Sampling()
 _Item = TypeVar("_Item")
@@ -71,7 +73,7 @@ class Turn(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """A writing task in OpenAI's shape; `context` and `reference` are ours.
+    """A writing task in OpenAI's shape; the fields from `context` to `length` are ours.
 
     What would change the answer's shape or end, and is not done here, is refused; of what else
     OpenAI's clients may send, nothing is read.
@@ -86,9 +88,16 @@ class ChatRequest(BaseModel):
     max_completion_tokens: int | None = Field(default=None, ge=1, le=4096)
     seed: int = _DEFAULT.seed
     context: str = Field(default="", max_length=LONGEST, repr=False)
-    """The mail or chat to answer."""
+    """The mail or chat to answer, or the text to rewrite."""
     reference: str = Field(default="", max_length=LONGEST, repr=False)
     """Text whose style the draft shall follow."""
+    kind: Kind = "write"
+    """What to do with the context."""
+    to: str = Field(default="", max_length=LONGEST_NAME, repr=False)
+    """Who will read it."""
+    register_: Register | None = Field(default=None, alias="register")
+    length: Literal["short", "medium", "long"] | Annotated[int, Field(ge=1, le=2000)] | None = None
+    """A number is one of words."""
     n: int | None = Field(default=None, ge=1, le=1)
     stop: Any = Field(default=None, repr=False)
     tools: Any = Field(default=None, repr=False)
@@ -109,27 +118,46 @@ class ChatRequest(BaseModel):
             raise ValueError("the last message is the task, so it is the user's")
         return turns
 
+    @model_validator(mode="after")
+    def _has_what_it_is_about(self) -> Self:
+        if self.kind != "write" and not self.context.strip():
+            raise ValueError(f"to {self.kind}, give the text in `context`")
+        return self
+
     @property
     def sampling(self) -> Sampling:
         """For the engine."""
-        return Sampling(
-            max_tokens=self.max_completion_tokens or self.max_tokens or _DEFAULT.max_tokens,
+        usual = sampling_for(self.length)
+        return replace(
+            usual,
+            max_tokens=self.max_completion_tokens or self.max_tokens or usual.max_tokens,
             temperature=self.temperature,
             top_p=self.top_p,
             seed=self.seed,
         )
 
     @property
-    def prompt(self) -> list[ChatMessage]:
-        """The turns; the last one as a task with its context and reference."""
-        *earlier, last = [
+    def earlier(self) -> list[ChatMessage]:
+        """The turns before the task."""
+        return [
             ChatMessage(
                 role="assistant" if turn.role == "assistant" else "user", content=turn.content
             )
-            for turn in self.messages
+            for turn in self.messages[:-1]
         ]
-        task = Task(last["content"], self.context, self.reference)
-        return conversation(earlier, task)
+
+    @property
+    def task(self) -> Task:
+        """The last turn, with what else was said about it."""
+        return Task(
+            self.messages[-1].content,
+            self.context,
+            self.reference,
+            kind=self.kind,
+            to=self.to,
+            register=self.register_,
+            length=self.length,
+        )
 
 
 class SpeechRequest(BaseModel):
@@ -232,8 +260,9 @@ def _writing(twin: Twin) -> APIRouter:
         engine = _Counted(twin.writer.engine)
         writer = replace(twin.writer, engine=engine)
         sampling = wanted.sampling
+        adapted = wanted.model == TWIN
         ready = _from_thread(
-            writer.answer(wanted.prompt, sampling, adapted=wanted.model == TWIN), turn
+            writer.stream(wanted.task, sampling, adapted=adapted, earlier=wanted.earlier), turn
         )
         frame = _Frame(
             wanted.model, lambda: "length" if engine.pieces >= sampling.max_tokens else "stop"

@@ -3,6 +3,11 @@
 import wave
 from pathlib import Path
 
+import pytest
+
+from aitwin.cli.write import _read_request, read_length
+from aitwin.prompt import Task
+
 CANARY = "zuccanary"
 
 
@@ -15,10 +20,53 @@ def test_write_prints_the_draft_and_nothing_else(trained, home, tmp_path):
     assert plain.code == 0
     assert plain.out.strip()
     asked = trained("write", "Decline.", *words, "--json")
-    assert asked.json == {"text": plain.out.strip(), "adapter": "main"}
+    assert asked.json == {"text": plain.out.strip(), "adapter": "main", "taken_off": []}
     base = trained("write", "Decline.", *words, "--base", "--json")
     assert base.json["adapter"] is None
     assert trained("write", "Decline.", "--context", "-", "--max-tokens", "4", stdin="x").code == 0
+
+
+def test_a_request_is_worded_by_its_flags(tmp_path):
+    """W2: one file at most, and what to do with it."""
+    mail = tmp_path / "mail.txt"
+    mail.write_text("Can you come?")
+    flags = {"write": "", "reply": str(mail), "rewrite": ""}
+    assert _read_request("", flags, mail) == Task(
+        "", "Can you come?", "Can you come?", kind="reply"
+    )
+    assert _read_request("No.", dict.fromkeys(flags, ""), None) == Task("No.")
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("", None), ("short", "short"), ("Long", "long"), ("120", 120), ("120 words", 120)],
+)
+def test_a_length_is_read(text, length):
+    assert read_length(text) == length
+
+
+def test_flags_and_examples_reach_the_model(trained, tmp_path, home, mailbox):
+    mail = tmp_path / "mail.txt"
+    mail.write_text("Can you come on Tuesday?")
+    assert trained("corpus", "add", mailbox).code == 0
+    assert trained("dataset", "build", "--allow-small").code == 0
+    plain = ("write", "--reply", mail, "--max-tokens", "8", "--temperature", "0")
+    chat = (*plain, "Decline.", "--to", "Ana", "--as", "chat", "--length", "5 words")
+    drafts = {trained(*flags).out for flags in (plain, (*plain, "--examples", "3"), chat)}
+    assert len(drafts) == 3
+
+
+def test_a_request_that_is_none_is_refused(trained, tmp_path):
+    trained("write").refused("--reply", "--rewrite")
+    trained("write", "x", "--reply", "a", "--rewrite", "b").refused("one text")
+    for length in ("tiny", "0", "99999", "-3"):
+        trained("write", "x", "--length", length).refused("--length", length)
+    trained("write", "x", "--examples", "2", "--dataset", "no").refused("no", "dataset build")
+
+
+def test_damaged_habits_are_told(trained, home):
+    (home / "adapters" / "main" / "habits.json").write_text("{")
+    trained("write", "x").refused("habits.json", "twin train")
 
 
 def test_write_before_there_is_an_adapter_or_a_model(owner, trained, home):

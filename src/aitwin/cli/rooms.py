@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from aitwin.style.adapter import StyleAdapter
     from aitwin.style.base import Base
     from aitwin.style.engine import LlamaCpp
+    from aitwin.style.nearest import Index
+    from aitwin.style.writer import Writer
     from aitwin.twin import Twin
     from aitwin.voice.speech import Speech
 
@@ -117,11 +119,39 @@ def open_speech(voice: str = "") -> "Speech":
     return Speech(speaker)
 
 
+def open_examples(home: Home, dataset: str) -> "Index":
+    """The owner's replies of a dataset, to be searched."""
+    from aitwin.corpus import dataset as datasets
+    from aitwin.style.nearest import Index
+
+    return Index.build(datasets.load(home.datasets / dataset).split("train"))
+
+
+def open_writer(
+    home: Home,
+    adapter: "StyleAdapter",
+    engine: "LlamaCpp",
+    examples: "Index | None" = None,
+    most: int = 0,
+) -> "Writer":
+    """A writer that knows the owner's habits, and shows the model `most` of the examples."""
+    from aitwin.style.engine import CONTEXT
+    from aitwin.style.guard import Habits
+    from aitwin.style.nearest import NearestReplies
+    from aitwin.style.writer import Writer
+
+    nearest = None
+    if examples and most:
+        nearest = NearestReplies(
+            examples, lambda messages: len(engine.prompt_tokens(messages)), CONTEXT, most
+        )
+    return Writer(engine, persona(home.settings()), Habits.load(adapter.path), nearest)
+
+
 def open_twin(home: Home, adapter: str = "") -> tuple["Twin", Callable[[], None]]:
     """The whole twin, and what unloads it."""
-    from aitwin.style.writer import Writer
     from aitwin.twin import Twin
 
-    owner, speech = persona(home.settings()), open_speech()
-    engine = open_engine(home, open_adapter(home, adapter))
-    return Twin(Writer(engine, owner), speech), engine.close
+    chosen, speech = open_adapter(home, adapter), open_speech()
+    engine = open_engine(home, chosen)
+    return Twin(open_writer(home, chosen, engine), speech), engine.close

@@ -93,18 +93,17 @@ def speak(  # noqa: PLR0913 (one flag per thing to choose)
     json: Json = False,
 ) -> None:
     """Write a draft in your style and say it; each sentence is spoken while the next is written."""
-    from aitwin.cli.rooms import open_adapter, open_engine, open_speech, persona
+    from aitwin.cli.rooms import open_adapter, open_engine, open_speech, open_writer
     from aitwin.home import Home
-    from aitwin.style.writer import Writer
     from aitwin.twin import Twin
     from aitwin.voice import audio
 
     wanted = read_task(task, context, reference)
     home = Home.from_environment()
-    owner, speech = persona(home.settings()), open_speech(voice)
+    speech, chosen = open_speech(voice), open_adapter(home, adapter)
     # The engine last: llama.cpp can hang when it is unloaded before its first request.
-    with open_engine(home, open_adapter(home, adapter)) as engine:
-        twin = Twin(Writer(engine, owner), speech)
+    with open_engine(home, chosen) as engine:
+        twin = Twin(open_writer(home, chosen, engine), speech)
 
         draft: list[str] = []
 

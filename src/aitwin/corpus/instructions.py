@@ -16,9 +16,16 @@ from dataclasses import dataclass, field
 from aitwin.corpus import acts
 from aitwin.corpus import words as wording
 from aitwin.corpus.messages import Owner, Person, without_prefixes
+from aitwin.prompt import (
+    ABOUT,
+    CHAT_ANY,
+    CHAT_MORE,
+    CHAT_REPLY,
+    FIRST_MAILS,
+    REPLIES,
+    a_mail,
+)
 
-SHORT, SENTENCES, LONG = 25, 80, 200
-"""Words up to which a mail is short, or a few sentences; and from which it is long."""
 TOPICS = 3
 """Words of the content that stand for a subject where there is none."""
 COMMON = 0.05
@@ -52,21 +59,6 @@ _NO_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 
-
-_PHRASINGS = (
-    "Write {mail} to {to}{about}{that}.",
-    "Draft {mail} to {to}{about}{that}.",
-    "Compose {mail} to {to}{about}{that}.",
-    "Send {mail} to {to}{about}{that}.",
-    "Please write {mail} to {to}{about}{that}.",
-    "I need {mail} to {to}{about}{that}.",
-)
-_REPLY_PHRASINGS = (
-    "Reply to this mail from {who}{about}.",
-    "Answer this mail from {who}{about}.",
-    "Write a reply to this mail from {who}{about}.",
-    "Draft an answer to {who}'s mail{about}.",
-)
 _FOLLOW_UP_PHRASINGS = (
     "Follow up on this mail of yours{about}.",
     "Write another mail after this one of yours{about}.",
@@ -97,7 +89,7 @@ def names_of(names: Sequence[str]) -> str:
 
 def reply(sender: Person, subject: str, seed: str) -> str:
     """The request for a reply to a mail, in one of a few phrasings."""
-    return _phrased(_REPLY_PHRASINGS, seed, who=name_of(sender), about=about(subject))
+    return _phrased(REPLIES, seed, who=name_of(sender), about=about(subject))
 
 
 def follow_up(subject: str, seed: str) -> str:
@@ -115,7 +107,7 @@ def about(subject: str) -> str:
     bare = " ".join(subject.split())
     for _ in range(2):  # "[list] Re: [list] Boat"
         bare = without_prefixes(_LIST_TAG.sub("", bare))
-    return f' about "{bare}"' if tells(bare) else ""
+    return ABOUT.format(subject=bare) if tells(bare) else ""
 
 
 def tells(subject: str) -> bool:
@@ -126,8 +118,8 @@ def tells(subject: str) -> bool:
 def in_chat(people: Sequence[str], *, goes_on: bool) -> str:
     """The request for a turn of a chat; `goes_on`: the turn before it is the owner's, too."""
     if not people:
-        return "Go on in this chat."
-    return f"{'Go on' if goes_on else 'Reply'} in this chat with {names_of(people)}."
+        return CHAT_ANY
+    return (CHAT_MORE if goes_on else CHAT_REPLY).format(who=names_of(people))
 
 
 # First mails
@@ -139,7 +131,9 @@ def first_mail(to: str, subject: str, text: str, seed: str) -> str:
     `seed`, the id of the pair, chooses among phrasings that mean the same.
     """
     that = f" that {does}" if (does := acts.does(text)) else ""
-    return _phrased(_PHRASINGS, seed, mail=_length(text), to=to, about=about(subject), that=that)
+    return _phrased(
+        FIRST_MAILS, seed, mail=a_mail(wording.count(text)), to=to, about=about(subject), that=that
+    )
 
 
 def to_whom(recipients: Sequence[Person], owner: Owner) -> str:
@@ -170,15 +164,6 @@ def _company(host: str) -> str:
     labels = [label for label in host.split(".")[:-1] if label not in ("co", "com", "org", "ac")]
     label = labels[-1] if labels else ""
     return "" if _FREEMAIL.fullmatch(label) else label.capitalize()
-
-
-def _length(text: str) -> str:
-    count = wording.count(text)
-    if count <= SHORT:
-        return "a short mail"
-    if count <= SENTENCES:
-        return "a mail of a few sentences"
-    return "a mail" if count < LONG else "a long mail"
 
 
 def _phrased(phrasings: Sequence[str], seed: str, **parts: str) -> str:
