@@ -42,9 +42,7 @@ def test_an_answer_is_remembered_by_the_next_process(tmp_path: Path) -> None:
     first = desk(tmp_path, engine).draft(ASKED, adapted=True)
     assert desk(tmp_path, engine).draft(ASKED, adapted=True) == first
     assert engine.asked == 1
-    assert first == Draft("Here's a draft:\nNo. T.", cut=False)
-    assert first is not None
-    assert first.text == "No. T."
+    assert first == Draft("Here's a draft:\nNo. T.", False, "No. T.", True)
     assert (tmp_path / "answers.jsonl").stat().st_mode & 0o777 == 0o600
 
 

@@ -39,6 +39,7 @@ from aitwin.style.evaluation.measures import (
 from aitwin.style.evaluation.memorisation import Written
 from aitwin.style.evaluation.statistics import Estimate, share
 from aitwin.style.evaluation.texts import body, incoming, instruction, others_words
+from aitwin.style.guard import Habits
 from aitwin.style.nearest import Index, NearestReplies, request
 
 FORMAT = 1
@@ -240,6 +241,8 @@ def open_desk(engine: LlamaCpp, adapter: StyleAdapter, data: Dataset, plan: Plan
         artifact.sha256(adapter.path / artifact.MANIFEST),
         data.digest,
         plan.sampling,
+        # An adapter of before there were habits: the replies that it learnt from tell them.
+        Habits.load(adapter.path) or Habits.of(one.reply for one in data.split("train")),
     )
 
 
@@ -391,15 +394,22 @@ def _manner(answered: Sequence[Answered], trained: Sequence[Example]) -> Section
 
 
 def _faults(answered: Sequence[Answered]) -> Section:
-    def case(one: Answered, raw: str, cut: bool) -> faults.Case:
-        example = one.example
-        asked = request(example)
-        return faults.Case(example.thread, instruction(example), asked, example.reply, raw, cut)
+    def case(example: Example, draft: Draft) -> faults.Case:
+        return faults.Case(
+            example.thread,
+            instruction(example),
+            request(example),
+            example.reply,
+            draft.raw,
+            draft.cut,
+            draft.touched,
+        )
 
     cases: dict[Candidate, list[faults.Case]] = {
-        c: [case(one, one.drafts[c].raw, one.drafts[c].cut) for one in answered] for c in DRAFTING
+        c: [case(one.example, one.drafts[c]) for one in answered] for c in DRAFTING
     }
-    cases["owner"] = [case(one, one.example.reply, False) for one in answered]
+    owner = (one.example for one in answered)
+    cases["owner"] = [case(e, Draft(e.reply, False, e.reply, False)) for e in owner]
     return faults.measure(cases)
 
 

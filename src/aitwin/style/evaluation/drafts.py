@@ -17,7 +17,7 @@ from aitwin import artifact
 from aitwin.corpus.dataset import Example
 from aitwin.prompt import ChatMessage
 from aitwin.style.engine import LlamaCpp, Sampling, Score, TooLongError
-from aitwin.style.writer import without_preamble
+from aitwin.style.guard import Habits, guarded
 
 FILE = "answers.jsonl"
 
@@ -81,10 +81,10 @@ class Draft:
     cut: bool
     """Whether it was stopped at the most tokens that it may have."""
 
-    @property
-    def text(self) -> str:
-        """As the owner would get it, after the guard."""
-        return "".join(without_preamble([self.raw])).strip()
+    text: str = field(repr=False)
+    """As the owner would get it, after the guard."""
+    touched: bool
+    """Whether the guard took anything off."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,16 @@ class Desk:
     """SHA-256 of the adapter's manifest."""
     dataset: str
     sampling: Sampling
+    habits: Habits = field(default=Habits(), repr=False)
+    """For the guard, as drafts are served."""
 
     def draft(self, messages: Sequence[ChatMessage], *, adapted: bool) -> Draft | None:
         """What the model writes; None when the prompt is longer than the context."""
         found = self._asked("draft", messages, adapted, asdict(self.sampling))
-        return None if found is None else Draft(found["raw"], found["cut"])
+        if found is None:
+            return None
+        passed = guarded(found["raw"], self.habits)
+        return Draft(found["raw"], found["cut"], passed.text.strip(), bool(passed.interventions))
 
     def score(self, messages: Sequence[ChatMessage], reply: str, *, adapted: bool) -> Score | None:
         """How likely the model finds `reply`; None when both are longer than the context."""

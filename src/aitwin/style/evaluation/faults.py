@@ -14,8 +14,8 @@ from typing import Any
 
 from aitwin.style.evaluation.measures import CANDIDATES, Candidate, Measure, Section
 from aitwin.style.evaluation.statistics import mean, share
+from aitwin.style.guard import guarded
 from aitwin.style.nearest import words
-from aitwin.style.writer import draft_alone
 
 LOOP_WORDS = 24
 """A shorter text is never said to loop."""
@@ -70,12 +70,15 @@ class Case:
     """What the model wrote, before the guard."""
     cut: bool = False
     """Whether it was stopped at the most tokens that it may have."""
+    touched: bool = False
+    """Whether the guard took anything off."""
 
 
 def measure(cases: Mapping[Candidate, Sequence[Case]]) -> Section:
     """Rates of each fault by candidate."""
     questions: tuple[tuple[str, str, Any], ...] = (
         ("preamble", "announces itself", lambda case: announced(case.raw)),
+        ("guarded", "the guard takes something off", lambda case: case.touched),
         ("refusal", "refuses", lambda case: refuses(case.raw)),
         ("empty", "is empty or loops", lambda case: not words(case.raw) or loops(case.raw)),
         ("language", "in another language than your reply", drifts),
@@ -113,7 +116,7 @@ def _groups(cases: Sequence[Case]) -> list[str]:
 
 def announced(raw: str) -> bool:
     """Whether the guard would take an announcement off."""
-    return draft_alone(raw) != raw.lstrip()
+    return "announcement" in guarded(raw).interventions
 
 
 def refuses(raw: str) -> bool:
