@@ -90,12 +90,12 @@ def test_a_draft_that_used_all_its_tokens_was_cut(tmp_path: Path) -> None:
     assert draft.cut
 
 
-def test_what_was_not_asked_for_is_forgotten_at_the_end(tmp_path: Path) -> None:
+def test_what_an_earlier_adapter_wrote_is_forgotten_at_the_end(tmp_path: Path) -> None:
     engine = Counting()
     desk(tmp_path, engine, adapter="earlier").draft(ASKED, adapted=True)
     now = desk(tmp_path, engine)
     now.draft(ASKED, adapted=True)
-    now.notebook.forget_others()
+    now.notebook.keep_only((now.base, now.adapter))
     desk(tmp_path, engine).draft(ASKED, adapted=True)
     assert engine.asked == 2
     desk(tmp_path, engine, adapter="earlier").draft(ASKED, adapted=True)

@@ -1,6 +1,7 @@
 """A real adapter and the small real model: figures, page, going on after a stop."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from aitwin.style import adapter as adapters
 from aitwin.style import evaluation
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
-from aitwin.style.engine import LlamaCpp, Sampling
-from aitwin.style.evaluation import Evaluation, Plan, gate, report
+from aitwin.style.engine import LlamaCpp, Sampling, TooLongError
+from aitwin.style.evaluation import Evaluation, Plan, gate, memorisation, report
 from aitwin.style.evaluation.drafts import workplace
 from aitwin.style.evaluation.measures import CANDIDATES, Measure
 from aitwin.style.evaluation.statistics import UNKNOWN, Estimate
@@ -136,9 +137,25 @@ def test_the_page_shows_figures_and_texts_and_fetches_nothing(
         assert section.title in page
 
 
-def test_a_page_without_any_answer_says_so(examined: Evaluation) -> None:
-    nothing = replace(examined, answered=(), sections=())
-    assert "No prompt could be answered" in report.render(nothing, "main", PERSONA)
+def test_few_prompts_are_warned_about(examined: Evaluation) -> None:
+    [warning] = [w for section in examined.sections for w in section.warnings]
+    assert "only 3 held-out prompts" in warning
+
+
+def test_prompts_that_fit_no_context_are_told(finished: Any, data: Dataset, tmp_path: Path) -> None:
+    class Narrow:
+        def prompt_tokens(self, messages: Any) -> list[int]:
+            return [0] * 99
+
+        def stream(self, *asked: Any, **how: Any) -> Any:
+            raise TooLongError(99, 9)
+
+        score = stream
+
+    path = tmp_path / "main"
+    shutil.copytree(finished[0].path, path)
+    with pytest.raises(TwinError, match="none of 3 held-out prompts fits"):
+        evaluation.run(Narrow(), adapters.load(path), data, PLAN)  # type: ignore[arg-type]
 
 
 def test_texts_on_the_page_cannot_become_markup(examined: Evaluation) -> None:
@@ -163,3 +180,17 @@ def test_figures_are_read_with_their_unit() -> None:
 
 def test_an_adapter_is_still_an_adapter(finished: Any, examined: Evaluation) -> None:
     assert isinstance(adapters.newest(finished[0].path.parent), StyleAdapter)
+
+
+def test_canaries_are_looked_for_where_they_were_planted(
+    examined: Evaluation, twin_engine: LlamaCpp, finished: Any, data: Dataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "main"
+    shutil.copytree(finished[0].path, path)
+    shutil.copytree(workplace(finished[0].path), workplace(path))
+    memorisation.save(path, seed=5, count=1)
+    found = evaluation.run(twin_engine, adapters.load(path), data, PLAN)
+    told = {measure.key: measure.of("twin").value for measure in found.measures}
+    assert told["memory.canaries"] == 0  # it was never trained on them
+    assert 0 <= told["memory.exposure"] <= 4
+    assert "memory.canaries" not in {measure.key for measure in examined.measures}

@@ -12,7 +12,7 @@ and arranges; each kind of figure has a module of its own, and gate.py has the t
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,8 +43,8 @@ from aitwin.style.guard import Habits
 from aitwin.style.nearest import Index, NearestReplies, request
 
 FORMAT = 1
-FEW = 20
-"""Held-out replies below which the report warns that nothing is settled."""
+FEW = 10
+"""Held-out prompts below which the report warns that nothing is settled."""
 SAMPLING = Sampling(max_tokens=128)
 """Some 95 words, more than nine of ten replies have; else as drafts are served."""
 REGISTERS = ("mail", "chat")
@@ -168,14 +168,19 @@ def run(
     ]
     remembered = list(_members(desk, members, tick))
     on_progress("figures", total, total)
+    if not answered or not scored:
+        raise TwinError(
+            f"none of {len(asked)} held-out prompts fits the context of {CONTEXT} tokens with its "
+            "reply; build the dataset with shorter rows (`twin dataset build --tokens N`)"
+        )
     sections = (
-        likelihood.measure(scored),
+        replace(likelihood.measure(scored), warnings=_few(len(answered))),
         _attribution(answered, strangers, others, data),
         _manner(answered, trained),
         _faults(answered),
         _memory(desk, answered, likelihood.membership(remembered, scored), adapter, data),
     )
-    desk.notebook.forget_others()
+    desk.notebook.keep_only((desk.base, desk.adapter))
     evaluation = Evaluation(
         adapter=desk.adapter,
         base=desk.base,
@@ -285,6 +290,15 @@ def _members(
         tick("memory")
         if base is not None and twin is not None:
             yield Scored(example.thread, {"base": base, "twin": twin})
+
+
+def _few(count: int) -> tuple[str, ...]:
+    if count >= FEW:
+        return ()
+    return (
+        f"only {count} held-out prompts: little is settled by them; ask for more with --prompts, "
+        "or add mail or chats",
+    )
 
 
 # --- What goes to which figure --------------------------------------------------------------------

@@ -8,7 +8,7 @@ on: model, dataset, messages, sampling, seed. Does not judge.
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,7 @@ class Notebook:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, Any] = {}
-        self._used: set[str] = set()
+        self._known: dict[str, dict[str, Any]] = {}
         artifact.make_private_dir(path.parent)
         if path.exists():
             with path.open(encoding="utf-8", newline="\n") as lines:
@@ -43,33 +42,32 @@ class Notebook:
     def _remember(self, line: str) -> None:
         try:
             entry = json.loads(line)
-            self._known[entry["key"]] = entry["value"]
+            self._known[entry["key"]] = {"model": entry["model"], "value": entry["value"]}
         except (ValueError, KeyError, TypeError):
             pass  # killed while it was written
 
     def find(self, key: str) -> Any:
         """What was noted under `key`; None when nothing was."""
-        self._used.add(key)
-        return self._known.get(key)
+        return self._known[key]["value"] if key in self._known else None
 
-    def note(self, key: str, value: Any) -> None:
-        """Remember `value`, at once and for the next process."""
-        self._known[key] = value
-        line = json.dumps({"key": key, "value": value}, ensure_ascii=False) + "\n"
-        # A line in one write, behind a line break of its own: what stands before may be torn.
+    def note(self, key: str, model: str, value: Any) -> None:
+        """Remember what `model` answered, at once and for the next process."""
+        self._known[key] = {"model": model, "value": value}
+        # In one write, behind a line break of its own: what stands before may be torn.
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(file, ("\n" + line).encode("utf-8", "replace"))
+            os.write(file, b"\n" + self._line(key))
         finally:
             os.close(file)
 
-    def forget_others(self) -> None:
-        """Keep only what was asked for in this process: drafts of earlier adapters go."""
-        kept = (
-            json.dumps({"key": key, "value": self._known[key]}, ensure_ascii=False) + "\n"
-            for key in sorted(self._used & self._known.keys())
-        )
-        artifact.write_private(self._path, "".join(kept).encode("utf-8", "replace"))
+    def keep_only(self, models: Collection[str]) -> None:
+        """Forget what other models answered: drafts of earlier adapters are of no more use."""
+        self._known = {key: one for key, one in self._known.items() if one["model"] in models}
+        artifact.write_private(self._path, b"".join(map(self._line, self._known)))
+
+    def _line(self, key: str) -> bytes:
+        text = json.dumps({"key": key, **self._known[key]}, ensure_ascii=False) + "\n"
+        return text.encode("utf-8", "replace")
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,7 @@ class Desk:
                 found = ask(messages, adapted, how)
             except TooLongError:
                 found = {"too_long": True}
-            self.notebook.note(key, found)
+            self.notebook.note(key, model, found)
         return None if found.get("too_long") else found
 
     def _write(self, messages: Sequence[ChatMessage], adapted: bool, how: Any) -> dict[str, Any]:
