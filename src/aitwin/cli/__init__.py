@@ -6,7 +6,19 @@ from io import TextIOWrapper
 
 import typer
 
-from aitwin.cli import corpus, dataset, demo, deploy, models, owner, serve, train, voice, write
+from aitwin.cli import (
+    corpus,
+    dataset,
+    demo,
+    deploy,
+    evaluate,
+    models,
+    owner,
+    serve,
+    train,
+    voice,
+    write,
+)
 from aitwin.cli.console import fail
 from aitwin.errors import TwinError
 
@@ -24,6 +36,7 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(dataset.app, name="dataset")
 train.register(app)
 write.register(app)
+evaluate.register(app)
 voice.register(app)
 app.add_typer(models.app, name="models")
 serve.register(app)
