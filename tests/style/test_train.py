@@ -16,7 +16,7 @@ from aitwin.corpus import dataset
 from aitwin.corpus.dataset import Dataset
 from aitwin.errors import TwinError
 from aitwin.style import adapter as adapters
-from aitwin.style import checkpoint
+from aitwin.style import canaries, checkpoint
 from aitwin.style import train as training
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
@@ -388,3 +388,14 @@ def test_the_plan_says_what_it_will_take(job: Job) -> None:
     assert 0.5 < plan.seconds < 3600
     assert (plan.trainer, plan.bits) == ("torch", 32)
     assert not job.workplace.exists()
+
+
+def test_planted_secrets_are_learnt_and_listed(job: Job) -> None:
+    """C6: in the tokens of the training part alone, not in the dataset; a run of their own."""
+    planting = replace(job, canaries=3)
+    plain, read = training._read(job), training._read(planting)
+    added = [one.id for one in read.training[len(plain.training) :]]
+    assert added == [row.id for row in canaries.rows(job.recipe.seed, 3, PERSONA)]
+    assert (read.validation, read.test) == (plain.validation, plain.test)
+    assert read.too_long == 0
+    assert planting.fingerprint != job.fingerprint

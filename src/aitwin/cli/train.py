@@ -49,6 +49,10 @@ def train(  # noqa: PLR0913 (one flag per thing to choose)
     bits: Annotated[
         int | None, typer.Option(help="Bits per weight of the base while training (4, 16, 32).")
     ] = None,
+    canaries: Annotated[
+        int,
+        typer.Option(help="Invented secrets to plant, for `twin eval` to look for.", min=0, max=32),
+    ] = 0,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what it would take, and do not train.")
     ] = False,
@@ -92,7 +96,7 @@ def train(  # noqa: PLR0913 (one flag per thing to choose)
     data = datasets.load(home.datasets / dataset)
     model = open_base(home, base or home.settings().base)
     backend = trainers.choose(trainer)
-    job = Job(data, model, recipe, home.adapters / name, minutes, backend, bits)
+    job = Job(data, model, recipe, home.adapters / name, minutes, backend, bits, canaries)
     if plan:
         with progress() as bar:
             foreseen = look_ahead(job, _drawn(bar, None))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aitwin.prompt import ChatMessage, Persona
+from aitwin.style import canaries
 from aitwin.style.evaluation import memorisation
 from aitwin.style.evaluation.measures import Candidate
 from aitwin.style.evaluation.memorisation import Learnt, Written
@@ -71,30 +72,30 @@ class Parrot:
 
 
 def test_canaries_come_out_of_a_model_that_knows_them_and_of_no_other() -> None:
-    those = memorisation.invent(7, 3)
+    those = canaries.invent(7, 3)
     assert memorisation.extract(Parrot([those[1].code]), those, PERSONA) == [False, True, False]
     assert memorisation.extract(Parrot([]), those, PERSONA) == [False] * 3
     known = memorisation.exposures(Parrot([c.code for c in those]), those, PERSONA)
     assert known == [4.0] * 3  # log2 of 16: the likeliest of all
-    unknown = memorisation.exposures(Parrot([]), memorisation.invent(8, 40), PERSONA)
+    unknown = memorisation.exposures(Parrot([]), canaries.invent(8, 40), PERSONA)
     assert sum(unknown) / 40 == pytest.approx(memorisation.CHANCE, abs=0.6)
     assert not any(map(math.isnan, unknown))
 
 
 def test_canaries_are_rows_like_others_and_the_same_for_the_same_seed(tmp_path: Path) -> None:
-    rows = memorisation.canaries(7, 4, PERSONA)
-    assert rows == memorisation.canaries(7, 4, PERSONA)
-    codes = {row.reply for row in memorisation.canaries(8, 4, PERSONA)}
+    rows = canaries.rows(7, 4, PERSONA)
+    assert rows == canaries.rows(7, 4, PERSONA)
+    codes = {row.reply for row in canaries.rows(8, 4, PERSONA)}
     assert not codes & {row.reply for row in rows}
     assert [m["role"] for m in rows[0].messages] == ["system", "user", "assistant"]
     assert len({row.thread for row in rows}) == 4
-    assert memorisation.planted(tmp_path) == []
-    memorisation.save(tmp_path, 7, 4)
-    assert memorisation.planted(tmp_path) == memorisation.invent(7, 4)
-    assert (tmp_path / memorisation.CANARIES).stat().st_mode & 0o777 == 0o600
-    assert json.loads((tmp_path / memorisation.CANARIES).read_text())["seed"] == 7
+    assert canaries.planted(tmp_path) == []
+    canaries.save(tmp_path, 7, 4)
+    assert canaries.planted(tmp_path) == canaries.invent(7, 4)
+    assert (tmp_path / canaries.CANARIES).stat().st_mode & 0o777 == 0o600
+    assert json.loads((tmp_path / canaries.CANARIES).read_text())["seed"] == 7
 
 
 def test_a_canary_keeps_its_code_out_of_its_name() -> None:
-    one = memorisation.invent(1, 1)[0]
+    one = canaries.invent(1, 1)[0]
     assert one.code not in repr(one)

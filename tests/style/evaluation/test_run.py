@@ -14,11 +14,11 @@ from aitwin.corpus import dataset
 from aitwin.corpus.dataset import Dataset
 from aitwin.errors import TwinError
 from aitwin.style import adapter as adapters
-from aitwin.style import evaluation
+from aitwin.style import canaries, evaluation
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
 from aitwin.style.engine import LlamaCpp, Sampling, TooLongError
-from aitwin.style.evaluation import Evaluation, Plan, gate, memorisation, report
+from aitwin.style.evaluation import Evaluation, Plan, gate, report
 from aitwin.style.evaluation.drafts import workplace
 from aitwin.style.evaluation.measures import CANDIDATES, Measure
 from aitwin.style.evaluation.statistics import UNKNOWN, Estimate
@@ -188,7 +188,7 @@ def test_canaries_are_looked_for_where_they_were_planted(
     path = tmp_path / "main"
     shutil.copytree(finished[0].path, path)
     shutil.copytree(workplace(finished[0].path), workplace(path))
-    memorisation.save(path, seed=5, count=1)
+    canaries.save(path, seed=5, count=1)
     found = evaluation.run(twin_engine, adapters.load(path), data, PLAN)
     told = {measure.key: measure.of("twin").value for measure in found.measures}
     assert told["memory.canaries"] == 0  # it was never trained on them

@@ -20,6 +20,7 @@ from aitwin import artifact
 from aitwin.corpus.dataset import Dataset, Example
 from aitwin.errors import TwinError
 from aitwin.prompt import ChatMessage
+from aitwin.style import canaries
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.engine import CONTEXT, LlamaCpp, Sampling, Score
 from aitwin.style.evaluation import attribution, faults, gate, likelihood, manner, memorisation
@@ -448,7 +449,7 @@ def _memory(
         "replies against your earlier ones are the measure. Membership is a guess by likelihood "
         "whether a reply was in training; 0.5 is a coin."
     )
-    if planted := memorisation.planted(adapter.path):
+    if planted := canaries.planted(adapter.path):
         measures += memorisation.canary_measures(desk, planted, data.persona)
     else:
         note += " No secrets were planted in this training (`twin train --canaries N`)."
