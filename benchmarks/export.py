@@ -258,6 +258,15 @@ def large(target: Path, layers: int) -> None:
         "general.architecture": "qwen2",
         "qwen2.attention.head_count": HEADS,
         "qwen2.attention.head_count_kv": KEY_HEADS,
+        # llama.cpp wants these to load it (see serving.py).
+        "qwen2.context_length": 32768,
+        "qwen2.embedding_length": WIDTH,
+        "qwen2.block_count": layers,
+        "qwen2.feed_forward_length": INNER,
+        "qwen2.attention.layer_norm_rms_epsilon": 1e-6,
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "qwen2",
+        "tokenizer.ggml.eos_token_id": VOCABULARY - 1,
         # As long as a real one: a reader that makes objects of it shows.
         "tokenizer.ggml.tokens": [f"token {number}" for number in range(VOCABULARY)],
         "tokenizer.ggml.merges": [f"left{number} right" for number in range(VOCABULARY)],

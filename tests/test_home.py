@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aitwin.errors import TwinError
-from aitwin.home import Home, Settings, hub
+from aitwin.home import Home, Settings, WriterSettings, hub
 
 
 def test_twin_home_comes_first_then_the_home_directory(monkeypatch, tmp_path, home):
@@ -163,3 +163,21 @@ def test_all_names_are_redacted_on_demand_only(home):
     place.settings_file.write_text(text)
     with pytest.raises(TwinError, match=r"redact\.people must be true or false"):
         place.settings()
+
+
+def test_what_writes_is_kept_and_what_is_usual_needs_no_line(home):
+    place = Home(home)
+    writer = WriterSettings("openai", "http://127.0.0.1:1/v1", "twin", "base", 2048, 0.5)
+    place.write_settings(Settings("Ana", writer=writer))
+    assert place.settings().writer == writer
+    place.write_settings(Settings("Ana"))
+    assert place.settings().writer == WriterSettings()
+    assert "engine" not in (home / "twin.toml").read_text()
+
+
+def test_the_key_of_the_server_that_writes(home):
+    place = Home(home)
+    assert place.writer_key() == ""
+    (home / "secrets").mkdir(parents=True)
+    (home / "secrets" / "writer-key").write_text("sesame\n")
+    assert place.writer_key() == "sesame"

@@ -7,7 +7,7 @@ Does not know what the rooms keep in their parts of it.
 import os
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,29 @@ MARKER = ".aitwin"
 """This file says that a directory is a twin's home; twin.toml says so, too."""
 DEFAULT_BASE = "qwen2.5-7b-instruct"
 DEFAULT_TRAITS = ("concise", "direct")
+LEAST_CONTEXT = 256
+"""Tokens: fewer hold no mail and its answer."""
+ENGINES = ("embedded", "ollama", "openai")
+"""What can write: llama.cpp in this process, Ollama, any server that speaks as OpenAI's does."""
 PARTS = ("corpus", "datasets", "adapters", "voices", "models", "logs", "run", "secrets", "demo")
+
+
+@dataclass(frozen=True)
+class WriterSettings:
+    """[writer] of twin.toml: what writes the drafts. None and "" mean: as the engine has it."""
+
+    engine: str = ENGINES[0]
+    """One of ENGINES."""
+    url: str = ""
+    """Of Ollama, or of a server that speaks as OpenAI's does; on this machine."""
+    model: str = ""
+    """The twin's name on that server."""
+    base_model: str = ""
+    """Its base's name there, to compare with."""
+    context: int | None = None
+    """Tokens of prompt and reply together."""
+    keep_alive: float | None = None
+    """Minutes for which the model stays in memory after a draft."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +69,7 @@ class Settings:
     """Whether the names of all correspondents are redacted, too."""
     regions: tuple[str, ...] = ()
     """Countries ("DE") whose phone numbers are redacted without a word that announces them."""
+    writer: WriterSettings = WriterSettings()
 
 
 @dataclass(frozen=True)
@@ -99,6 +122,13 @@ class Home:
     def token_file(self) -> Path:
         """What programs on this machine show to the server."""
         return self.root / "secrets" / "api-token"
+
+    def writer_key(self) -> str:
+        """What the server that writes wants to be shown; empty when the owner gave none."""
+        try:
+            return (self.root / "secrets" / "writer-key").read_text().strip()
+        except FileNotFoundError:
+            return ""
 
     def token(self) -> str:
         """The server's token, made on first use."""
@@ -172,9 +202,10 @@ class Home:
         owner = _table(document, "owner")
         style = _table(document, "style")
         redact = _table(document, "redact")
+        writer = _table(document, "writer")
         problems = [
-            *_no_tables(document, ("owner", "style", "redact")),
-            *_unknown(document, "", {"owner", "style", "redact"}),
+            *_no_tables(document, ("owner", "style", "redact", "writer")),
+            *_unknown(document, "", {"owner", "style", "redact", "writer"}),
             *_unknown(owner, "owner.", {"name", "addresses", "chat_names"}),
             *_unknown(style, "style.", {"traits", "base", "languages", "mail_share"}),
             *_unknown(redact, "redact.", {"allow", "names", "people", "regions"}),
@@ -182,6 +213,7 @@ class Home:
             *_wrong_strings(style, "style", ("base",), ("traits", "languages")),
             *_wrong_share(style, "style", "mail_share"),
             *_wrong_strings(redact, "redact", (), ("allow", "names", "regions")),
+            *_wrong_writer(writer),
         ]
         if not isinstance(redact.get("people", False), bool):
             problems.append("redact.people must be true or false")
@@ -202,6 +234,7 @@ class Home:
             names=tuple(redact.get("names", ())),
             people=redact.get("people", False),
             regions=tuple(region.upper() for region in redact.get("regions", ())),
+            writer=WriterSettings(**writer),
         )
 
     def write_settings(self, settings: Settings) -> None:
@@ -224,19 +257,29 @@ class Home:
             ("redact", "names", list(settings.names)),
             ("redact", "people", settings.people),
             ("redact", "regions", list(settings.regions)),
+            *(("writer", key, value) for key, value in _stated(settings.writer)),
         ):
+            if value is None:  # TOML has no word for nothing
+                document.get(table, {}).pop(key, None)
+                continue
             if table not in document:
                 document[table] = tomlkit.table()
-            if value is None:  # TOML has no word for nothing
-                document[table].pop(key, None)
-            else:
-                document[table][key] = value
+            document[table][key] = value
         artifact.write_private(self.settings_file, tomlkit.dumps(document))
 
 
 def hub() -> str:
     """Where models are pulled from: `HF_ENDPOINT` names a mirror."""
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def process_rank() -> int:
+    """Which process of a training over several this is; 0 for the one that leads, or is alone.
+
+    As torchrun and accelerate (RANK) and mlx.launch (MLX_RANK) tell it.
+    """
+    told = os.environ.get("RANK") or os.environ.get("MLX_RANK") or "0"
+    return int(told) if told.isdigit() else 0
 
 
 def stay_offline() -> None:
@@ -303,6 +346,35 @@ def _wrong_share(table: dict[str, Any], name: str, key: str) -> list[str]:
     value = table.get(key, 0)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return [] if number and 0 <= value <= 1 else [f"{name}.{key} must be a number from 0 to 1"]
+
+
+def _stated(writer: WriterSettings) -> list[tuple[str, Any]]:
+    """What the owner chose, and None for what is as it comes: few need a line of [writer]."""
+    return [
+        (field.name, None if (value := getattr(writer, field.name)) == field.default else value)
+        for field in fields(writer)
+    ]
+
+
+def _wrong_writer(writer: dict[str, Any]) -> list[str]:
+    """What is wrong in [writer]."""
+    known = {field.name for field in fields(WriterSettings)}
+    wrong = [
+        *_unknown(writer, "writer.", known),
+        *_wrong_strings(writer, "writer", ("engine", "url", "model", "base_model"), ()),
+    ]
+    engine = writer.get("engine", ENGINES[0])
+    if isinstance(engine, str) and engine not in ENGINES:
+        wrong.append(f"writer.engine must be one of {', '.join(ENGINES)}")
+    if engine == "openai" and not writer.get("model"):
+        wrong.append('writer.model must name the model of the server (engine = "openai")')
+    context = writer.get("context", LEAST_CONTEXT)
+    if not isinstance(context, int) or isinstance(context, bool) or context < LEAST_CONTEXT:
+        wrong.append(f"writer.context must be a whole number of tokens, {LEAST_CONTEXT} or more")
+    minutes = writer.get("keep_alive", 0)
+    if not isinstance(minutes, int | float) or isinstance(minutes, bool) or not 0 <= minutes < 1e6:
+        wrong.append("writer.keep_alive must be a number of minutes; 0 unloads after every draft")
+    return wrong
 
 
 def _wrong_strings(

@@ -3,6 +3,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from style_samples import PERSONA, example
@@ -11,7 +12,7 @@ from aitwin import prompt
 from aitwin.errors import TwinError
 from aitwin.prompt import ChatMessage, Task
 from aitwin.style.adapter import StyleAdapter
-from aitwin.style.engine import LlamaCpp, Sampling, TooLongError
+from aitwin.style.engine import LlamaCpp, Loading, Sampling, TooLongError, _trade
 
 GREEDY = Sampling(24, temperature=0.0)
 LONG = Sampling(2000, temperature=1.5, repeat_penalty=1.5)
@@ -74,13 +75,20 @@ def test_the_marks_of_turns_are_no_text(engine: LlamaCpp) -> None:
 def test_base_and_twin_in_turn_answer_as_each_alone(
     twin: LlamaCpp, engine: LlamaCpp, smollm2: Path, finished: tuple[StyleAdapter, object, object]
 ) -> None:
-    """llama.cpp reuses a stale cache when the scale of the adapter changes between requests."""
+    """llama.cpp reuses a stale cache when the scale of the adapter changes between requests.
+
+    Each is held against an engine that was never asked anything else; scores come between.
+    """
     with LlamaCpp(smollm2, finished[0].gguf, threads=2) as fresh:
-        alone = {True: text(fresh, MESSAGES)}
-    alone[False] = text(engine, MESSAGES)
-    assert alone[True] != alone[False]
-    for adapted in (True, False, False, True, True, False, True):
-        assert text(twin, MESSAGES, adapted=adapted) == alone[adapted]
+        alone = {(True, 0): text(fresh, MESSAGES)}
+    with LlamaCpp(smollm2, finished[0].gguf, threads=2) as fresh:
+        alone[True, 1] = text(fresh, OTHERS)
+    alone[False, 0], alone[False, 1] = text(engine, MESSAGES), text(engine, OTHERS)
+    assert alone[True, 0] != alone[False, 0]
+    asked = (MESSAGES, OTHERS)
+    for adapted, which in ((1, 0), (0, 0), (0, 1), (1, 1), (1, 0), (0, 1), (1, 1), (0, 0)):
+        assert text(twin, asked[which], adapted=bool(adapted)) == alone[bool(adapted), which]
+        twin.score(asked[1 - which], "No. T.", adapted=not adapted)
 
 
 def test_scores_of_base_and_twin_in_turn_are_those_of_each_alone(
@@ -140,6 +148,98 @@ def test_tokens_that_end_amid_a_character_are_not_counted(engine: LlamaCpp, repl
     score = engine.score(MESSAGES, reply)
     assert 1 < score.tokens < len(engine.tokenize(reply)) + 1
     assert score.log_probability < 0
+
+
+# --- Speed and memory -----------------------------------------------------------------------------
+
+
+def last_timings(
+    engine: LlamaCpp,
+    messages: list[ChatMessage],
+    monkeypatch: pytest.MonkeyPatch,
+    sampling: Sampling = GREEDY,
+) -> dict[str, int]:
+    """llama.cpp's own account of a draft."""
+    told: list[dict[str, int]] = []
+    server = engine._server
+
+    class Noting:
+        def handle_chat_completions(self, request: object, receive: object) -> object:
+            def note(chunk: dict[str, dict[str, int]]) -> bool:
+                if "timings" in chunk:
+                    told.append(chunk["timings"])
+                return receive(chunk)  # type: ignore[operator]
+
+            return server.handle_chat_completions(request, note)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_server", Noting())
+        list(engine.stream(messages, sampling))
+    return told[-1]
+
+
+def test_the_standing_instruction_is_read_once(
+    engine: LlamaCpp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second request of another task reads its own words alone."""
+    text(engine, MESSAGES)
+    timings = last_timings(engine, OTHERS, monkeypatch)
+    tokens = engine.prompt_tokens(MESSAGES), engine.prompt_tokens(OTHERS)
+    same = next(place for place, (a, b) in enumerate(zip(*tokens, strict=False)) if a != b)
+    system = len(engine.prompt_tokens(MESSAGES[:1]))
+    assert same > system / 2
+    assert timings["cache_n"] >= same - 1
+    assert timings["cache_n"] + timings["prompt_n"] == len(tokens[1])
+
+
+QUOTING = prompt.messages(
+    PERSONA,
+    Task(
+        "Write this again, word for word.",
+        "The twelve hydraulic seals of type NBR-70 leave Rotterdam on 14 March and arrive at the "
+        "warehouse on 19 March. Please confirm the address of the warehouse and the number.",
+    ),
+)
+
+
+def test_guessing_what_is_quoted_changes_no_text(
+    smollm2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Greedy and drawn alike, from the same state; and it is on, or this would compare nothing."""
+    greedy, drawn = Sampling(30, 0.0, repeat_penalty=1.0), Sampling(10, seed=3)
+    texts = []
+    for quoting in (True, False):
+        loading = Loading(quoting=quoting)
+        with LlamaCpp(smollm2, context=512, threads=1, loading=loading) as engine:
+            timings = last_timings(engine, QUOTING, monkeypatch, greedy)
+            assert (timings.get("draft_n_accepted", 0) > 0) == quoting
+            asked = ((QUOTING, greedy), (MESSAGES, drawn), (QUOTING, drawn))
+            texts.append(["".join(engine.stream(*one)) for one in asked])
+    assert texts[0] == texts[1]
+
+
+def test_large_models_are_not_copied_into_another_order() -> None:
+    """R1: 4.9 GB instead of 8.0 GB for a 7B."""
+    import xllamacpp
+
+    def parameters(loading: Loading, size: int) -> Any:
+        made = xllamacpp.CommonParams()
+        _trade(made, loading, size)
+        return made
+
+    assert parameters(Loading(), 98_000_000).no_extra_bufts is False
+    assert parameters(Loading(), 4_700_000_000).no_extra_bufts is True
+    assert parameters(Loading(repack=True), 4_700_000_000).no_extra_bufts is False
+    q8_0 = xllamacpp.ggml_type.GGML_TYPE_Q8_0
+    assert parameters(Loading(), 1).cache_type_k != q8_0
+    small = parameters(Loading(small_cache=True), 1)
+    assert small.cache_type_k == small.cache_type_v == q8_0
+
+
+def test_a_small_cache_writes_too(smollm2: Path) -> None:
+    loading = Loading(small_cache=True, repack=False)
+    with LlamaCpp(smollm2, context=256, threads=1, loading=loading) as engine:
+        assert text(engine, MESSAGES)
 
 
 # --- Refusals -------------------------------------------------------------------------------------

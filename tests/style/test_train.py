@@ -16,7 +16,7 @@ from aitwin.corpus import dataset
 from aitwin.corpus.dataset import Dataset
 from aitwin.errors import TwinError
 from aitwin.style import adapter as adapters
-from aitwin.style import checkpoint
+from aitwin.style import canaries, checkpoint
 from aitwin.style import train as training
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
@@ -118,7 +118,8 @@ def test_progress_and_stages_are_told(finished: Finished) -> None:
     assert [(now.step, now.total) for now in progress] == [(n + 1, total) for n in range(total)]
     assert all(now.loss and now.validation and now.tokens_per_second > 0 for now in progress)
     assert progress[-1].seconds_left == 0
-    assert stages[0] == "reading the dataset as llama.cpp reads it"
+    assert stages[0] == "reckoning the memory"
+    assert "measuring the pace" not in stages  # nobody asked for the plan
     assert stages[-1] == "proof of life in llama.cpp"
 
 
@@ -210,6 +211,17 @@ def at_checkpoint(job: Job, **changes: Any) -> Path:
             artifact.write_private(scratch / f"{name}.safetensors", changes.get(name, b""))
         artifact.write_manifest(scratch, {"bits": changes.get("bits", 32), "run": run})
     return job.workplace / checkpoint.FOLDER
+
+
+def test_a_run_killed_while_it_saved_goes_on_from_the_checkpoint_before(job: Job) -> None:
+    """Between the two renames that put a new checkpoint in the old one's place."""
+    started(job)
+    place = at_checkpoint(job)
+    assert job.can_resume
+    place.rename(place.parent / f".{place.name}.replaced")
+    (place.parent / f".{place.name}.half").mkdir()
+    assert job.can_resume
+    assert (place / artifact.MANIFEST).exists()
 
 
 def test_a_run_with_other_inputs_is_not_resumed(job: Job, tmp_path: Path) -> None:
@@ -376,3 +388,14 @@ def test_the_plan_says_what_it_will_take(job: Job) -> None:
     assert 0.5 < plan.seconds < 3600
     assert (plan.trainer, plan.bits) == ("torch", 32)
     assert not job.workplace.exists()
+
+
+def test_planted_secrets_are_learnt_and_listed(job: Job) -> None:
+    """C6: in the tokens of the training part alone, not in the dataset; a run of their own."""
+    planting = replace(job, canaries=3)
+    plain, read = training._read(job), training._read(planting)
+    added = [one.id for one in read.training[len(plain.training) :]]
+    assert added == [row.id for row in canaries.rows(job.recipe.seed, 3, PERSONA)]
+    assert (read.validation, read.test) == (plain.validation, plain.test)
+    assert read.too_long == 0
+    assert planting.fingerprint != job.fingerprint

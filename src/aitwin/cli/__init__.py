@@ -6,7 +6,19 @@ from io import TextIOWrapper
 
 import typer
 
-from aitwin.cli import corpus, dataset, demo, models, owner, serve, train, voice, write
+from aitwin.cli import (
+    corpus,
+    dataset,
+    demo,
+    deploy,
+    evaluate,
+    models,
+    owner,
+    serve,
+    train,
+    voice,
+    write,
+)
 from aitwin.cli.console import fail
 from aitwin.errors import TwinError
 
@@ -24,9 +36,11 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(dataset.app, name="dataset")
 train.register(app)
 write.register(app)
+evaluate.register(app)
 voice.register(app)
 app.add_typer(models.app, name="models")
 serve.register(app)
+app.add_typer(deploy.app, name="deploy")
 demo.register(app)
 
 

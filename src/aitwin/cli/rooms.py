@@ -3,20 +3,24 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aitwin.home import Home, Settings
+from aitwin.home import Home, Settings, WriterSettings
 from aitwin.prompt import Persona
 
 if TYPE_CHECKING:
     from aitwin.corpus.context import Budget
+    from aitwin.corpus.dataset import Example
     from aitwin.corpus.pairs import Pair
     from aitwin.corpus.reverse import Author
     from aitwin.prompt import ChatMessage
     from aitwin.style.adapter import StyleAdapter
     from aitwin.style.base import Base
-    from aitwin.style.engine import LlamaCpp
-    from aitwin.style.nearest import Index
+    from aitwin.style.deploy import Job
+    from aitwin.style.engine import LlamaCpp, OpenEngine
+    from aitwin.style.nearest import NearestReplies
+    from aitwin.style.ollama import Ollama
     from aitwin.style.writer import Writer
     from aitwin.twin import Twin
     from aitwin.voice.speech import Speech
@@ -28,7 +32,7 @@ def persona(settings: Settings) -> Persona:
 
 
 def open_base(home: Home, name: str) -> "Base":
-    """The base model, dequantised for training if it was not yet."""
+    """The base model."""
     from aitwin.models import Shelf
     from aitwin.style import base
 
@@ -43,11 +47,79 @@ def open_adapter(home: Home, name: str = "") -> "StyleAdapter":
     return adapter.load(home.adapters / name) if name else adapter.newest(home.adapters)
 
 
-def open_engine(home: Home, adapter: "StyleAdapter") -> "LlamaCpp":
-    """llama.cpp with the base that the adapter was trained on, and the adapter."""
+def open_llama(home: Home, adapter: "StyleAdapter") -> "LlamaCpp":
+    """llama.cpp with the base that the adapter was trained on, and the adapter.
+
+    What measures a twin asks this one, whatever writes its drafts.
+    """
+    return _llama(home, adapter, home.settings().writer)()
+
+
+def open_engine(home: Home, adapter: "StyleAdapter") -> "OpenEngine":
+    """What twin.toml lets write. Raises TwinError when it cannot, before anything is loaded."""
+    from aitwin.style.compatible import URL, OpenAICompatible
+    from aitwin.style.resident import KEEP_ALIVE, Resident
+
+    writer = home.settings().writer
+    if writer.engine == "openai":
+        url = writer.url or URL
+        return OpenAICompatible(url, writer.model, writer.base_model, key=home.writer_key())
+    if writer.engine == "ollama":
+        return _ollama(writer)
+    minutes = KEEP_ALIVE if writer.keep_alive is None else writer.keep_alive
+    return Resident(_llama(home, adapter, writer), minutes)
+
+
+def _llama(home: Home, adapter: "StyleAdapter", writer: WriterSettings) -> "Callable[[], LlamaCpp]":
+    """What loads it; that its files are there and fit together is seen to at once."""
+    from aitwin.style.engine import CONTEXT, LlamaCpp
+
+    path = _base_of(home, adapter)
+    return lambda: LlamaCpp(path, adapter.gguf, context=writer.context or CONTEXT)
+
+
+def _ollama(writer: WriterSettings) -> "OpenEngine":
+    from aitwin.style.engine import CONTEXT
+    from aitwin.style.ollama import STABLE, STABLE_BASE, URL, Ollama, OllamaEngine
+
+    ollama = Ollama(writer.url or URL)
+    ollama.version()
+    return OllamaEngine(
+        ollama,
+        writer.model or STABLE,
+        writer.base_model or STABLE_BASE,
+        context=writer.context or CONTEXT,
+        keep_alive=writer.keep_alive,
+    )
+
+
+def open_ollama(settings: Settings, url: str = "") -> "Ollama":
+    """Ollama at that address, or where twin.toml says that it writes."""
+    from aitwin.style.ollama import URL, Ollama
+
+    set_url = settings.writer.url if settings.writer.engine == "ollama" else ""
+    return Ollama(url or set_url or URL)
+
+
+def open_deployment(home: Home, settings: Settings, adapter: "StyleAdapter", keep: bool) -> "Job":
+    """What `twin deploy writer` deploys: the adapter, its base, and replies to prove it with."""
+    from aitwin.style.deploy import Job
+    from aitwin.style.engine import CONTEXT
+
+    return Job(
+        adapter,
+        _base_of(home, adapter),
+        persona(settings),
+        _held_out(home, adapter),
+        settings.writer.context or CONTEXT,
+        keep,
+    )
+
+
+def _base_of(home: Home, adapter: "StyleAdapter") -> Path:
+    """The GGUF file that the adapter was trained on. Raises TwinError when it is another now."""
     from aitwin.errors import TwinError
     from aitwin.models import Shelf
-    from aitwin.style.engine import LlamaCpp
 
     path, digest = Shelf(home.models).open(adapter.manifest["base"]["name"])
     if digest != adapter.base_digest:
@@ -55,7 +127,22 @@ def open_engine(home: Home, adapter: "StyleAdapter") -> "LlamaCpp":
             f"{path} is not the base that {adapter.path} was trained on; "
             "put that base back, or run `twin train`"
         )
-    return LlamaCpp(path, adapter.gguf)
+    return path
+
+
+def _held_out(home: Home, adapter: "StyleAdapter") -> "list[Example]":
+    """Replies that the adapter was not trained on; none when its dataset is gone."""
+    from aitwin.corpus import dataset as datasets
+    from aitwin.errors import TwinError
+
+    for manifest in sorted(home.datasets.glob("[!.]*/manifest.json")):
+        try:
+            data = datasets.load(manifest.parent)
+        except TwinError:
+            continue  # of another version, or changed: not the one that was trained on
+        if data.digest == adapter.manifest.get("dataset"):
+            return data.split("test")
+    return []
 
 
 @contextmanager
@@ -119,33 +206,39 @@ def open_speech(voice: str = "") -> "Speech":
     return Speech(speaker)
 
 
-def open_examples(home: Home, dataset: str) -> "Index":
-    """The owner's replies of a dataset, to be searched."""
+@contextmanager
+def open_examples(
+    home: Home, adapter: "StyleAdapter", dataset: str, most: int
+) -> "Iterator[NearestReplies | None]":
+    """The owner's nearest replies of a dataset, `most` of them to a request; None for none."""
     from aitwin.corpus import dataset as datasets
-    from aitwin.style.nearest import Index
+    from aitwin.style import vocabulary
+    from aitwin.style.engine import CONTEXT
+    from aitwin.style.nearest import Index, NearestReplies
 
-    return Index.build(datasets.load(home.datasets / dataset).split("train"))
+    if not most:
+        yield None
+        return
+    index = Index.build(datasets.load(home.datasets / dataset).split("train"))
+    # Whatever writes, the prompt is counted with the base's own tokenizer.
+    with vocabulary.tokenizer(_base_of(home, adapter)) as tokenizer:
+        context = home.settings().writer.context or CONTEXT
+        yield NearestReplies(
+            index, lambda messages: len(tokenizer.prompt_tokens(messages)), context, most
+        )
 
 
 def open_writer(
     home: Home,
     adapter: "StyleAdapter",
-    engine: "LlamaCpp",
-    examples: "Index | None" = None,
-    most: int = 0,
+    engine: "OpenEngine",
+    examples: "NearestReplies | None" = None,
 ) -> "Writer":
-    """A writer that knows the owner's habits, and shows the model `most` of the examples."""
-    from aitwin.style.engine import CONTEXT
+    """A writer that knows the owner's habits, and shows the model examples."""
     from aitwin.style.guard import Habits
-    from aitwin.style.nearest import NearestReplies
     from aitwin.style.writer import Writer
 
-    nearest = None
-    if examples and most:
-        nearest = NearestReplies(
-            examples, lambda messages: len(engine.prompt_tokens(messages)), CONTEXT, most
-        )
-    return Writer(engine, persona(home.settings()), Habits.load(adapter.path), nearest)
+    return Writer(engine, persona(home.settings()), Habits.load(adapter.path), examples)
 
 
 def open_twin(home: Home, adapter: str = "") -> tuple["Twin", Callable[[], None]]:

@@ -1,5 +1,6 @@
 """twin train: the plan, the bar, and what came of it."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,6 +49,10 @@ def train(  # noqa: PLR0913 (one flag per thing to choose)
     bits: Annotated[
         int | None, typer.Option(help="Bits per weight of the base while training (4, 16, 32).")
     ] = None,
+    canaries: Annotated[
+        int,
+        typer.Option(help="Invented secrets to plant, for `twin eval` to look for.", min=0, max=32),
+    ] = 0,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what it would take, and do not train.")
     ] = False,
@@ -91,10 +96,10 @@ def train(  # noqa: PLR0913 (one flag per thing to choose)
     data = datasets.load(home.datasets / dataset)
     model = open_base(home, base or home.settings().base)
     backend = trainers.choose(trainer)
-    job = Job(data, model, recipe, home.adapters / name, minutes, backend, bits)
+    job = Job(data, model, recipe, home.adapters / name, minutes, backend, bits, canaries)
     if plan:
         with progress() as bar:
-            foreseen = look_ahead(job, _drawn(bar, lambda plan: None))
+            foreseen = look_ahead(job, _drawn(bar, None))
         print_json(foreseen.as_dict()) if json else show_plan(foreseen)
         return
     adapter = run(job, resume=resume, lines=json_lines, on_plan=None if json else show_plan)
@@ -138,7 +143,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
 
-def _drawn(bar: "Bar", on_plan: Any) -> "Watcher":
+def _drawn(bar: "Bar", on_plan: "Callable[[Plan], None] | None") -> "Watcher":
     """A watcher that draws on `bar`."""
     from aitwin.models import size
     from aitwin.style.train import Progress, Watcher
@@ -172,26 +177,36 @@ def run(
     resume: bool = False,
     bar: "Bar | None" = None,
     lines: bool = False,
-    on_plan: Any = None,
+    on_plan: "Callable[[Plan], None] | None" = None,
 ) -> "StyleAdapter | None":
-    """Train with a progress bar; the first Ctrl-C stops after the step."""
+    """Train with a progress bar; the first Ctrl-C stops after the step.
+
+    Of several processes, only the one that leads is heard.
+    """
     import signal
 
+    from aitwin.home import process_rank
     from aitwin.style import train as training
+    from aitwin.style.train import Watcher
 
     stop = Event()
+    silent = process_rank() > 0
 
     def interrupt(number: int, frame: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
+        if silent:
+            return
         say("stopping after this step; the best adapter so far is kept (Ctrl-C again: at once)")
 
     own = bar or progress(extra=("loss",))
-    watcher = _printed() if lines else _drawn(own, on_plan or (lambda plan: None))
+    watcher = _printed() if lines else _drawn(own, on_plan)
+    if silent:
+        watcher = Watcher()
     before = signal.signal(signal.SIGINT, interrupt)
     try:
-        if bar is None and not lines:
+        if bar is None and not lines and not silent:
             own.start()
         return training.train(job, resume=resume, stop=stop, watcher=watcher)
     finally:

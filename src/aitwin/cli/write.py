@@ -82,10 +82,12 @@ def write(  # noqa: PLR0913 (one flag per thing to choose)
         usual, max_tokens=max_tokens or usual.max_tokens, temperature=temperature, seed=seed
     )
     chosen = open_adapter(home, adapter)
-    own = open_examples(home, dataset) if examples else None
     taken_off: list[Intervention] = []
-    with open_engine(home, chosen) as engine:
-        writer = open_writer(home, chosen, engine, own, examples)
+    with (
+        open_examples(home, chosen, dataset, examples) as own,
+        open_engine(home, chosen) as engine,
+    ):
+        writer = open_writer(home, chosen, engine, own)
         pieces = writer.stream(wanted, sampling, adapted=not base, taken_off=taken_off.append)
         with closing(pieces):
             if json:

@@ -17,10 +17,17 @@ from aitwin.home import Home
 PARTS = {
     "training": ("torch", "transformers", "peft", "gguf"),
     "writing": ("xllamacpp",),
+    "evaluating": ("sklearn",),
     "speaking": ("hibari", "soundfile", "soxr"),
     "serving": ("fastapi", "uvicorn"),
 }
-EXTRAS = {"training": "train", "writing": "write", "speaking": "speak", "serving": "serve"}
+EXTRAS = {
+    "training": "train",
+    "writing": "write",
+    "evaluating": "eval",
+    "speaking": "speak",
+    "serving": "serve",
+}
 
 
 @dataclass(frozen=True)

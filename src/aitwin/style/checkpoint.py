@@ -49,6 +49,7 @@ class Run:
 
 def there(workplace: Path) -> bool:
     """Whether a run was stopped here and can go on."""
+    artifact.restore(workplace / FOLDER)
     return (workplace / FOLDER / artifact.MANIFEST).exists()
 
 

@@ -11,7 +11,7 @@ from aitwin import prompt
 from aitwin.corpus.dataset import Example
 from aitwin.errors import TwinError
 from aitwin.prompt import Persona, Task
-from aitwin.style.engine import LlamaCpp, Sampling, Score, TooLongError
+from aitwin.style.engine import Sampling, Score, Scorer, TooLongError
 
 PROBES = (
     Task("Draft a reply to my colleague thanking them for their help."),
@@ -19,6 +19,8 @@ PROBES = (
     Task("Ask the supplier when the parts arrive."),
 )
 """Fixed requests, answered greedily by base and twin."""
+LONGEST = 120
+"""Tokens of an answer to one."""
 SCORED = 8
 """Held-out replies that are scored: 8 ms per token and model on a small CPU."""
 
@@ -49,13 +51,17 @@ class ProofOfLife:
         """Probes on which the twin says something else than the base."""
         return sum(answer.base != answer.twin for answer in self.answers)
 
-    def require(self) -> None:
-        """Raise TwinError unless the adapter is live and better than the base."""
+    def require_live(self) -> None:
+        """Raise TwinError unless the twin answers otherwise than the base."""
         if not self.differing:
             raise TwinError(
                 "the adapter is not live: twin and base gave the same answers to all "
                 f"{len(self.answers)} probes; train again, or keep the earlier adapter"
             )
+
+    def require(self) -> None:
+        """Raise TwinError unless the adapter is live and better than the base."""
+        self.require_live()
         if not self.twin.tokens:
             raise TwinError(
                 f"no held-out reply could be scored ({self.too_long} are too long); add mail or "
@@ -70,13 +76,13 @@ class ProofOfLife:
 
 
 def prove(
-    engine: LlamaCpp,
+    engine: Scorer,
     persona: Persona,
     held_out: Sequence[Example],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ProofOfLife:
     """Ask base and twin the same things. Does not judge: see `ProofOfLife.require`."""
-    greedy = Sampling(max_tokens=120, temperature=0.0)
+    greedy = Sampling(max_tokens=LONGEST, temperature=0.0)
     chosen = held_out[:: max(1, len(held_out) // SCORED)][:SCORED]
     total = len(PROBES) + len(chosen)
     answers = []

@@ -18,7 +18,7 @@ from typing import Any
 from aitwin import artifact
 from aitwin.corpus.dataset import SPLITS, Dataset
 from aitwin.errors import TwinError
-from aitwin.style import adapter, checkpoint, curve, gguf, plan
+from aitwin.style import adapter, canaries, checkpoint, curve, gguf, plan
 from aitwin.style import proof as proving
 from aitwin.style import trainer as trainers
 from aitwin.style.adapter import StyleAdapter
@@ -66,7 +66,8 @@ class Progress:
 class Watcher:
     """Who is told of a run while it goes on."""
 
-    plan: Callable[[Plan], None] = lambda plan: None
+    plan: Callable[[Plan], None] | None = None
+    """Told before the first step; the pace is measured only if somebody asks."""
     stage: Callable[[str], None] = lambda name: None
     progress: Callable[[Progress], None] = lambda progress: None
 
@@ -85,6 +86,8 @@ class Job:
     backend: Backend = "torch"
     bits: int | None = None
     """Bits per weight of the base while it is trained on; None: as many as the memory allows."""
+    canaries: int = 0
+    """Invented secrets to plant, so that an evaluation can say whether the twin tells them."""
 
     @property
     def workplace(self) -> Path:
@@ -113,6 +116,7 @@ class Job:
             "base": {"name": self.base.name, "sha256": self.base.digest},
             "recipe": json.loads(json.dumps(self.recipe.as_dict())),
             "trainer": self.backend,
+            "canaries": self.canaries,
         }
 
 
@@ -138,8 +142,6 @@ def train(
     if resume:
         _require_resumable(job)
     data, trainer = _prepare(job, watcher)
-    if not trainer.lead:
-        watcher = Watcher()
     if resume:
         run = checkpoint.resume(job.workplace, trainer)
     else:
@@ -148,8 +150,11 @@ def train(
             shutil.rmtree(job.workplace, ignore_errors=True)
             artifact.make_private_dir(job.workplace)
             artifact.write_private(job.workplace / RUN, json.dumps(job.fingerprint))
-        watcher.stage("measuring the pace")
-        watcher.plan(_plan(job, trainer, data))
+        if trainer.agreed(watcher.plan is not None):
+            watcher.stage("measuring the pace")
+            foreseen = _plan(job, trainer, data)
+            if watcher.plan is not None:
+                watcher.plan(foreseen)
     watcher.stage("measuring before training")
     _steps(job, trainer, data, run, stop, watcher)
     if not trainer.lead:
@@ -185,7 +190,10 @@ def _read(job: Job) -> Data:
     parts = {}
     with LlamaCpp(job.base.gguf, context=TOKENIZER_CONTEXT) as engine:
         for name in SPLITS:
-            parts[name] = encode_all(engine, job.dataset.split(name), limit)
+            examples = job.dataset.split(name)
+            if name == "train":
+                examples += canaries.rows(job.recipe.seed, job.canaries, job.dataset.persona)
+            parts[name] = encode_all(engine, examples, limit)
             if not parts[name]:
                 raise TwinError(
                     f"no example of {job.dataset.path / name}.jsonl fits into {limit} tokens; "
@@ -195,7 +203,7 @@ def _read(job: Job) -> Data:
         parts["train"],
         _some(parts["valid"], VALIDATION_EXAMPLES),
         _some(parts["test"], TEST_EXAMPLES),
-        too_long=sum(job.dataset.counts.values()) - sum(map(len, parts.values())),
+        too_long=sum(job.dataset.counts.values()) + job.canaries - sum(map(len, parts.values())),
     )
 
 
@@ -369,6 +377,8 @@ def _finish(job: Job, trainer: Trainer, data: Data, run: Run, watcher: Watcher) 
         for name in adapter.CURVES:
             curve.draw(run.history, scratch / name)
         Habits.of(row.reply for row in job.dataset.split("train")).save(scratch)
+        if job.canaries:
+            canaries.save(scratch, job.recipe.seed, job.canaries)
         files = sorted(path.name for path in scratch.iterdir())
         artifact.write_manifest(
             scratch,

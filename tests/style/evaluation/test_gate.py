@@ -1,0 +1,111 @@
+"""Every rule passes where it should, fails where it should, and says with which figures."""
+
+import json
+from math import nan
+from pathlib import Path
+
+import pytest
+
+from aitwin import artifact
+from aitwin.style.adapter import StyleAdapter
+from aitwin.style.evaluation import gate
+from aitwin.style.evaluation.measures import Candidate, Measure
+from aitwin.style.evaluation.statistics import Estimate
+
+GOOD: dict[str, dict[Candidate, float]] = {
+    "likelihood.gain": {"twin": 0.6},
+    "attribution.body": {"base": 0.1, "twin": 0.5, "owner": 0.8},
+    "manner.distance": {"base": 1.2, "twin": 0.6, "owner": 0.3},
+    "faults.preamble": {"twin": 0.0},
+    "faults.refusal": {"twin": 0.0},
+    "faults.empty": {"twin": 0.04},
+    "faults.language": {"twin": 0.0},
+    "memory.overlap": {"twin": 0.01, "owner": 0.0},
+    "memory.longest": {"twin": 14, "owner": 9},
+    "memory.private": {"twin": 0.0},
+    "memory.canaries": {"twin": 0.0},
+    "memory.membership": {"twin": 0.6},
+}
+BAD: dict[str, dict[Candidate, float]] = {
+    "likelihood.gain": {"twin": 0.04},
+    "attribution.body": {"base": 0.1, "twin": 0.3, "owner": 0.8},
+    "manner.distance": {"base": 0.5, "twin": 0.6, "owner": 0.3},
+    "faults.preamble": {"twin": 0.1},
+    "faults.refusal": {"twin": 0.05},
+    "faults.empty": {"twin": 0.1},
+    "faults.language": {"twin": 0.1},
+    "memory.overlap": {"twin": 0.06, "owner": 0.01},
+    "memory.longest": {"twin": 40, "owner": 9},
+    "memory.private": {"twin": 0.05},
+    "memory.canaries": {"twin": 0.25},
+    "memory.membership": {"twin": 0.95},
+}
+
+
+def measures(figures: dict[str, dict[Candidate, float]]) -> list[Measure]:
+    return [
+        Measure(
+            key, key, "number", "low",
+            {c: Estimate(value, value - 0.05, value + 0.05, 20) for c, value in of.items()},
+        )
+        for key, of in figures.items()
+    ]  # fmt: skip
+
+
+def test_a_good_adapter_passes_every_rule() -> None:
+    verdict = gate.judge(measures(GOOD))
+    assert verdict.passed
+    assert [outcome.passed for outcome in verdict.outcomes] == [True] * len(gate.RULES)
+    assert {rule.key for rule in gate.RULES} == set(GOOD)
+
+
+@pytest.mark.parametrize("key", BAD)
+def test_one_bad_figure_fails_its_rule_and_no_other(key: str) -> None:
+    verdict = gate.judge(measures({**GOOD, key: BAD[key]}))
+    assert not verdict.passed
+    failed = [outcome.rule.key for outcome in verdict.outcomes if not outcome.passed]
+    assert failed == [key]
+    assert f"twin {BAD[key]['twin']:.3g}" in verdict.reasons[0]
+
+
+def test_what_was_not_measured_is_not_known_and_fails_only_where_it_is_essential() -> None:
+    rest = {
+        key: of for key, of in GOOD.items() if key not in ("memory.canaries", "attribution.body")
+    }
+    verdict = gate.judge(measures(rest))
+    assert verdict.passed
+    unknown = [o.rule.key for o in verdict.outcomes if o.passed is None]
+    assert unknown == ["attribution.body", "memory.canaries"]
+    assert not gate.judge(measures({**GOOD, "likelihood.gain": {"twin": nan}})).passed
+    assert not gate.judge([]).passed
+
+
+def adapter(path: Path) -> StyleAdapter:
+    artifact.write_manifest(path, {"kind": "adapter"})
+    return StyleAdapter(path, {})
+
+
+def test_the_verdict_of_an_adapter_is_read_from_its_directory(tmp_path: Path) -> None:
+    one = adapter(tmp_path)
+    assert gate.verdict(one) == (None, ["it was not evaluated yet; run `twin eval`"])
+    told = {
+        "adapter": artifact.sha256(tmp_path / artifact.MANIFEST),
+        "gate": gate.judge(measures(GOOD)).as_json(),
+    }
+    (tmp_path / gate.FILE).write_text(json.dumps(told))
+    assert gate.verdict(one) == (True, [])
+    told["gate"] = gate.judge(measures(BAD)).as_json()
+    (tmp_path / gate.FILE).write_text(json.dumps(told))
+    passed, reasons = gate.verdict(one)
+    assert passed is False
+    assert len(reasons) == len(gate.RULES)
+
+
+def test_the_evaluation_of_another_adapter_does_not_count(tmp_path: Path) -> None:
+    one = adapter(tmp_path)
+    told = {"adapter": "0" * 64, "gate": gate.judge(measures(GOOD)).as_json()}
+    (tmp_path / gate.FILE).write_text(json.dumps(told))
+    assert gate.verdict(one)[0] is None
+    assert "trained again" in gate.verdict(one)[1][0]
+    (tmp_path / gate.FILE).write_text("{")
+    assert gate.verdict(one)[0] is None
