@@ -15,11 +15,14 @@ import style_models
 from mlx import optimizers
 from mlx.utils import tree_flatten
 
+from aitwin.corpus.dataset import Dataset
 from aitwin.errors import TwinError
 from aitwin.style import memory
+from aitwin.style.adapter import GGUF, WEIGHTS
 from aitwin.style.base import Base
 from aitwin.style.batches import Loss
 from aitwin.style.recipe import TARGETS, Recipe
+from aitwin.style.train import Job, Progress, Watcher, train
 from aitwin.style.trainer import Arrays
 from aitwin.style.trainer_mlx import MlxTrainer
 
@@ -211,6 +214,41 @@ def test_computing_twice_instead_of_keeping_changes_nothing(base: Base) -> None:
         assert kept.step(GROUP, 1e-3) == twice.step(GROUP, 1e-3)
     for name, array in kept.adapter_state().items():
         assert twice.adapter_state()[name] == pytest.approx(array, abs=1e-6)
+
+
+# --- A whole run ----------------------------------------------------------------------------------
+
+
+@pytest.mark.model
+def test_a_killed_run_ends_as_one_that_was_not(
+    data: Dataset, smollm2: Path, tmp_path: Path
+) -> None:
+    """M1, M5: from dataset to proven adapter on 4 bits; killed between checkpoints, the same."""
+    base = style_models.base(tmp_path, "qwen2", "Q4_0", tokenizer_from=smollm2)
+    recipe = Recipe(epochs=3, learning_rate=1e-3, dropout=0.1)
+    whole = train(Job(data, base, recipe, tmp_path / "whole", backend="mlx"))
+    assert whole is not None
+    assert whole.manifest["metrics"]["bits"] == 4
+    assert whole.manifest["versions"].keys() == {"mlx", "mlx-lm"}
+
+    def kill(progress: Progress) -> None:
+        if progress.step == 5:
+            raise KilledError
+
+    killed = Job(data, base, recipe, tmp_path / "killed", backend="mlx")
+    with pytest.raises(KilledError):
+        train(killed, watcher=Watcher(progress=kill))
+    resumed = train(killed, resume=True)
+    assert resumed is not None
+    for name in (WEIGHTS, GGUF):
+        assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()
+    assert [{**entry, "seconds": 0} for entry in resumed.history] == [
+        {**entry, "seconds": 0} for entry in whole.history
+    ]
+
+
+class KilledError(Exception):
+    """As kill -9: nothing of the run is done after it."""
 
 
 # --- When it goes wrong ---------------------------------------------------------------------------

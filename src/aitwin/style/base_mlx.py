@@ -9,10 +9,12 @@ Block formats: ggml's `ggml-common.h`; MLX's: a little-endian stream of `bits`-w
 
 import json
 import shutil
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +27,16 @@ from aitwin.style.base_torch import Job
 from aitwin.style.header import Header
 
 FORM = "mlx"
-CONFIG = "config.json"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
 GROUP = 32
 """Weights that share a scale and a bias."""
 COARSE = 8
 """Bits for formats that are not affine by 32: finer than any of them."""
-CHUNK = 2**23
+CHUNK = 2**20
 """Weights that are repacked at a time."""
-FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
-"""Bytes of the types that stay as they are."""
+FLOATS = ("F32", "F16", "BF16")
+"""Types that stay as they are."""
+_SIZES = {"F32": 4, "F16": 2, "BF16": 2, "U32": 4}
 
 _BLOCKS = {
     "Q4_0": [("d", "<f2"), ("low", "u1", 16)],
@@ -70,12 +73,20 @@ class Tensor:
         return int(self.kind[1]) if self.kind in _BLOCKS else COARSE
 
     @property
-    def bytes(self) -> int:
-        """Its size in MLX: a quantised one has two 16-bit floats per group."""
-        count = int(np.prod(self.shape))
+    def arrays(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Names, types and shapes in MLX."""
         if self.bits is None:
-            return count * FLOATS[self.kind]
-        return count * self.bits // 8 + count // GROUP * 4
+            return {self.name: (self.kind, self.shape)}
+        module = self.name.removesuffix(".weight")
+        *rows, columns = self.shape
+        groups = ("F16", (*rows, columns // GROUP))
+        packed = ("U32", (*rows, columns * self.bits // 32))
+        return {self.name: packed, f"{module}.scales": groups, f"{module}.biases": groups}
+
+    @property
+    def bytes(self) -> int:
+        """Its size in MLX."""
+        return sum(_SIZES[kind] * prod(shape) for kind, shape in self.arrays.values())
 
 
 def prepare(base: Base) -> Path:
@@ -92,7 +103,7 @@ def prepare(base: Base) -> Path:
     _require_room(directory, sum(tensor.bytes for tensor in tensors))
     try:
         with artifact.building(directory) as scratch:
-            _repack(base.gguf, tensors, scratch)
+            _write(base.gguf, tensors, scratch / WEIGHTS)
             artifact.write_private(scratch / CONFIG, json.dumps(settings, indent=2))
             artifact.write_manifest(scratch, {"gguf": base.gguf.name, "sha256": base.digest})
     except OSError as error:
@@ -188,67 +199,61 @@ def _quantised(bits: int) -> dict[str, Any]:
 # --- Repacking ------------------------------------------------------------------------------------
 
 
-def _repack(gguf: Path, tensors: Sequence[Tensor], target: Path) -> None:
-    """One file per layer, so that no more than a layer, or the embedding, is in memory."""
-    import mlx.core as mx
+def _write(gguf: Path, tensors: Sequence[Tensor], target: Path) -> None:
+    """A safetensors file, some rows at a time: integers, scales and biases each to their place."""
+    front, places = _front(tensors)
+    with gguf.open("rb") as source, artifact.writing(target) as sink:
+        sink.write(front)
+        for tensor in tensors:
+            for arrays in repacked(source, tensor):
+                for name, array in arrays.items():
+                    sink.seek(len(front) + places[name])
+                    sink.write(array.tobytes())
+                    places[name] += array.nbytes
 
-    shards: dict[str, list[Tensor]] = {}
+
+def _front(tensors: Sequence[Tensor]) -> tuple[bytes, dict[str, int]]:
+    """The head of a safetensors file, and where behind it each array begins."""
+    head: dict[str, Any] = {"__metadata__": {"format": "mlx"}}
+    places, offset = {}, 0
     for tensor in tensors:
-        parts = tensor.name.split(".")
-        shard = parts[2].zfill(3) if parts[1] == "layers" else parts[-2]
-        shards.setdefault(shard, []).append(tensor)
-    with gguf.open("rb") as file:
-        for shard, members in shards.items():
-            arrays: dict[str, Any] = {}
-            for tensor in members:
-                arrays |= {name: _hold(array) for name, array in repacked(file, tensor).items()}
-            mx.save_safetensors(
-                str(target / f"model-{shard}.safetensors"), arrays, metadata={"format": "mlx"}
-            )
-            mx.clear_cache()
+        for name, (kind, shape) in tensor.arrays.items():
+            end = offset + _SIZES[kind] * prod(shape)
+            head[name] = {"dtype": kind, "shape": shape, "data_offsets": [offset, end]}
+            places[name], offset = offset, end
+    text = json.dumps(head).encode()
+    text = text.ljust(header.padded(len(text), 8))
+    return struct.pack("<Q", len(text)) + text, places
 
 
-def _hold(array: NDArray[Any]) -> Any:
-    """In MLX; NumPy has no bf16 and carries it as integers."""
-    import mlx.core as mx
-
-    held = mx.array(array)
-    return held.view(mx.bfloat16) if array.dtype == np.uint16 else held
-
-
-def repacked(file: Any, tensor: Tensor) -> dict[str, NDArray[Any]]:
-    """The arrays of MLX that a tensor of the open GGUF file becomes, by name."""
-    chunks: dict[str, list[NDArray[Any]]] = {}
-    for raw in _rows(file, tensor):
-        for part, array in _convert(raw, tensor).items():
-            chunks.setdefault(part, []).append(array)
-    arrays = {}
-    for part in list(chunks):
-        whole = np.concatenate(chunks.pop(part))
-        if tensor.rotary:
-            whole = _in_halves(whole, tensor.rotary)
-        name = tensor.name if part == "weight" else tensor.name.removesuffix("weight") + part
-        arrays[name] = whole.reshape(tensor.shape) if len(tensor.shape) == 1 else whole
-    return arrays
+def repacked(source: BinaryIO, tensor: Tensor) -> Iterator[dict[str, NDArray[Any]]]:
+    """Some rows at a time of the arrays that a tensor of the open GGUF file becomes."""
+    for raw in _rows(source, tensor):
+        parts = _convert(raw, tensor).values()
+        yield {
+            name: _in_halves(part, tensor.rotary) if tensor.rotary else part
+            for name, part in zip(tensor.arrays, parts, strict=True)
+        }
 
 
-def _rows(file: Any, tensor: Tensor) -> Iterator[NDArray[np.uint8]]:
-    """Some rows at a time, as bytes; read, not mapped, so that the file does not fill memory."""
-    count = int(np.prod(tensor.shape[:-1]))
-    some = max(1, CHUNK // tensor.shape[-1])
-    file.seek(tensor.offset)
+def _rows(source: BinaryIO, tensor: Tensor) -> Iterator[NDArray[np.uint8]]:
+    """Whole heads where rows must be reordered; read, not mapped: a map would count as memory."""
+    count, unit = prod(tensor.shape[:-1]), tensor.rotary or 1
+    some = max(1, CHUNK // tensor.shape[-1] // unit) * unit
+    source.seek(tensor.offset)
     for start in range(0, count, some):
         rows = min(some, count - start)
-        data = file.read(rows * tensor.row)
+        data = source.read(rows * tensor.row)
         if len(data) < rows * tensor.row:
-            raise TwinError(f"{file.name} is cut off; pull it again: `twin models verify`")
+            raise TwinError(
+                f"the base is cut off within {tensor.name}; pull it again: `twin models verify`"
+            )
         yield np.frombuffer(data, np.uint8).reshape(rows, tensor.row)
 
 
 def _convert(raw: NDArray[np.uint8], tensor: Tensor) -> Mapping[str, NDArray[Any]]:
     if tensor.kind in FLOATS:
-        kinds = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
-        return {"weight": raw.view(kinds[tensor.kind])}
+        return {"weight": raw}
     if tensor.kind not in _BLOCKS:
         return _coarse(raw, tensor.kind)
     integers, scales, biases = affine(raw, tensor.kind)
