@@ -79,7 +79,7 @@ CATALOGUE = (
     ),
     Model(
         name="qwen2.5-1.5b-instruct",
-        purpose="base for the owner's own twin, trained on 16 to 32 GB of memory",
+        purpose="a smaller base for a machine without Apple silicon or an NVIDIA card",
         source=Hub("Qwen/Qwen2.5-1.5B-Instruct-GGUF", "main", "qwen2.5-1.5b-instruct-q8_0.gguf"),
         bytes=1_894_532_128,
         licence="Apache-2.0",
@@ -87,7 +87,7 @@ CATALOGUE = (
     ),
     Model(
         name="qwen2.5-7b-instruct",
-        purpose="base for the owner's own twin, trained on more than 40 GB, or 24 GB of CUDA",
+        purpose="base for the owner's own twin, trained in 4 bits: Apple silicon or a card, 16 GB",
         source=Hub("bartowski/Qwen2.5-7B-Instruct-GGUF", "main", "Qwen2.5-7B-Instruct-Q4_K_M.gguf"),
         bytes=4_683_074_240,
         licence="Apache-2.0",

@@ -52,7 +52,6 @@ def demo(
     say(f"          {twin} corpus add PATH-TO-YOUR-MAIL")
     say(f"          {twin} dataset build")
     say(f"          {twin} models pull {result.own_base}   (or another: {twin} models list)")
-    say(f"          {twin} init --base {result.own_base}")
     say(f"          {twin} train")
     say(f'          {twin} write "Thank Ana for the spare parts."')
 

@@ -90,8 +90,8 @@ class Guide:
     """Trains with a progress bar; the flag asks to resume."""
 
 
-OWN_BASE = "qwen2.5-1.5b-instruct"
-"""What to advise for the owner's own: the largest base in the catalogue that 16 GB can train."""
+OWN_BASE = homes.DEFAULT_BASE
+"""What to advise for the owner's own: what the twin is made for (M1)."""
 STAGES = (
     "base model",
     "mail and chats",

@@ -94,12 +94,15 @@ def foresee(
 
     Raises TwinError when it does not fit, saying what to lower.
     """
-    if backend == "torch":
-        from aitwin.style.trainer_torch import find_device
+    if backend == "mlx":
+        from aitwin.style.trainer_mlx import find_device as find_mlx_device
 
-        device = find_device()
-        return memory.plan(base, recipe, device, bits).estimate, memory.available(device)
-    return memory.plan_mlx(base, recipe).estimate, memory.available("metal")
+        device = find_mlx_device()
+        return memory.plan_mlx(base, recipe, device).estimate, memory.available(device)
+    from aitwin.style.trainer_torch import find_device
+
+    device = find_device()
+    return memory.plan(base, recipe, device, bits).estimate, memory.available(device)
 
 
 def prepare(backend: Backend, base: Base) -> None:

@@ -36,7 +36,7 @@ class MlxTrainer:
         from mlx_lm.utils import maybe_set_recommended_wired_limit
 
         self.recipe = recipe
-        self.device = _device()
+        self.device = find_device()
         plan = memory.plan_mlx(base, recipe, self.device)
         self.bits, self.checkpointing = plan.bits, plan.checkpointing
         directory = base_mlx.prepare(base)
@@ -217,10 +217,11 @@ class MlxTrainer:
         return most if sys.platform == "darwin" else most * 1024
 
 
-def _device() -> str:
+def find_device() -> str:
+    """Where MLX computes here."""
     import mlx.core as mx
 
-    if mx.default_device() == mx.cpu:
+    if mx.defaultfind_device() == mx.cpu:
         return "cpu"
     return "metal" if mx.metal.is_available() else "cuda"
 
