@@ -221,7 +221,7 @@ def find_device() -> str:
     """Where MLX computes here."""
     import mlx.core as mx
 
-    if mx.defaultfind_device() == mx.cpu:
+    if mx.default_device() == mx.cpu:
         return "cpu"
     return "metal" if mx.metal.is_available() else "cuda"
 
