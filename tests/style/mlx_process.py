@@ -8,9 +8,11 @@ import mlx.core as mx
 import numpy as np
 import style_models
 
+from aitwin.errors import TwinError
 from aitwin.style import base as bases
 from aitwin.style.batches import Loss
 from aitwin.style.recipe import Recipe
+from aitwin.style.tokens import Encoded
 from aitwin.style.trainer_mlx import MlxTrainer
 
 RECIPE = Recipe(dropout=0.2, accumulation=4)
@@ -36,7 +38,22 @@ def train(gguf: Path, cache: Path, target: Path) -> None:
         "after": vars(sum(rounds, Loss(0.0, 0))),
         "before": vars(sum(untouched, Loss(0.0, 0))),
     }
+    if mx.distributed.init().size() > 1:
+        report["left"] = left_alone(trainer, group)
     (target / f"report{rank}.json").write_text(json.dumps(report))
+
+
+def left_alone(trainer: MlxTrainer, group: list[list[Encoded]]) -> list[str]:
+    """What the lead is told when the other process is gone."""
+    said: list[str] = []
+    if not trainer.lead:
+        return said
+    for act in (lambda: trainer.step(group, 1e-3), lambda: trainer.agreed(1.0)):
+        try:
+            act()
+        except TwinError as error:
+            said.append(str(error))
+    return said
 
 
 if __name__ == "__main__":

@@ -342,13 +342,14 @@ def test_two_processes_train_what_one_trains(quantised: Base, tmp_path: Path) ->
     except subprocess.TimeoutExpired:
         process.kill()
         raise
-    assert (together / "report1.json").exists(), output.decode()
+    assert (together / "report0.json").exists(), output.decode()
 
     expected = json.loads((alone / "report0.json").read_text())
     reports = [json.loads((together / f"report{rank}.json").read_text()) for rank in (0, 1)]
     assert [report["lead"] for report in reports] == [True, False]
     assert [report["agreed"] for report in reports] == [0.1, 0.1]
     assert (expected["rounds"], reports[0]["rounds"]) == (3, 2)
+    assert [("is gone" in said) for said in reports[0]["left"]] == [True, True]
     for report in reports:
         assert np.array(report["losses"]) == pytest.approx(np.array(expected["losses"]), rel=1e-5)
         for moment in ("before", "after"):

@@ -157,10 +157,8 @@ def train(
                 watcher.plan(foreseen)
     watcher.stage("measuring before training")
     _steps(job, trainer, data, run, stop, watcher)
-    if not trainer.lead:
-        return None
     result = _finish(job, trainer, data, run, watcher)
-    if run.finished:
+    if result is not None and run.finished:
         shutil.rmtree(job.workplace)
     return result
 
@@ -349,10 +347,13 @@ def _require_resumable(job: Job) -> None:
         )
 
 
-def _finish(job: Job, trainer: Trainer, data: Data, run: Run, watcher: Watcher) -> StyleAdapter:
+def _finish(
+    job: Job, trainer: Trainer, data: Data, run: Run, watcher: Watcher
+) -> StyleAdapter | None:
     """Write the best adapter so far, its GGUF, the proof of life, the curve and the manifest.
 
-    An adapter that does not prove itself never takes the place of the one before.
+    Every process measures its share; the lead writes. An adapter that does not prove itself never
+    takes the place of the one before.
     """
     if not run.best_step:
         raise TwinError(
@@ -364,6 +365,8 @@ def _finish(job: Job, trainer: Trainer, data: Data, run: Run, watcher: Watcher) 
     watcher.stage("measuring on held-out replies")
     before = sum(trainer.evaluate(data.test, adapted=False), Loss(0.0, 0))
     after = sum(trainer.evaluate(data.test), Loss(0.0, 0))
+    if not trainer.lead:
+        return None
     with artifact.building(job.target) as scratch:
         adapter.write_weights(scratch, run.best_weights, job.recipe, job.base.name)
         gguf.from_peft(scratch, job.base, scratch / adapter.GGUF)

@@ -150,22 +150,41 @@ class MlxTrainer:
             module.scale = self.recipe.alpha / self.recipe.rank if adapted else 0.0
 
     def _summed(self, total: float, gradients: Any) -> tuple[float, Any]:
-        """Over all processes, in one message."""
+        """Over all processes, in one message.
+
+        Raises TwinError when a process is gone.
+        """
         import mlx.core as mx
         from mlx.utils import tree_flatten, tree_unflatten
 
         if self._group.size() == 1:
             return total, gradients
         flat = tree_flatten(gradients)
-        message = mx.concatenate([mx.array([total]), *(array.flatten() for _, array in flat)])
-        message = mx.distributed.all_sum(message, group=self._group)
-        sizes = np.cumsum([1, *(array.size for _, array in flat)]).tolist()
-        parts = mx.split(message, sizes[:-1]) if flat else [message]
+        parts = [mx.array([total]), *(array.flatten() for _, array in flat)]
+        sizes = np.cumsum([part.size for part in parts]).tolist()
+        first, *rest = mx.split(self._sent(mx.concatenate(parts)), sizes[:-1])
         summed = [
             (name, part.reshape(array.shape))
-            for (name, array), part in zip(flat, parts[1:], strict=True)
+            for (name, array), part in zip(flat, rest, strict=True)
         ]
-        return float(np.array(parts[0])[0]), tree_unflatten(summed) if flat else gradients
+        return float(np.array(first)[0]), tree_unflatten(summed) if flat else gradients
+
+    def _sent(self, message: Any) -> Any:
+        """The sum of every process's message, in every process.
+
+        Raises TwinError when a process is gone: MLX's ring then gives numbers like any other (seen
+        in 0.32), so that each process adds a one at both ends, to be counted.
+        """
+        import mlx.core as mx
+
+        one = mx.ones(1, message.dtype)
+        summed = mx.distributed.all_sum(mx.concatenate([one, message, one]), group=self._group)
+        if (np.array(summed)[[0, -1]] != self._group.size()).any():
+            raise TwinError(
+                "another machine of this run is gone; start it again on all with `twin train "
+                "--resume`: the last checkpoint is intact"
+            )
+        return summed[1:-1]
 
     def adapter_state(self) -> Arrays:
         """See Trainer."""
@@ -203,9 +222,10 @@ class MlxTrainer:
         """See Trainer. Sent as an integer, for sums are made of 32-bit floats."""
         import mlx.core as mx
 
+        if self._group.size() == 1:
+            return float(value)
         bits = int(np.float64(value).view(np.int64)) if self.lead else 0
-        summed = mx.distributed.all_sum(mx.array([bits], mx.int64), group=self._group)
-        return float(np.array(summed).view(np.float64)[0])
+        return float(np.array(self._sent(mx.array([bits], mx.int64))).view(np.float64)[0])
 
     def peak_memory(self) -> int:
         """See Trainer."""
