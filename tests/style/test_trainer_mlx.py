@@ -338,7 +338,7 @@ def test_two_processes_train_what_one_trains(quantised: Base, tmp_path: Path) ->
         stderr=subprocess.STDOUT,
     )
     try:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=240)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
