@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import gguf_samples
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,24 +25,17 @@ VOCABULARY = 1024
 def random_blocks(
     rows: int, columns: int, kind: str, random: np.random.Generator, scale: float
 ) -> NDArray[np.uint8]:
-    """Bytes of a tensor of type `kind` [rows, bytes], whose weights have about that `scale`."""
-    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+    """Bytes of a tensor of type `kind` [rows, bytes], of weights of about that `scale` or 0.05."""
+    from gguf import GGMLQuantizationType
     from gguf.quants import quantize
 
     type_ = GGMLQuantizationType[kind]
-    if kind[-1] != "K":
+    try:
         weights = random.standard_normal((rows, columns)) * scale
         return quantize(weights.astype(np.float32), type_)
-    block, size = GGML_QUANT_SIZES[type_]
-    blocks = random.integers(0, 256, (rows, columns // block, size), np.uint8)
-    halves = (random.uniform(0.5, 1, (2, rows, columns // block, 1)) * scale).astype(np.float16)
-    if kind in ("Q4_K", "Q5_K"):
-        # Scales of up to 63 times 15 or 31, minima of up to 63.
-        blocks[..., 0:2] = (halves[0] / (63 * 8)).astype(np.float16).view(np.uint8)
-        blocks[..., 2:4] = (halves[1] / 63).astype(np.float16).view(np.uint8)
-    else:
-        blocks[..., -2:] = (halves[0] / (64 * 16)).astype(np.float16).view(np.uint8)
-    return blocks.reshape(rows, -1)
+    except NotImplementedError:  # gguf-py only reads those
+        blocks = gguf_samples.blocks(random, type_, rows, columns)
+        return np.frombuffer(blocks, np.uint8).reshape(rows, -1)
 
 
 def write_model(

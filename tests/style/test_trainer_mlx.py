@@ -17,7 +17,7 @@ from mlx.utils import tree_flatten
 
 from aitwin.corpus.dataset import Dataset
 from aitwin.errors import TwinError
-from aitwin.style import memory
+from aitwin.style import memory, trainer_mlx
 from aitwin.style.adapter import GGUF, WEIGHTS
 from aitwin.style.base import Base
 from aitwin.style.batches import Loss
@@ -214,6 +214,23 @@ def test_computing_twice_instead_of_keeping_changes_nothing(base: Base) -> None:
         assert kept.step(GROUP, 1e-3) == twice.step(GROUP, 1e-3)
     for name, array in kept.adapter_state().items():
         assert twice.adapter_state()[name] == pytest.approx(array, abs=1e-6)
+
+
+def test_a_gpu_computes_in_16_bits_and_keeps_the_adapter_in_32(
+    base: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Metal would do, on the CPU: the same steps within a per cent."""
+    exact = MlxTrainer(base, Recipe(dropout=0.1))
+    monkeypatch.setattr(trainer_mlx, "_dtype", lambda device: mx.bfloat16)
+    rough = MlxTrainer(base, Recipe(dropout=0.1))
+    held = dict(tree_flatten(rough.model.parameters()))
+    assert held["model.norm.weight"].dtype == mx.bfloat16
+    for _ in range(2):
+        assert rough.step(GROUP, 1e-3).mean == pytest.approx(exact.step(GROUP, 1e-3).mean, rel=1e-2)
+    assert {array.dtype for array in rough.adapter_state().values()} == {np.dtype(np.float32)}
+    moments = {name: array for name, array in rough.state().items() if name.endswith((".m", ".v"))}
+    assert {array.dtype for array in moments.values()} == {np.dtype(np.float32)}
+    assert (rough.adapter_state().keys(), rough.bits) == (exact.adapter_state().keys(), exact.bits)
 
 
 # --- A whole run ----------------------------------------------------------------------------------
