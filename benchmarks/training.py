@@ -291,18 +291,22 @@ def read_steps(dataset: Path | None, model: Path, count: int) -> Steps:
     return full[:count]
 
 
-def sample_owner(home: Path) -> Path:
+def sample_owner(folder: Path) -> Path:
     """The dataset of the demo."""
-    twin = [sys.executable, "-m", "aitwin.cli"]
-    environment = {**os.environ, "TWIN_HOME": str(home), "PYTHONPATH": str(ROOT / "src")}
+    from aitwin.corpus import imports, pipeline
+    from aitwin.corpus.messages import Owner
+    from aitwin.corpus.store import Store
     from aitwin.demo import SAMPLE_OWNER, THOTA
+    from aitwin.prompt import Persona
 
-    owner = [*twin, "init", "--name", SAMPLE_OWNER.name]
-    for address in SAMPLE_OWNER.addresses:
-        owner += ["--address", address]
-    for command in (owner, [*twin, "corpus", "add", str(THOTA)], [*twin, "dataset", "build"]):
-        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    return home / "datasets" / "main"
+    store = Store(folder / "corpus")
+    for _ in imports.add(store, sorted(THOTA.iterdir())):
+        pass
+    owner = Owner(
+        SAMPLE_OWNER.name, frozenset(SAMPLE_OWNER.addresses), frozenset(SAMPLE_OWNER.chat_names)
+    )
+    persona = Persona(SAMPLE_OWNER.name, SAMPLE_OWNER.traits)
+    return pipeline.build(store, owner, persona, folder / "main").path
 
 
 def run(variant: str, model: Path, tokens: Path, python: str) -> dict[str, Any]:
