@@ -4,9 +4,11 @@ An artifact is a directory with a `manifest.json` that is written last: its pres
 the artifact is complete. Knows nothing of what is inside.
 """
 
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -33,8 +35,9 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     Readers see the old content or the new, never half; a failed block leaves the old.
     """
     make_private_dir(path.parent)
+    _sweep(path)
     # mkstemp gives 0600 from the first byte; the same directory keeps the rename atomic.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_scratch(path))
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -60,7 +63,8 @@ def building(target: Path) -> Iterator[Path]:
     """
     make_private_dir(target.parent)
     restore(target)
-    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    _sweep(target)
+    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=_scratch(target)))
     try:
         yield scratch
         if not (scratch / MANIFEST).exists():
@@ -82,6 +86,48 @@ def building(target: Path) -> Iterator[Path]:
         shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _scratch(target: Path) -> str:
+    """How names of what becomes `target` begin; they say who is at work."""
+    return f".{target.name}.{os.getpid()}."
+
+
+def _sweep(target: Path) -> None:
+    """Remove what processes that were killed had half made of `target`."""
+    half_made = re.compile(rf"\.{re.escape(target.name)}\.(\d+)\.\w{{8}}")
+    for path in target.parent.iterdir():
+        made = half_made.fullmatch(path.name)
+        if made is None or _runs(int(made[1])):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True  # somebody else's, or no number of a process at all
+    return True
+
+
+@contextmanager
+def holding(directory: Path, *, wait: bool = True) -> Iterator[None]:
+    """Keep other processes that hold `directory` out while the block runs.
+
+    Raises BlockingIOError at once when another holds it and `wait` is off.
+    """
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(handle)
 
 
 def _replaced(target: Path) -> Path:

@@ -9,7 +9,7 @@ import re
 import secrets
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
@@ -273,13 +273,16 @@ def hub() -> str:
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
-def process_rank() -> int:
-    """Which process of a training over several this is; 0 for the one that leads, or is alone.
+def launched() -> tuple[Literal["torch", "mlx"] | None, int]:
+    """Whose launcher started this process of a training over several, and as which of them.
 
-    As torchrun and accelerate (RANK) and mlx.launch (MLX_RANK) tell it.
+    torchrun and accelerate set RANK, mlx.launch MLX_RANK; 0 leads. (None, 0) for a process alone.
     """
-    told = os.environ.get("RANK") or os.environ.get("MLX_RANK") or "0"
-    return int(told) if told.isdigit() else 0
+    if (told := os.environ.get("MLX_RANK", "")).isdigit():
+        return "mlx", int(told)
+    if (told := os.environ.get("RANK", "")).isdigit():
+        return "torch", int(told)
+    return None, 0
 
 
 def stay_offline() -> None:

@@ -91,6 +91,27 @@ def test_base_and_twin_in_turn_answer_as_each_alone(
         twin.score(asked[1 - which], "No. T.", adapted=not adapted)
 
 
+@pytest.mark.parametrize("adapted", [True, False])
+def test_a_prompt_of_before_is_not_remembered_under_the_other_scale(
+    smollm2: Path, finished: tuple[StyleAdapter, object, object], adapted: bool
+) -> None:
+    """llama.cpp kept long prompts for later without the scale under which it had read them.
+
+    A by one, B by the other, A by the other: as if the first had never been asked.
+    """
+    long = [
+        prompt.messages(PERSONA, Task(f"{name}: " + f"{name} saw the roof. " * 60))
+        for name in ("Ana", "Jonas")
+    ]
+    scores = []
+    for first in ([(long[0], adapted)], []):
+        with LlamaCpp(smollm2, finished[0].gguf, threads=2) as fresh:
+            for messages, which in (*first, (long[1], not adapted)):
+                text(fresh, messages, adapted=which)
+            scores.append(fresh.score(long[0], "No. T.", adapted=not adapted).log_probability)
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
 def test_scores_of_base_and_twin_in_turn_are_those_of_each_alone(
     twin: LlamaCpp, engine: LlamaCpp
 ) -> None:

@@ -60,8 +60,8 @@ def test_at_most_so_many_replies_from_the_whole_time(
 
     monkeypatch.setattr(engine, "score", noting)
     proving.prove(engine, PERSONA, rows)
-    stride = len(rows) // proving.SCORED
-    assert asked[::2] == [row.reply for row in rows[::stride]][: proving.SCORED]
+    spread = [rows[index * len(rows) // proving.SCORED] for index in range(proving.SCORED)]
+    assert asked[::2] == [row.reply for row in spread]
 
 
 def test_replies_longer_than_the_context_are_counted(smollm2: Path, finished: Finished) -> None:

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 MAIN = "main"
 
 
+def _some_time(minutes: float | None) -> float | None:
+    if minutes is not None and not 0.1 <= minutes < float("inf"):  # also when it is no number
+        raise typer.BadParameter("give at least 0.1 minutes")
+    return minutes
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(epilog="Example: twin train --minutes 90")(train)
@@ -43,7 +49,10 @@ def train(  # noqa: PLR0913 (one flag per thing to choose)
     steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of epochs.")] = None,
     sequence_length: Annotated[int | None, typer.Option(help="Tokens per example.")] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Fit the run into this time, with fewer steps if need be.")
+        float | None,
+        typer.Option(
+            help="Fit the run into this time, with fewer steps if need be.", callback=_some_time
+        ),
     ] = None,
     trainer: Annotated[str, typer.Option(help="mlx, torch, or auto: what suits here.")] = "auto",
     bits: Annotated[
@@ -69,7 +78,7 @@ def train(  # noqa: PLR0913 (one flag per thing to choose)
     from aitwin.cli.rooms import open_base
     from aitwin.corpus import dataset as datasets
     from aitwin.errors import TwinError
-    from aitwin.home import Home
+    from aitwin.home import Home, launched
     from aitwin.style import trainer as trainers
     from aitwin.style.recipe import Recipe
     from aitwin.style.train import Job, look_ahead, waits
@@ -96,11 +105,19 @@ def train(  # noqa: PLR0913 (one flag per thing to choose)
     data = datasets.load(home.datasets / dataset)
     model = open_base(home, base or home.settings().base)
     backend = trainers.choose(trainer)
+    launcher, rank_here = launched()
+    if launcher not in (None, backend):
+        right = "mlx.launch" if backend == "mlx" else "accelerate launch, or torchrun"
+        raise TwinError(
+            f"this was started by a launcher for {launcher}, and the trainer is {backend}: use "
+            f"{right}, or `twin train --trainer {launcher}`"
+        )
     job = Job(data, model, recipe, home.adapters / name, minutes, backend, bits, canaries)
     if plan:
         with progress() as bar:
             foreseen = look_ahead(job, _drawn(bar, None))
-        print_json(foreseen.as_dict()) if json else show_plan(foreseen)
+        if rank_here == 0:
+            print_json(foreseen.as_dict()) if json else show_plan(foreseen)
         return
     adapter = run(job, resume=resume, lines=json_lines, on_plan=None if json else show_plan)
     if adapter is None:  # another process leads this run, and speaks
@@ -129,7 +146,7 @@ def show_plan(plan: "Plan") -> None:
             ("trainer", f"{plan.trainer} on {plan.device}"),
             ("pairs", f"{plan.pairs:,} to learn from{left_out}"),
             ("tokens", f"{plan.tokens:,} an epoch, {plan.reply_tokens:,} of them yours"),
-            ("steps", f"{plan.steps:,}"),
+            ("steps", f"{plan.steps:,}" if plan.seconds else f"at most {plan.steps:,}"),
             ("memory", f"about {size(plan.memory)} of {size(plan.available)}"),
             ("time", "as given" if plan.seconds is None else f"about {_duration(plan.seconds)}"),
         ],
@@ -185,12 +202,12 @@ def run(
     """
     import signal
 
-    from aitwin.home import process_rank
+    from aitwin.home import launched
     from aitwin.style import train as training
     from aitwin.style.train import Watcher
 
     stop = Event()
-    silent = process_rank() > 0
+    silent = launched()[1] > 0
 
     def interrupt(number: int, frame: object) -> None:
         if stop.is_set():

@@ -141,7 +141,10 @@ def _name(tensor: str) -> str:
 def _expected(head: Header, *, biased: bool) -> set[str]:
     """Names that a model of that many layers has in transformers, but for an untied head."""
     names = {"model.embed_tokens.weight", "model.norm.weight"}
-    for layer in range(_number(head, "block_count")):
+    layers = _number(head, "block_count")
+    if layers > len(head.tensors):
+        raise TwinError("a GGUF file with more layers than tensors is damaged; pull the base again")
+    for layer in range(layers):
         names |= {f"model.layers.{layer}.{part}.weight" for part in _INNER.values()}
         if biased:
             names |= {f"model.layers.{layer}.self_attn.{p}_proj.bias" for p in "qkv"}

@@ -4,6 +4,7 @@ An artifact with the run's place, the adapter as it is, the best one so far, and
 state. Does not know how a step is made.
 """
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class Run:
     """Optimiser steps planned."""
     step: int = 0
     seconds: float = 0.0
+    first_seconds: float = 0.0
+    """Up to the end of the first step."""
     tokens: int = 0
     best: float = float("inf")
     """Lowest validation loss so far, nats per reply token."""
@@ -51,6 +54,16 @@ def there(workplace: Path) -> bool:
     """Whether a run was stopped here and can go on."""
     artifact.restore(workplace / FOLDER)
     return (workplace / FOLDER / artifact.MANIFEST).exists()
+
+
+def forget(workplace: Path) -> None:
+    """Empty the workplace; cut off on the way, nothing is left that claims to be resumable."""
+    (workplace / FOLDER / artifact.MANIFEST).unlink(missing_ok=True)
+    for path in workplace.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def save(workplace: Path, run: Run, trainer: Trainer) -> None:

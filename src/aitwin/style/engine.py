@@ -26,8 +26,6 @@ CONTEXT = 4096
 """Tokens of prompt and reply together."""
 BATCH = 128
 """Prompt tokens per step: a request can be cancelled between steps, and 128 costs no speed."""
-CACHE_MIB = 64
-"""llama.cpp keeps up to 8 GB of old prompts unless told otherwise."""
 REPACKED = 1 << 30
 """Bytes of a base up to which llama.cpp may keep a second copy of it, arranged for the CPU.
 
@@ -200,7 +198,10 @@ class LlamaCpp(Closing):
         parameters.n_ctx = context
         parameters.n_parallel = 1
         parameters.n_batch = parameters.n_ubatch = BATCH
-        parameters.cache_ram_mib = CACHE_MIB
+        # llama.cpp's store of old prompts does not know under which scale of the adapter they were
+        # read: a base's answer then begins in the twin's memory. The last prompt's prefix is
+        # reused all the same, and is thrown away when the scale changes.
+        parameters.cache_ram_mib = 0
         parameters.n_threads_http = 2
         # Verbosity 5 would print prompts; -1 prints nothing at all.
         parameters.verbosity = -1

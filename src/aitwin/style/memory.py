@@ -59,6 +59,8 @@ class Shape:
     width: int
     inner: int
     """Width of the feed-forward part."""
+    heads: int
+    """Of the queries."""
     queries: int
     """Numbers of a token's queries, all heads together."""
     keys: int
@@ -91,6 +93,7 @@ def shape(gguf: Path) -> Shape:
             layers=int(head.of_architecture("block_count")),
             width=width,
             inner=sizes["blk.0.ffn_up.weight"][1],
+            heads=int(head.of_architecture("attention.head_count")),
             queries=sizes["blk.0.attn_q.weight"][1],
             keys=sizes["blk.0.attn_k.weight"][1],
             vocabulary=vocabulary,
@@ -141,6 +144,7 @@ def estimate_mlx(
         weights=weights,
         adapter=_adapter(model, recipe),
         activations=_activations(model, recipe, number, checkpointing=checkpointing)
+        + _scores(model, recipe, number, 1 if checkpointing else model.layers)
         + _output(model, recipe, number),
     )
 
@@ -174,6 +178,11 @@ def _activations(model: Shape, recipe: Recipe, size: int, *, checkpointing: bool
     if checkpointing:
         return tokens * (model.layers * model.width * size + layer)
     return tokens * model.layers * layer
+
+
+def _scores(model: Shape, recipe: Recipe, size: int, layers: int) -> int:
+    """Of the attention, before and after the softmax: MLX 0.32 does not fuse it in training."""
+    return 2 * recipe.batch * model.heads * recipe.sequence_length**2 * size * layers
 
 
 def _output(model: Shape, recipe: Recipe, size: int) -> int:
@@ -212,14 +221,21 @@ class Plan:
 
 
 def plan(base: Base, recipe: Recipe, device: str, bits: int | None = None) -> Plan:
-    """The fastest way in which it fits: floats before 4 bits, kept activations before new ones.
+    """The best way in which it fits (see `_bits`), kept activations before new ones.
 
-    Raises TwinError when none does, naming what to lower.
+    Raises TwinError when none does, naming what to lower, and for `bits` that there are not here.
     """
     model = shape(base.gguf)
     room = int(available(device) * USABLE)
+    possible = _bits(model, device)
+    if bits is not None and bits not in possible:
+        raise TwinError(
+            f"on {device} PyTorch holds the base in {' or '.join(map(str, sorted(possible)))} "
+            f"bits, not in {bits}; leave --bits out for what fits"
+            + ("" if 4 in possible else " (4 bits want the package bitsandbytes)")
+        )
     last: Estimate | None = None
-    for candidate in (bits,) if bits else _bits(model, device):
+    for candidate in (bits,) if bits else possible:
         for checkpointing in (False, True):
             last = reckon(model, recipe, candidate, checkpointing, device)
             if last.total <= room:
@@ -244,13 +260,8 @@ def plan_mlx(base: Base, recipe: Recipe, device: str = "metal") -> Plan:
     raise TwinError(too_little(recipe, needed, there))
 
 
-def choose_bits(base: Base, recipe: Recipe, device: str) -> int:
-    """Bits of the frozen weights that `plan` chooses."""
-    return plan(base, recipe, device).bits
-
-
 def _bits(model: Shape, device: str) -> list[int]:
-    """What `device` can, the best first."""
+    """What `device` can, the best first: floats; but on a card, large bases in 4 bits (M1)."""
     four = [4] if find_spec("bitsandbytes") else []
     if device == "cuda":
         return [*four, 16] if model.parameters * 2 > QLORA_FROM else [16, *four]

@@ -83,7 +83,8 @@ def prove(
 ) -> ProofOfLife:
     """Ask base and twin the same things. Does not judge: see `ProofOfLife.require`."""
     greedy = Sampling(max_tokens=LONGEST, temperature=0.0)
-    chosen = held_out[:: max(1, len(held_out) // SCORED)][:SCORED]
+    taken = min(SCORED, len(held_out))
+    chosen = [held_out[index * len(held_out) // taken] for index in range(taken)]
     total = len(PROBES) + len(chosen)
     answers = []
     for done, task in enumerate(PROBES):

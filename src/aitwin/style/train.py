@@ -5,9 +5,9 @@ at any moment and resumed; the adapter of an earlier run stays usable until the 
 """
 
 import json
-import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from math import exp
@@ -142,25 +142,40 @@ def train(
     if resume:
         _require_resumable(job)
     data, trainer = _prepare(job, watcher)
-    if resume:
-        run = checkpoint.resume(job.workplace, trainer)
-    else:
-        run = Run(total=job.recipe.total_steps(len(data.training)))
-        if trainer.lead:
-            shutil.rmtree(job.workplace, ignore_errors=True)
-            artifact.make_private_dir(job.workplace)
-            artifact.write_private(job.workplace / RUN, json.dumps(job.fingerprint))
-        if trainer.agreed(watcher.plan is not None):
-            watcher.stage("measuring the pace")
-            foreseen = _plan(job, trainer, data)
-            if watcher.plan is not None:
-                watcher.plan(foreseen)
-    watcher.stage("measuring before training")
-    _steps(job, trainer, data, run, stop, watcher)
-    result = _finish(job, trainer, data, run, watcher)
-    if result is not None and run.finished:
-        shutil.rmtree(job.workplace)
-    return result
+    with _alone(job) if trainer.lead else nullcontext():
+        if resume:
+            run = checkpoint.resume(job.workplace, trainer)
+        else:
+            run = Run(total=job.recipe.total_steps(len(data.training)))
+            if trainer.lead:
+                checkpoint.forget(job.workplace)
+                artifact.write_private(job.workplace / RUN, json.dumps(job.fingerprint))
+            if trainer.agreed(watcher.plan is not None):
+                watcher.stage("measuring the pace")
+                foreseen = _plan(job, trainer, data)
+                if watcher.plan is not None:
+                    watcher.plan(foreseen)
+        watcher.stage("measuring before training")
+        _steps(job, trainer, data, run, stop, watcher)
+        result = _finish(job, trainer, data, run, watcher)
+        if result is not None and run.finished:
+            checkpoint.forget(job.workplace)
+            job.workplace.rmdir()
+        return result
+
+
+@contextmanager
+def _alone(job: Job) -> Iterator[None]:
+    """Hold the workplace. Raises TwinError when another process trains to the same target."""
+    artifact.make_private_dir(job.workplace)
+    try:
+        with artifact.holding(job.workplace, wait=False):
+            yield
+    except BlockingIOError:
+        raise TwinError(
+            f"another `twin train` is training {job.target.name!r} at this moment; wait for it, or "
+            "give this one another name with --name"
+        ) from None
 
 
 def look_ahead(job: Job, watcher: Watcher) -> Plan:
@@ -207,7 +222,8 @@ def _read(job: Job) -> Data:
 
 def _some(encoded: Sequence[Encoded], count: int) -> Sequence[Encoded]:
     """At most `count`, spread over the whole time."""
-    return encoded[:: max(1, len(encoded) // count)][:count]
+    taken = min(count, len(encoded))
+    return [encoded[index * len(encoded) // taken] for index in range(taken)]
 
 
 def _require_one_job(job: Job, trainer: Trainer) -> None:
@@ -258,19 +274,23 @@ def _steps(  # noqa: PLR0913 (the loop is the place where everything meets)
         loss = trainer.step(group, job.recipe.learning_rate_at(run.step, run.total))
         if not loss.mean < float("inf"):  # also true for NaN
             raise TwinError(
-                f"the loss became {loss.mean} at step {run.step + 1}; lower learning_rate "
-                f"(now {job.recipe.learning_rate}) and train again; the earlier adapter is intact"
+                f"the loss became {loss.mean} at step {run.step + 1}; lower learning_rate (now "
+                f"{job.recipe.learning_rate}) and begin anew with `twin train --restart`; the "
+                "earlier adapter is intact"
             )
         run.step += 1
         run.tokens += sum(len(one) for batch in group for one in batch)
         now = time.monotonic()
         run.seconds = now - started
+        run.first_seconds = run.first_seconds or run.seconds
         if job.minutes is not None and run.step >= WARM_STEPS:
-            run.total = int(trainer.agreed(_fit(run, job.minutes * 60)))
+            planned = job.recipe.total_steps(len(data.training))
+            run.total = int(trainer.agreed(_fit(run, planned, job.minutes * 60)))
         evaluated = run.step in _evaluation_steps(run.total)
         if evaluated:
             _validate(trainer, data.validation, run, loss.mean)
             run.over = run.evaluations_since_best >= job.recipe.patience
+            run.seconds = time.monotonic() - started
         if trainer.agreed(evaluated or now - saved > CHECKPOINT_SECONDS):
             checkpoint.save(job.workplace, run, trainer)
             saved = time.monotonic()
@@ -286,13 +306,17 @@ def _evaluation_steps(total: int) -> set[int]:
     return {max(1, round(total * part / count)) for part in range(1, count + 1)}
 
 
-def _fit(run: Run, budget: float) -> int:
-    """Steps that fit into `budget` seconds at the pace so far; looked at anew after every step."""
+def _fit(run: Run, planned: int, budget: float) -> int:
+    """Of `planned` steps, those that fit into `budget` seconds; looked at anew after every step.
+
+    At the pace so far, but for the first step, which pays for what is set up once.
+    """
     evaluated = [entry["seconds"] for entry in run.history]
-    pace = (run.seconds - sum(evaluated)) / run.step
+    # The first step's time holds that of the evaluation before it.
+    pace = (run.seconds - run.first_seconds - sum(evaluated[1:])) / (run.step - 1)
     wanted = len(_evaluation_steps(run.total)) + 1
     to_evaluate = max(0, wanted - len(evaluated)) * evaluated[0]
-    return min(run.total, run.step + max(0, int((budget - run.seconds - to_evaluate) / pace)))
+    return min(planned, run.step + max(0, int((budget - run.seconds - to_evaluate) / pace)))
 
 
 def _progress(run: Run, loss: float, memory: int) -> Progress:
@@ -343,7 +367,7 @@ def _require_resumable(job: Job) -> None:
     if changed:
         raise TwinError(
             f"the unfinished run of {job.target} had another {' and another '.join(changed)}; "
-            "resume it with the same, or start anew with `twin train`"
+            "resume it with the same, or begin anew with `twin train --restart`"
         )
 
 
@@ -356,10 +380,14 @@ def _finish(
     takes the place of the one before.
     """
     if not run.best_step:
+        remedy = (
+            "lower learning_rate or add pairs, and begin anew with `twin train --restart`"
+            if run.finished
+            else "go on with `twin train --resume`"
+        )
         raise TwinError(
             f"after {run.step} of {run.total} steps held-out replies are no likelier than under "
-            "the base, so there is nothing to keep: go on with `twin train --resume`, or, if that "
-            "was all, lower learning_rate or add pairs"
+            f"the base, so there is nothing to keep: {remedy}"
         )
     trainer.load_adapter_state(run.best_weights)
     watcher.stage("measuring on held-out replies")

@@ -4,6 +4,7 @@ A trainer holds one base with a LoRA adapter on it, and moves that. It does not 
 evaluate, save or stop (see train), knows no text, and writes no file.
 """
 
+import platform
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from aitwin import artifact
 from aitwin.errors import TwinError
 from aitwin.style import memory
 from aitwin.style.base import Base
@@ -70,7 +72,7 @@ def choose(wanted: str = "auto") -> Backend:
 
     Raises TwinError when that trainer is not installed here.
     """
-    apple = sys.platform == "darwin"
+    apple = sys.platform == "darwin" and platform.machine() == "arm64"
     name = ("mlx" if apple else "torch") if wanted == "auto" else wanted
     extras: dict[str, tuple[Backend, str, str]] = {
         "mlx": ("mlx", "mlx_lm", "mlx"),
@@ -95,6 +97,8 @@ def foresee(
     Raises TwinError when it does not fit, saying what to lower.
     """
     if backend == "mlx":
+        if bits is not None:
+            raise TwinError("MLX holds the base in the bits of its file; leave --bits out")
         from aitwin.style.trainer_mlx import find_device as find_mlx_device
 
         device = find_mlx_device()
@@ -106,15 +110,19 @@ def foresee(
 
 
 def prepare(backend: Backend, base: Base) -> None:
-    """Convert the base for that trainer, once; it takes seconds to minutes."""
-    if backend == "mlx":
-        from aitwin.style import base_mlx
+    """Convert the base for that trainer, once; it takes seconds to minutes.
 
-        base_mlx.prepare(base)
-    else:
-        from aitwin.style import base_torch
+    Of several processes on a machine, one converts and the others wait for it.
+    """
+    with artifact.holding(artifact.make_private_dir(base.cache)):
+        if backend == "mlx":
+            from aitwin.style import base_mlx
 
-        base_torch.prepare(base)
+            base_mlx.prepare(base)
+        else:
+            from aitwin.style import base_torch
+
+            base_torch.prepare(base)
 
 
 def load(backend: Backend, base: Base, recipe: Recipe, bits: int | None = None) -> Trainer:

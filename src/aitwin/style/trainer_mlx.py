@@ -72,7 +72,10 @@ class MlxTrainer:
             _evaluated(loss, gradients)
             total += loss.item()
         total, gradients = self._summed(total, gradients)
-        gradients, _ = optimizers.clip_grad_norm(gradients, self.recipe.clip)
+        gradients, norm = optimizers.clip_grad_norm(gradients, self.recipe.clip)
+        if not np.isfinite(norm.item()):
+            # Nothing that a checkpoint could keep may become of it.
+            return Loss(float("nan"), tokens)
         self._optimizer.learning_rate = learning_rate
         self._optimizer.update(self.model, gradients)
         _evaluated(self.model.trainable_parameters(), self._optimizer.state)

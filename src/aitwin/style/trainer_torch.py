@@ -81,7 +81,11 @@ class TorchTrainer:
                 (loss / tokens).backward()
                 total += loss.detach()
             self._share_gradients()
-            torch.nn.utils.clip_grad_norm_(self._weights, self.recipe.clip)
+            norm = torch.nn.utils.clip_grad_norm_(self._weights, self.recipe.clip)
+            if not torch.isfinite(norm):
+                # Nothing that a checkpoint could keep may become of it.
+                self._optimizer.zero_grad(set_to_none=True)
+                return Loss(float("nan"), tokens)
             for parameters in self._optimizer.param_groups:
                 parameters["lr"] = learning_rate
             self._optimizer.step()
