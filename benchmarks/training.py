@@ -193,7 +193,10 @@ def mlx(base: Base, steps: Steps) -> Timed:
     from mlx_lm.tuner.utils import linear_to_lora_layers
     from mlx_lm.utils import load_model
 
-    model, _ = load_model(base.converted("floats"))
+    folder = base.converted("floats")
+    rope = json.loads((folder / "config.json").read_text())["rope_parameters"]
+    # mlx-lm looks for it where transformers 4 had it.
+    model, _ = load_model(folder, model_config={"rope_theta": rope["rope_theta"]})
     model.set_dtype(mx.float32)
     model.freeze()
     keys = [f"self_attn.{target}" for target in RECIPE.targets]
@@ -220,7 +223,7 @@ def mlx(base: Base, steps: Steps) -> Timed:
             losses.append(train_info["train_loss"])
 
     each = RECIPE.accumulation
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as scratch:
         trainer.train(
             model,
             optimizers.AdamW(LEARNING_RATE, weight_decay=0.0),
@@ -232,7 +235,7 @@ def mlx(base: Base, steps: Steps) -> Timed:
                 steps_per_save=10**9,
                 max_seq_length=RECIPE.sequence_length + 1,
                 grad_accumulation_steps=each,
-                adapter_file=str(Path(folder) / "adapters.safetensors"),
+                adapter_file=str(Path(scratch) / "adapters.safetensors"),
             ),
             iterate_batches=feed,
             training_callback=Clock(),

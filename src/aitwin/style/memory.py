@@ -21,7 +21,7 @@ Bits = Literal[4, 16, 32]
 
 USABLE = 0.75
 """Share of the memory that a training may take: the system and other programs want the rest."""
-LIBRARIES = 700_000_000
+LIBRARIES = 550_000_000
 """Bytes of Python, PyTorch, transformers and PEFT themselves (measured, Linux)."""
 QLORA_FROM = 2_000_000_000
 """Bytes of a base in 16 bits from which a GPU holds it in 4 (M1)."""

@@ -10,7 +10,7 @@ import resource
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,12 @@ from aitwin.style.trainer import Arrays, fresh
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 """What PyTorch says on CUDA and MPS, on a CPU, and on a CPU of Windows."""
+
+
+_MMAP_THRESHOLD = -3
+"""Of glibc's mallopt."""
+_LARGE = 1 << 20
+"""Bytes from which a block is one of its own."""
 
 
 class TorchTrainer:
@@ -280,6 +286,19 @@ def _quiet() -> Iterator[None]:
             del sys.modules["kernels"]
 
 
+def _give_back_memory() -> None:
+    """Make glibc return every large block at once, where memory is short.
+
+    Otherwise matrices that live for a moment leave gaps between activations: a step of SmolLM2 with
+    checkpointing held 0.9 GB more than was in use. It costs a fifth of the speed (measured).
+    """
+    import ctypes
+
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, _LARGE)
+
+
 def _load(base: Base, plan: Plan, device: str) -> Any:
     """The frozen model."""
     import torch
@@ -291,6 +310,8 @@ def _load(base: Base, plan: Plan, device: str) -> Any:
     # bf16 is 17 times slower than fp32 on a CPU without AMX.
     floats = torch.float32 if plan.bits == 32 or device == "cpu" else torch.bfloat16
     options: dict[str, Any] = {}
+    if device == "cpu" and (plan.checkpointing or plan.bits == 4):
+        _give_back_memory()
     if plan.bits == 4:
         options["device_map"] = {"": torch.cuda.current_device() if device == "cuda" else device}
         # Norms compute in 32 bits whatever they are kept in; the output head stays floats.
