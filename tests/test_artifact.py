@@ -153,3 +153,27 @@ def test_the_manifest_reads_well(tmp_path):
     text = (tmp_path / artifact.MANIFEST).read_text()
     assert json.loads(text) == {"a": "é", "b": 1}
     assert text.index('"a"') < text.index('"b"')
+
+
+def test_what_killed_processes_had_half_made_is_removed(tmp_path: Path) -> None:
+    """And nothing else: not what a living process makes, not what only looks like it."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    dead, living = gone.pid, os.getpid()
+    kept = [f".thing.{living}.abcdefgh", ".thing.run", ".thing.12", f".thing2.{dead}.abcdefgh"]
+    for name in (*kept, f".thing.{dead}.abcdefgh"):
+        (tmp_path / name).mkdir()
+    (tmp_path / f".thing.{dead}.fileabcd").touch()
+    artifact.write_private(tmp_path / "thing", "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "thing"])
+
+
+def test_one_holds_a_directory(tmp_path: Path) -> None:
+    with (
+        artifact.holding(tmp_path),
+        pytest.raises(BlockingIOError),
+        artifact.holding(tmp_path, wait=False),
+    ):
+        raise AssertionError
+    with artifact.holding(tmp_path, wait=False):
+        pass

@@ -7,13 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import style_models
 import tiny_models
 from safetensors.numpy import load_file, save_file
+from style_samples import PERSONA, pairs
 
+from aitwin.corpus import dataset
 from aitwin.errors import TwinError
+from aitwin.style import adapter as adapters
+from aitwin.style import train as training
 from aitwin.style.base import Base
 from aitwin.style.batches import Loss
 from aitwin.style.recipe import Recipe
+from aitwin.style.train import Job, Watcher
 from aitwin.style.trainer import Arrays
 from aitwin.style.trainer_torch import TorchTrainer
 
@@ -21,6 +27,7 @@ SHORT = tiny_models.encoded(18)
 STEPS = [[SHORT[:4], SHORT[4:8], SHORT[8:12]], [SHORT[12:16]], [SHORT[12:16], SHORT[16:]]]
 """An odd number of batches, and one alone: a process may have less to do, or nothing."""
 DROPOUTS = (0.0, 0.3)
+RUN_RECIPE = Recipe(dropout=0.0, epochs=1, learning_rate=1e-3, alpha=512, sequence_length=128)
 
 
 def train(trainer: TorchTrainer) -> list[float]:
@@ -79,9 +86,15 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
 def launched(base: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two processes of this file; `accelerate launch` starts several on GPUs in the same way."""
     folder = tmp_path_factory.mktemp("launched")
+    launch(str(folder), str(base.gguf))
+    return folder
+
+
+def launch(*arguments: str) -> None:
+    """This file in two processes."""
     launcher = ("torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1")
     done = subprocess.run(
-        [sys.executable, "-m", *launcher, __file__, str(folder), str(base.gguf)],
+        [sys.executable, "-m", *launcher, __file__, *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -89,7 +102,6 @@ def launched(base: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return folder
 
 
 def test_two_processes_train_the_adapter_of_one(base: Base, launched: Path) -> None:
@@ -119,5 +131,34 @@ def test_a_run_of_two_goes_on_exactly(base: Base, launched: Path) -> None:
         alone.load_state(one)
 
 
+def whole_run(folder: Path, gguf: Path, data: Path) -> None:
+    """A training from the dataset to the adapter, in every process of the run."""
+    told: list[str] = []
+    base = Base("tiny", gguf, "0" * 64, gguf.parent)
+    job = Job(dataset.load(data), base, RUN_RECIPE, folder / "main")
+    result = training.train(job, watcher=Watcher(stage=told.append))
+    rank = int(os.environ.get("RANK", "0"))
+    (folder / f"said.{rank}").write_text(f"{result is not None} {told[-1]}")
+
+
+def test_a_whole_run_of_two_ends_as_one(smollm2: Path, tmp_path: Path) -> None:
+    """M1: steps, evaluations, checkpoint, test replies, export; the lead writes the adapter."""
+    gguf = tmp_path / "tiny.gguf"
+    style_models.write_model(gguf, "llama", tokenizer_from=smollm2)
+    data = dataset.build(pairs(45), PERSONA, tmp_path / "data").path
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        folder.mkdir()
+    whole_run(one, gguf, data)
+    launch(str(two), str(gguf), str(data))
+    assert (two / "said.0").read_text() == "True proof of life in llama.cpp"
+    assert (two / "said.1").read_text().startswith("False ")
+    close(*(load_file(folder / "main" / adapters.WEIGHTS) for folder in (one, two)))
+    metrics = [adapters.load(folder / "main").manifest["metrics"] for folder in (one, two)]
+    for name in ("test_loss_before", "test_loss_after"):
+        assert metrics[0][name] == pytest.approx(metrics[1][name], rel=1e-5)
+    assert sorted(path.name for path in two.iterdir()) == ["main", "said.0", "said.1"]
+
+
 if __name__ == "__main__":
-    child(Path(sys.argv[1]), Path(sys.argv[2]))
+    (child if len(sys.argv) == 3 else whole_run)(*map(Path, sys.argv[1:]))

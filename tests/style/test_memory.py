@@ -14,6 +14,7 @@ QWEN_7B = Shape(
     layers=28,
     width=3584,
     inner=18944,
+    heads=28,
     queries=3584,
     keys=512,
     vocabulary=152_064,
@@ -132,12 +133,11 @@ def test_bits_and_checkpointing_are_what_fits(
     monkeypatch.setattr(memory, "available", lambda _: gigabytes * 10**9)
     plan = memory.plan(tiny, Recipe(), device)
     assert (plan.bits, plan.checkpointing) == expected
-    assert memory.choose_bits(tiny, Recipe(), device) == expected[0]
 
 
 def test_small_bases_stay_floats_on_a_gpu(tiny: Base, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available", lambda _: 80 * 10**9)
-    assert memory.choose_bits(tiny, Recipe(), "cuda") == 16
+    assert memory.plan(tiny, Recipe(), "cuda").bits == 16
     assert memory.plan(tiny, Recipe(), "cuda", bits=4).bits == 4
 
 
@@ -147,7 +147,7 @@ def test_without_bitsandbytes_there_are_no_4_bits(
     monkeypatch.setattr(memory, "find_spec", lambda _: None)
     monkeypatch.setattr(memory, "shape", lambda _: QWEN_7B)
     monkeypatch.setattr(memory, "available", lambda _: 24 * 10**9)
-    assert memory.choose_bits(tiny, Recipe(), "cuda") == 16
+    assert memory.plan(tiny, Recipe(), "cuda").bits == 16
     with pytest.raises(TwinError, match="choose a smaller base"):
         memory.plan(tiny, Recipe(), "cpu")
 
@@ -197,3 +197,12 @@ def test_another_file_is_no_model(tmp_path: Path) -> None:
     file = gguf_samples.write(tmp_path / "x.gguf", {"general.architecture": "llama"}, {})
     with pytest.raises(TwinError, match="no model of the Llama family"):
         memory.shape(file)
+
+
+@pytest.mark.parametrize(("device", "bits"), [("cpu", 16), ("cpu", 8), ("cuda", -5), ("mps", 1)])
+def test_bits_that_there_are_not_are_refused(
+    tiny: Base, monkeypatch: pytest.MonkeyPatch, device: str, bits: int
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda _: 80 * 10**9)
+    with pytest.raises(TwinError, match=rf"on {device} PyTorch holds .* not in {bits};"):
+        memory.plan(tiny, Recipe(), device, bits)

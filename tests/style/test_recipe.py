@@ -51,6 +51,7 @@ BOUNDS = [
     ("epochs", 3, 4),
     ("steps", 300, 299),
     ("steps", 600, 601),
+    ("patience", 1, 10),
     ("clip", 0.01, 0.0),
 ]
 

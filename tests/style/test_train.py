@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import numpy as np
 import pytest
 from style_samples import PERSONA, pairs
 
@@ -16,7 +17,7 @@ from aitwin.corpus import dataset
 from aitwin.corpus.dataset import Dataset
 from aitwin.errors import TwinError
 from aitwin.style import adapter as adapters
-from aitwin.style import canaries, checkpoint
+from aitwin.style import canaries, checkpoint, lora
 from aitwin.style import train as training
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
@@ -266,6 +267,43 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
+def test_gradients_that_are_no_numbers_stop_the_run(
+    job: Job, earlier: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss is a number still; nothing that a checkpoint could keep may become of it."""
+    import torch
+
+    kept: list[Any] = []
+    real = TorchTrainer._share_gradients
+
+    def poisoned(self: TorchTrainer) -> None:
+        real(self)
+        kept.append(self)
+        self._weights[0].grad[0, 0] = torch.inf
+
+    monkeypatch.setattr(training, "_read", fewer(training._read))
+    monkeypatch.setattr(TorchTrainer, "_share_gradients", poisoned)
+    with pytest.raises(TwinError, match=r"loss became nan at step 1; .*twin train --restart"):
+        train(job)
+    assert all(np.isfinite(array).all() for array in kept[0].adapter_state().values())
+    assert contents(job.target) == earlier
+
+
+def test_one_run_at_a_time(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second `twin train` to the same name does not throw away what the first has."""
+    monkeypatch.setattr(training, "_prepare", lambda job, watcher: (None, Lead()))
+    artifact.make_private_dir(job.workplace)
+    with (
+        artifact.holding(job.workplace),
+        pytest.raises(TwinError, match=r"another `twin train` is training 'main'"),
+    ):
+        train(job)
+
+
+class Lead:
+    lead = True
+
+
 def test_a_loss_that_is_no_number(
     job: Job, earlier: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,7 +324,9 @@ def test_steps_that_teach_nothing(
     """Held-out replies that never become likelier, or a stop before the first step."""
     monkeypatch.setattr(training, "_read", fewer(training._read))
     monkeypatch.setattr(TorchTrainer, "step", lambda self, group, rate: Loss(1.0, 1))
-    with pytest.raises(TwinError, match=r"after 3 of 3 steps .*lower learning_rate or add pairs"):
+    with pytest.raises(
+        TwinError, match=r"after 3 of 3 steps .*lower learning_rate or add pairs, .*--restart"
+    ):
         train(job)
     stop = Event()
     stop.set()
@@ -311,7 +351,8 @@ def test_an_adapter_that_fails_its_proof_of_life(
 ) -> None:
     """DESIGN decision 3: exported as another model than was trained, it never gets to its place."""
     monkeypatch.setattr(training, "_read", fewer(training._read))
-    monkeypatch.setattr(training.gguf, "_alpha", lambda config: 1e-9)
+    real = lora.from_peft
+    monkeypatch.setattr(lora, "from_peft", lambda *which: replace(real(*which), alpha=1e-9))
     with pytest.raises(TwinError, match=r"not live|less likely"):
         train(job)
     assert contents(job.target) == earlier
@@ -342,12 +383,15 @@ def test_examples_that_do_not_fit_are_counted(job: Job, tmp_path: Path) -> None:
 
 def test_a_time_limit_plans_fewer_steps() -> None:
     """After the warm-up: what fits at the pace so far, evaluations counted; none when it is up."""
-    run = Run(total=30, step=2, seconds=10.0, history=[{"step": 0, "seconds": 4.0}])
-    pace = (10 - 4) / 2
+    history = [{"step": 0, "seconds": 4.0}]
+    run = Run(total=30, step=3, seconds=30.0, first_seconds=24.0, history=history)
+    pace = (30 - 24) / 2  # the first step set things up
     evaluations = training.LEAST_EVALUATIONS
-    assert training._fit(run, 60.0) == 2 + (60 - 10 - evaluations * 4) // pace
-    assert training._fit(run, 6000.0) == 30
-    assert training._fit(run, 1.0) == 2
+    assert training._fit(run, 30, 90.0) == 3 + (90 - 30 - evaluations * 4) // pace
+    assert training._fit(run, 30, 6000.0) == 30
+    assert training._fit(run, 30, 1.0) == 3
+    run.total = 19  # planned when the machine was busy: it is not for good
+    assert training._fit(run, 30, 6000.0) == 30
 
 
 @pytest.mark.parametrize("total", [1, 2, 3, 10, 100, 600])
