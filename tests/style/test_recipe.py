@@ -51,7 +51,8 @@ BOUNDS = [
     ("epochs", 3, 4),
     ("steps", 300, 299),
     ("steps", 600, 601),
-    ("patience", 1, 10),
+    ("patience", 1, 0),
+    ("patience", 10, 11),
     ("clip", 0.01, 0.0),
 ]
 
