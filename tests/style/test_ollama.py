@@ -4,10 +4,12 @@ Ollama itself is not here: a stand-in speaks its API, with a real model behind i
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import gguf_samples
@@ -291,17 +293,92 @@ def test_versions_decide_how_and_whether(ollama: Ollama, standin: Standin) -> No
         ("0.35.0", (0, 35, 0)),
         ("0.34.1-rc2", (0, 34, 1)),
         ("1.0.10", (1, 0, 10)),
+        ("0.12.6-dirty", (0, 12, 6)),
+        ("v0.13.0-dirty", (0, 13, 0)),
+        ("0.12.7-rc1", (0, 12, 7)),
+        ("0.0.0", (0, 0, 0)),
     ):
         standin.behaviour.version = text
         assert ollama.version() == expected
     assert methods(Version(0, 34, 0)) == ("lora", "graft")
+    assert methods(Version(0, 0, 0)) == ("graft",)
     assert methods(Version(0, 34, 1)) == methods(Version(1, 0, 0)) == ("graft",)
     assert all(change.source and change.what for change in VERSIONS.values())
-    for text, told in (("0.12.5", "too old"), ("", "does not say"), ("latest", "does not say")):
+    for text, told in (
+        ("0.12.5", "too old"),
+        ("0.12.6-rc1", "0.12.6-rc1 is too old"),
+        ("", "does not say"),
+        ("latest", "does not say"),
+        ("1.2.3.4", "does not say"),
+    ):
         standin.behaviour.version = text
         with pytest.raises(TwinError, match=told):
             ollama.version()
     assert str(OLDEST) == "0.12.6"
+
+
+ASKED: dict[str, Callable[[Ollama], object]] = {
+    "version": lambda ollama: ollama.version(),
+    "tags": lambda ollama: ollama.tags(),
+    "show": lambda ollama: ollama.require_local("m"),
+    "create": lambda ollama: ollama.create({"model": "m"}, lambda status: None),
+    "chat": lambda ollama: list(OllamaEngine(ollama, "m").stream(MESSAGES, GREEDY)),
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "answer"),
+    [
+        *((what, answer) for what in ASKED for answer in (b"[]", b"null", b"", b"3", b"<html>")),
+        *(("tags", answer) for answer in (b'{"models": [{}]}', b'{"models": 3}')),
+    ],
+)
+def test_another_program_at_its_address_is_told(what: str, answer: bytes) -> None:
+    with closing(Parrot(answer)) as parrot, pytest.raises(TwinError) as error:
+        ASKED[what](Ollama(parrot.url))
+    assert parrot.url in str(error.value) or (what, answer) == ("create", b"")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b'{"error": "zuccanary", "status": "bad"}', "gave up"),
+        (b'{"message": "zuccanary"}', "another program listens"),
+        (b'{"error": "failed to load lora zuccanary"}', "does not take the adapter"),
+    ],
+)
+def test_odd_words_amid_a_draft_are_told(answer: bytes, told: str) -> None:
+    with closing(Parrot(answer)) as parrot, pytest.raises(TwinError, match=told) as error:
+        list(OllamaEngine(Ollama(parrot.url), "m").stream(MESSAGES, GREEDY))
+    assert CANARY not in str(error.value)
+
+
+class Parrot:
+    """A server that answers everything with the same words."""
+
+    def __init__(self, answer: bytes) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *details: object) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                self.do_POST()
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"] or 0))
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
 
 def test_an_absent_ollama_is_told_with_how_to_start_it(unused_url: str) -> None:

@@ -137,7 +137,8 @@ def methods(version: Version) -> tuple[Method, ...]:
     A LoRA is 5 MB to upload instead of 5 GB; but some architectures refuse it at their first
     draft although `create` succeeded, so the graft remains to fall back to.
     """
-    return ("graft",) if version >= VERSIONS["no_adapters"].since else ("lora", "graft")
+    refused = version.is_unknown or version >= VERSIONS["no_adapters"].since
+    return ("graft",) if refused else ("lora", "graft")
 
 
 def deploy(ollama: Ollama, job: Job, watch: Watch | None = None) -> Deployment:

@@ -188,10 +188,10 @@ def address(url: str) -> tuple[str, int, str]:
         host, port = parts.hostname or "", parts.port or 80
     except ValueError:
         parts, host, port = urlsplit(""), "", 0
-    odd = "@" in parts.netloc or parts.query or parts.fragment
-    # urlsplit leaves line ends out, and a socket cannot be asked for other letters than these.
-    odd = odd or not _is_plain(url) or " " in url
-    if parts.scheme != "http" or not host or odd:
+    # urlsplit drops line ends, and http.client sends no other letters than these.
+    plain = _is_plain(url) and " " not in url
+    more = "@" in parts.netloc or parts.query or parts.fragment
+    if parts.scheme != "http" or not host or more or not plain:
         raise TwinError(f"{_shown(url)} is no address such as http://127.0.0.1:11434")
     if not _is_loopback(host):
         raise TwinError(
