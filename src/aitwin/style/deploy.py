@@ -194,8 +194,8 @@ def _deploy(work: "_Work", names: "_Names", version: Version) -> Deployment:
         made=made,
         previous=names.meant[STABLE],
         differing=shown.differing,
-        log_probability_base=known["log_probability_base"],
-        log_probability_twin=known["log_probability_twin"],
+        log_probability_base=known.get("log_probability_base"),
+        log_probability_twin=known.get("log_probability_twin"),
     )
 
 
