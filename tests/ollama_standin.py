@@ -145,6 +145,11 @@ class Standin:
             yield {"error": self.behaviour.chat_error, "status": 500}
             return
         messages = body["messages"]
+        if not messages:
+            empty = {"message": {"role": "assistant", "content": ""}, "done_reason": "unload"}
+            common = {"model": body["model"], "created_at": "2026-11-25T12:00:00Z"}
+            yield {**common, **empty, "done": True}
+            return
         if made.system and messages[0]["role"] != "system":
             messages = [{"role": "system", "content": made.system}, *messages]
         prompt = render_go(made.template, messages)
@@ -314,7 +319,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _is_new(version: str) -> bool:
     """Whether that version refuses adapters."""
-    return tuple(map(int, version.split("-")[0].split("."))) >= (0, 34, 1)
+    return version == "0.0.0" or tuple(map(int, version.split("-")[0].split("."))) >= (0, 34, 1)
 
 
 # --- Ollama's documents ---------------------------------------------------------------------------

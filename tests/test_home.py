@@ -181,3 +181,10 @@ def test_the_key_of_the_server_that_writes(home):
     (home / "secrets").mkdir(parents=True)
     (home / "secrets" / "writer-key").write_text("sesame\n")
     assert place.writer_key() == "sesame"
+    (home / "secrets" / "writer-key").write_bytes(b"\xff\xfe")
+    with pytest.raises(TwinError, match="holds no text"):
+        place.writer_key()
+    (home / "secrets" / "writer-key").unlink()
+    (home / "secrets" / "writer-key").mkdir()
+    with pytest.raises(TwinError, match="cannot be read"):
+        place.writer_key()

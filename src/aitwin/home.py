@@ -24,6 +24,8 @@ DEFAULT_BASE = "qwen2.5-7b-instruct"
 DEFAULT_TRAITS = ("concise", "direct")
 LEAST_CONTEXT = 256
 """Tokens: fewer hold no mail and its answer."""
+MOST_CONTEXT = 131_072
+"""Tokens: what the longest of usual bases were trained for; more is a slip of the pen."""
 ENGINES = ("embedded", "ollama", "openai")
 """What can write: llama.cpp in this process, Ollama, any server that speaks as OpenAI's does."""
 PARTS = ("corpus", "datasets", "adapters", "voices", "models", "logs", "run", "secrets", "demo")
@@ -42,7 +44,11 @@ class WriterSettings:
     base_model: str = ""
     """Its base's name there, to compare with."""
     context: int | None = None
-    """Tokens of prompt and reply together."""
+    """Tokens of prompt and reply together, from LEAST_CONTEXT to MOST_CONTEXT.
+
+    A server that speaks as OpenAI's does has a context of its own: there, it only limits how many
+    examples are shown.
+    """
     keep_alive: float | None = None
     """Minutes for which the model stays in memory after a draft."""
 
@@ -125,10 +131,17 @@ class Home:
 
     def writer_key(self) -> str:
         """What the server that writes wants to be shown; empty when the owner gave none."""
+        file = self.root / "secrets" / "writer-key"
         try:
-            return (self.root / "secrets" / "writer-key").read_text().strip()
+            return file.read_text("utf-8").strip()
         except FileNotFoundError:
             return ""
+        except UnicodeDecodeError:
+            raise TwinError(f"{file} holds no text; put the server's key into it") from None
+        except OSError as error:
+            raise TwinError(
+                f"{file} cannot be read ({error.strerror}); it must be a file of your own"
+            ) from None
 
     def token(self) -> str:
         """The server's token, made on first use."""
@@ -372,8 +385,11 @@ def _wrong_writer(writer: dict[str, Any]) -> list[str]:
     if engine == "openai" and not writer.get("model"):
         wrong.append('writer.model must name the model of the server (engine = "openai")')
     context = writer.get("context", LEAST_CONTEXT)
-    if not isinstance(context, int) or isinstance(context, bool) or context < LEAST_CONTEXT:
-        wrong.append(f"writer.context must be a whole number of tokens, {LEAST_CONTEXT} or more")
+    whole = isinstance(context, int) and not isinstance(context, bool)
+    if not whole or not LEAST_CONTEXT <= context <= MOST_CONTEXT:
+        wrong.append(
+            f"writer.context must be a whole number of tokens, {LEAST_CONTEXT} to {MOST_CONTEXT}"
+        )
     minutes = writer.get("keep_alive", 0)
     if not isinstance(minutes, int | float) or isinstance(minutes, bool) or not 0 <= minutes < 1e6:
         wrong.append("writer.keep_alive must be a number of minutes; 0 unloads after every draft")

@@ -34,7 +34,7 @@ def test_deploy_then_write_with_it(trained, home, ollama):
     """W1: the twin and its base in Ollama, and drafts from there."""
     result = trained("deploy", "writer", "--ollama", ollama.url, "--json")
     assert result.code == 0, result
-    assert "has not been evaluated" in result.err
+    assert "was not evaluated yet" in result.err
     assert "no held-out reply is scored" in result.err
     assert result.json["made"] is True
     again = trained("deploy", "writer", "--ollama", ollama.url)
@@ -56,8 +56,12 @@ def test_deploy_then_write_with_it(trained, home, ollama):
 
 
 def test_an_adapter_that_failed_its_evaluation_is_not_deployed(trained, home, ollama):
-    gate = {"gate": {"passed": False, "reasons": ["2 canaries came back, 0 allowed"]}}
-    (home / "adapters" / "main" / "evaluation.json").write_text(json.dumps(gate))
+    from aitwin import artifact
+
+    adapter = home / "adapters" / "main"
+    gate = {"passed": False, "reasons": ["2 canaries came back, 0 allowed"]}
+    told = {"adapter": artifact.sha256(adapter / artifact.MANIFEST), "gate": gate}
+    (adapter / "evaluation.json").write_text(json.dumps(told))
     words = ("deploy", "writer", "--ollama", ollama.url)
     trained(*words).refused("2 canaries", "--force")
     assert ollama.models == {}
@@ -85,7 +89,8 @@ def test_what_is_missing_is_told(owner, trained, home, ollama, tmp_path):
         ('engine = "gpt"', "writer.engine must be one of embedded, ollama, openai"),
         ("engine = 3", "writer.engine must be text"),
         ('engine = "openai"', "writer.model must name"),
-        ("context = 12", "writer.context must be a whole number of tokens, 256 or more"),
+        ("context = 12", "writer.context must be a whole number of tokens, 256 to 131072"),
+        ("context = 2147483648", "256 to 131072"),
         ("context = true", "writer.context must be"),
         ('keep_alive = "5m"', "writer.keep_alive must be a number of minutes"),
         ("keep_alive = nan", "writer.keep_alive must be"),

@@ -3,12 +3,16 @@
 Ollama itself is not here: a stand-in speaks its API, with a real model behind it.
 """
 
+import errno
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import gguf_samples
 import pytest
@@ -20,13 +24,13 @@ from aitwin.corpus.dataset import Dataset
 from aitwin.errors import TwinError
 from aitwin.prompt import Persona, Task
 from aitwin.style import adapter as adapters
+from aitwin.style import chat_format, gguf, modelfile, proof
 from aitwin.style import deploy as deploying
-from aitwin.style import gguf, modelfile, proof
 from aitwin.style import graft as grafting
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.base import Base
 from aitwin.style.deploy import Job, Watch, deploy, methods, require_gate, status
-from aitwin.style.engine import LlamaCpp, Sampling, TooLongError
+from aitwin.style.engine import LlamaCpp, Sampling, Score, TooLongError
 from aitwin.style.modelfile import TEMPLATE, Model
 from aitwin.style.ollama import OLDEST, STABLE, STABLE_BASE, VERSIONS, Ollama, OllamaEngine, Version
 
@@ -188,6 +192,7 @@ def test_a_lora_that_is_refused_at_the_first_draft_becomes_a_graft(
     assert done.method == "graft"
     assert not any(made.adapters for made in standin.models.values())
     assert any("the other way" in stage for stage in stages)
+    assert standin.count("POST /api/blobs") == 3  # base, LoRA, graft: the base once
     assert CANARY not in "".join(stages)
     standin.asked.clear()
     assert deploy(ollama, quick).made is False
@@ -217,7 +222,7 @@ def test_the_first_twin_that_fails_leaves_no_name(
 ) -> None:
     with pytest.raises(TwinError, match="less likely"):
         deploy(ollama, worse)
-    assert STABLE not in standin.models
+    assert standin.models == {}
     assert not (worse.adapter.path / "ollama.json").exists()
 
 
@@ -231,6 +236,127 @@ def test_a_name_that_cannot_be_moved_is_put_back(
     assert standin.models[STABLE] == standin.models[good.name]
 
 
+def full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this one file not be written."""
+    real = artifact.writing
+
+    def writing(file: Path) -> Any:
+        if file == path:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(file)
+
+    monkeypatch.setattr(artifact, "writing", writing)
+
+
+@pytest.mark.parametrize(("when", "first"), [("before", True), ("after", False)])
+def test_a_record_that_cannot_be_written_changes_nothing(
+    ollama: Ollama,
+    standin: Standin,
+    quick: Job,
+    monkeypatch: pytest.MonkeyPatch,
+    when: str,
+    first: bool,
+) -> None:
+    """Whether the disk is full before the names move, or the file cannot take its place after."""
+    if not first:
+        deploy(ollama, quick)
+    before = dict(standin.models)
+    record = quick.adapter.path / "ollama.json"
+    if when == "before":
+        full_disk(record, monkeypatch)
+    else:
+        record.unlink(missing_ok=True)
+        record.mkdir()
+    with pytest.raises(TwinError, match=r"ollama\.json cannot be written"):
+        deploy(ollama, other(quick, "curt"))
+    assert standin.models == before
+
+
+def test_a_ledger_that_cannot_be_written_makes_nothing(
+    ollama: Ollama, standin: Standin, quick: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_disk(quick.adapter.path.parent / deploying.LEDGER, monkeypatch)
+    with pytest.raises(TwinError, match="free some space"):
+        deploy(ollama, quick)
+    assert standin.models == {}
+
+
+def test_a_name_that_cannot_be_put_back_is_told(
+    ollama: Ollama, standin: Standin, quick: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = deploy(ollama, quick)
+    real, copied = ollama.copy, list[str]()
+
+    def copy(source: str, target: str) -> None:
+        if copied:
+            raise TwinError("Ollama does not listen")
+        copied.append(target)
+        real(source, target)
+
+    monkeypatch.setattr(ollama, "copy", copy)
+    told = rf"does not listen.*aitwin:latest could not be put back.*`ollama cp {good.name} aitwin:"
+    with pytest.raises(TwinError, match=told) as error:
+        deploy(ollama, replace(quick, persona=Persona("Thota", ("curt",)), context=512))
+    assert "aitwin-base:latest could not" not in str(error.value)
+    assert good.name in standin.models
+
+
+def test_models_of_the_owner_are_never_taken_away(
+    ollama: Ollama, standin: Standin, quick: Job
+) -> None:
+    """Whatever they are called: what no deployment noted is not ours."""
+    first = deploy(ollama, quick)
+    theirs = replace(standin.models[first.name], system="my own")
+    kept = ("aitwin-notes:latest", "aitwin-main:0123456789ab", "aitwin-kept:0123456789ab")
+    standin.models |= {
+        name: replace(theirs, system=f"my own {index}") for index, name in enumerate(kept)
+    }
+    for trait in ("warm", "curt"):
+        deploy(ollama, other(quick, trait))
+    assert first.name not in standin.models
+    assert set(kept) <= set(standin.models)
+
+
+class Counted:
+    """In llama.cpp's place: finds replies likelier under a twin, and counts what is loaded."""
+
+    loaded: ClassVar[list[str]] = []
+    most = 0
+
+    def __init__(self, base: Path, adapter: Path | None = None) -> None:
+        self._name = base.name
+        self.loaded.append(self._name)
+        Counted.most = max(Counted.most, len(self.loaded))
+
+    def __enter__(self) -> "Counted":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.loaded.remove(self._name)
+
+    def score(self, messages: object, reply: str, *, adapted: bool) -> Score:
+        if "long" in reply:
+            raise TooLongError
+        return Score(-10.0 if self._name == "twin.gguf" else -50.0, 10)
+
+
+def test_one_model_is_in_memory_at_a_time(
+    ollama: Ollama, standin: Standin, quick: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R1: two 7B models, and the same two in Ollama, would not fit into 16 GB."""
+    monkeypatch.setattr(deploying, "LlamaCpp", Counted)
+    held_out = [example("Ana: well?", reply) for reply in ("I will.", "a long one", "No.")]
+    done = deploy(ollama, replace(quick, held_out=held_out))
+    assert (Counted.most, Counted.loaded) == (1, [])
+    assert (done.log_probability_base, done.log_probability_twin) == (-5.0, -1.0)
+    unloaded = [
+        body["model"]
+        for what, body in standin.asked
+        if what == "POST /api/chat" and body.get("keep_alive") == "0s"
+    ]
+    assert unloaded == [done.base, done.name]
+
+
 def test_what_the_owner_named_aitwin_is_kept_under_another_name(
     ollama: Ollama, standin: Standin, quick: Job
 ) -> None:
@@ -240,6 +366,20 @@ def test_what_the_owner_named_aitwin_is_kept_under_another_name(
     done = deploy(ollama, other(quick, "curt"))
     assert done.previous
     assert standin.models[done.previous].system == "my own"
+
+
+@pytest.mark.parametrize("fault", ["disk", "proof"])
+def test_only_a_refused_adapter_is_tried_otherwise(
+    ollama: Ollama, standin: Standin, quick: Job, worse: Job, fault: str
+) -> None:
+    standin.behaviour.version = "0.34.0"
+    if fault == "disk":
+        standin.behaviour.create_error = "adapter.gguf: no space left on device"
+    with pytest.raises(TwinError, match="free some space" if fault == "disk" else "less likely"):
+        deploy(ollama, quick if fault == "disk" else worse)
+    assert standin.models == {}
+    made = [body for what, body in standin.asked if what == "POST /api/create"]
+    assert not any("twin.gguf" in body["files"] for body in made)
 
 
 @pytest.mark.parametrize(
@@ -272,15 +412,22 @@ def test_a_base_that_is_no_chatml_is_refused_before_ollama_is_asked(
 def test_the_gate_of_the_evaluation(quick: Job) -> None:
     file = quick.adapter.path / "evaluation.json"
     assert "twin eval" in require_gate(quick.adapter)
-    file.write_text('{"gate": {"passed": true, "reasons": []}}')
+    digest = artifact.sha256(quick.adapter.path / artifact.MANIFEST)
+
+    def judged(passed: bool, *reasons: str, adapter: str = digest) -> None:
+        gate = {"passed": passed, "reasons": reasons}
+        file.write_text(json.dumps({"adapter": adapter, "gate": gate}))
+
+    judged(True)
     assert require_gate(quick.adapter) == ""
-    file.write_text('{"gate": {"passed": false, "reasons": ["canaries: 2, 0 allowed"]}}')
+    judged(False, "canaries: 2, 0 allowed")
     with pytest.raises(TwinError, match=r"canaries: 2, 0 allowed.*--force"):
         require_gate(quick.adapter)
+    judged(True, adapter="of another training")
+    assert "trained again since" in require_gate(quick.adapter)
     for broken in ("", "[]", '{"gate": 3}'):
         file.write_text(broken)
-        with pytest.raises(TwinError, match="twin eval"):
-            require_gate(quick.adapter)
+        assert "twin eval" in require_gate(quick.adapter)
 
 
 # --- Versions -------------------------------------------------------------------------------------
@@ -291,17 +438,92 @@ def test_versions_decide_how_and_whether(ollama: Ollama, standin: Standin) -> No
         ("0.35.0", (0, 35, 0)),
         ("0.34.1-rc2", (0, 34, 1)),
         ("1.0.10", (1, 0, 10)),
+        ("0.12.6-dirty", (0, 12, 6)),
+        ("v0.13.0-dirty", (0, 13, 0)),
+        ("0.12.7-rc1", (0, 12, 7)),
+        ("0.0.0", (0, 0, 0)),
     ):
         standin.behaviour.version = text
         assert ollama.version() == expected
     assert methods(Version(0, 34, 0)) == ("lora", "graft")
+    assert methods(Version(0, 0, 0)) == ("graft",)
     assert methods(Version(0, 34, 1)) == methods(Version(1, 0, 0)) == ("graft",)
     assert all(change.source and change.what for change in VERSIONS.values())
-    for text, told in (("0.12.5", "too old"), ("", "does not say"), ("latest", "does not say")):
+    for text, told in (
+        ("0.12.5", "too old"),
+        ("0.12.6-rc1", "0.12.6-rc1 is too old"),
+        ("", "does not say"),
+        ("latest", "does not say"),
+        ("1.2.3.4", "does not say"),
+    ):
         standin.behaviour.version = text
         with pytest.raises(TwinError, match=told):
             ollama.version()
     assert str(OLDEST) == "0.12.6"
+
+
+ASKED: dict[str, Callable[[Ollama], object]] = {
+    "version": lambda ollama: ollama.version(),
+    "tags": lambda ollama: ollama.tags(),
+    "show": lambda ollama: ollama.require_local("m"),
+    "create": lambda ollama: ollama.create({"model": "m"}, lambda status: None),
+    "chat": lambda ollama: list(OllamaEngine(ollama, "m").stream(MESSAGES, GREEDY)),
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "answer"),
+    [
+        *((what, answer) for what in ASKED for answer in (b"[]", b"null", b"", b"3", b"<html>")),
+        *(("tags", answer) for answer in (b'{"models": [{}]}', b'{"models": 3}')),
+    ],
+)
+def test_another_program_at_its_address_is_told(what: str, answer: bytes) -> None:
+    with closing(Parrot(answer)) as parrot, pytest.raises(TwinError) as error:
+        ASKED[what](Ollama(parrot.url))
+    assert parrot.url in str(error.value) or (what, answer) == ("create", b"")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b'{"error": "zuccanary", "status": "bad"}', "gave up"),
+        (b'{"message": "zuccanary"}', "another program listens"),
+        (b'{"error": "failed to load lora zuccanary"}', "does not take the adapter"),
+    ],
+)
+def test_odd_words_amid_a_draft_are_told(answer: bytes, told: str) -> None:
+    with closing(Parrot(answer)) as parrot, pytest.raises(TwinError, match=told) as error:
+        list(OllamaEngine(Ollama(parrot.url), "m").stream(MESSAGES, GREEDY))
+    assert CANARY not in str(error.value)
+
+
+class Parrot:
+    """A server that answers everything with the same words."""
+
+    def __init__(self, answer: bytes) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *details: object) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                self.do_POST()
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"] or 0))
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
 
 def test_an_absent_ollama_is_told_with_how_to_start_it(unused_url: str) -> None:
@@ -392,6 +614,34 @@ def test_the_template_gives_the_bytes_of_the_base(engine: LlamaCpp, smollm2: Pat
         own = engine._post("/apply-template", {"messages": messages, "add_generation_prompt": True})
         assert go == modelfile.render(messages) == own["prompt"]
     modelfile.require_chatml(smollm2, PERSONA)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("message['content']", "message['content'] | trim"),
+        ("message['content']", "message['content'] | e"),
+        ("{% for message in messages %}", "{% for message in messages[:2] %}"),
+        ("{% for message in messages %}", "{% for message in messages if message['content'] %}"),
+    ],
+)
+def test_a_template_that_differs_anywhere_is_refused(
+    smollm2: Path, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str]
+) -> None:
+    """DESIGN decision 2: in later turns, at ends, in what is empty, in other letters."""
+    chat = chat_format.read_chat(smollm2)
+    other_chat = replace(chat, template=chat.template.replace(*change))
+    assert other_chat != chat
+    monkeypatch.setattr(chat_format, "read_chat", lambda base: other_chat)
+    with pytest.raises(TwinError, match="is not ChatML"):
+        modelfile.require_chatml(smollm2, PERSONA)
+
+
+def test_a_context_beyond_what_the_base_was_trained_for(smollm2: Path) -> None:
+    trained = chat_format.read_chat(smollm2).context
+    modelfile.require_context(smollm2, trained)
+    with pytest.raises(TwinError, match=f"context = {trained} or less"):
+        modelfile.require_context(smollm2, trained + 1)
 
 
 def test_the_modelfile_says_what_the_request_says(smollm2: Path) -> None:

@@ -149,6 +149,9 @@ def test_closing_hangs_up(scripted: Scripted) -> None:
         (200, b'data: {"error": "zuccanary"}\n\n', "gave up amid"),
         (200, event("half"), "stopped amid the draft"),
         (200, b"data: 3\n\n", "does not speak as"),
+        (200, b'data: {"choices": ["zuccanary"]}\n\n', "does not speak as"),
+        (200, b'data: {"choices": [{"delta": "zuccanary"}]}\n\n', "does not speak as"),
+        (200, b'data: {"choices": 3}\n\n', "does not speak as"),
     ],
 )
 def test_refusals_are_told_without_a_word_of_the_prompt(
@@ -207,6 +210,11 @@ NONSENSE = (
     "http://",
     "http://[x",
     "http://a:b@127.0.0.1",
+    "http://:zuccanary@127.0.0.1",
+    "http://@127.0.0.1",
+    "http://127.0.0.1/zuccanary\n/v1",
+    "http://127.0.0.1/zuccanary/\u00fc",
+    "http://127.0.0.1/v1?key=zuccanary",
 )
 
 
@@ -219,8 +227,16 @@ def test_addresses_of_this_machine(url: str) -> None:
 @pytest.mark.parametrize("make", [Server, OpenAICompatible])
 def test_any_other_address_is_refused(url: str, make: Callable[..., object]) -> None:
     """W4, P1."""
-    with pytest.raises(TwinError, match=r"127\.0\.0\.1"):
+    with pytest.raises(TwinError, match=r"127\.0\.0\.1") as error:
         make(url, "x", "y")
+    assert CANARY not in str(error.value)
+
+
+@pytest.mark.parametrize("key", [f"{CANARY}\nx", f"{CANARY}\u00fc", f"{CANARY}\u4f60", "\x00"])
+def test_a_key_that_no_header_holds_is_refused_untold(key: str) -> None:
+    with pytest.raises(TwinError, match=r"one line of ASCII.*writer-key") as error:
+        OpenAICompatible("http://127.0.0.1:1/v1", "twin", key=key)
+    assert CANARY not in str(error.value)
 
 
 def test_a_name_that_leads_elsewhere_is_not_spoken_to(

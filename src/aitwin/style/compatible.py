@@ -2,7 +2,8 @@
 
 `POST /v1/chat/completions`, streamed as server-sent events (OpenAI API reference, "Chat";
 WHATWG HTML, "Server-sent events"). Only what the reference names is sent, so the repeat penalty
-of a Sampling is not. Does not deploy anything: the owner's server has the models already.
+of a Sampling is not; nor is a context: the server has its own. Does not deploy anything: the
+owner's server has the models already.
 """
 
 from collections.abc import Generator, Sequence
@@ -69,10 +70,17 @@ class OpenAICompatible(Closing):
             event = self._server.parse(data)
             if "error" in event:
                 raise self._explained(_refusal(event["error"]), "")
-            for choice in event.get("choices") or ():
-                if text := (choice.get("delta") or {}).get("content"):
+            try:
+                choices = [
+                    ((choice.get("delta") or {}).get("content"), choice.get("finish_reason"))
+                    for choice in event.get("choices") or ()
+                ]
+            except (AttributeError, TypeError):
+                raise self._server.unintelligible() from None
+            for text, finished in choices:
+                if isinstance(text, str) and text:
                     yield text
-                if choice.get("finish_reason"):
+                if finished:
                     return
         raise TwinError(
             "the model server stopped amid the draft; look whether it still runs, and try again"

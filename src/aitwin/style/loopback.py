@@ -48,8 +48,14 @@ class Server:
     """Sent with every request: a key may be among them."""
 
     def __post_init__(self) -> None:
-        """Raise TwinError unless the address is on this machine."""
+        """Raise TwinError unless the address is on this machine, and the headers can be sent."""
         address(self.url)
+        # http.client would quote the key in its own complaint.
+        if not all(map(_is_plain, self.headers.values())):
+            raise TwinError(
+                f"the key for {self.program} must be one line of ASCII characters; "
+                "mend TWIN_HOME/secrets/writer-key"
+            )
 
     def get(self, path: str) -> Any:
         """The JSON at `path`."""
@@ -98,8 +104,15 @@ class Server:
         """A line of a stream as a JSON object."""
         value = self._parsed(line)
         if not isinstance(value, dict):
-            raise self._unintelligible()
+            raise self.unintelligible()
         return value
+
+    def unintelligible(self) -> TwinError:
+        """What is to be raised when an answer is JSON, but of another form than it has to be."""
+        return TwinError(
+            f"what listens at {self.url} does not speak as {self.program} does: another program "
+            "listens there, or a version that is not known; check the address, or update it"
+        )
 
     @contextmanager
     def _answer(
@@ -152,13 +165,7 @@ class Server:
         try:
             return json.loads(content)
         except ValueError:
-            raise self._unintelligible() from None
-
-    def _unintelligible(self) -> TwinError:
-        return TwinError(
-            f"what listens at {self.url} does not speak as {self.program} does; "
-            "check the address, or update it"
-        )
+            raise self.unintelligible() from None
 
 
 class _Local(HTTPConnection):
@@ -181,7 +188,10 @@ def address(url: str) -> tuple[str, int, str]:
         host, port = parts.hostname or "", parts.port or 80
     except ValueError:
         parts, host, port = urlsplit(""), "", 0
-    if parts.scheme != "http" or not host or parts.username or parts.query or parts.fragment:
+    # urlsplit drops line ends, and http.client sends no other letters than these.
+    plain = _is_plain(url) and " " not in url
+    more = "@" in parts.netloc or parts.query or parts.fragment
+    if parts.scheme != "http" or not host or more or not plain:
         raise TwinError(f"{_shown(url)} is no address such as http://127.0.0.1:11434")
     if not _is_loopback(host):
         raise TwinError(
@@ -200,6 +210,12 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def _is_plain(text: str) -> bool:
+    """Whether a header or an address may hold it: printable ASCII, in one line."""
+    return text.isascii() and text.isprintable()
+
+
 def _shown(url: str) -> str:
-    """An address without the password that it may hold."""
-    return url if "@" not in url else "the address of the server"
+    """An address without the password or key that it may hold."""
+    shown = _is_plain(url) and not set("@?#") & set(url)
+    return url if shown else "the address of the server"

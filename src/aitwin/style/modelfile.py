@@ -4,7 +4,7 @@ Both hold the same template, standing instruction, stops and sampling. Does not 
 Grammar of a Modelfile: docs/modelfile.md of ollama/ollama; of its templates: Go, text/template.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,13 +92,35 @@ def require_chatml(base: Path, persona: Persona) -> None:
 
     The adapter was trained on those (DESIGN decision 2).
     """
-    messages = prompt.messages(persona, Task("Thank Ana.", "Ana: done?\nTom: yes"))
     chat = chat_format.read_chat(base)
-    turns = [{"role": str(turn["role"]), "content": turn["content"]} for turn in messages]
-    own = chat_format.render(chat.template, turns, chat.bos, chat.eos, ask=True)
-    # Some templates begin with a token of their own; Ollama adds that one itself.
-    if own not in (ours := render(messages), chat.bos + ours):
+    for messages in _conversations(persona):
+        turns = [{"role": str(turn["role"]), "content": turn["content"]} for turn in messages]
+        own = chat_format.render(chat.template, turns, chat.bos, chat.eos, ask=True)
+        # Some templates begin with a token of their own; Ollama adds that one itself.
+        if own not in (ours := render(messages), chat.bos + ours):
+            raise TwinError(
+                f"the chat template of {base} is not ChatML to the byte, and no other can be given "
+                'to Ollama yet; keep engine = "embedded", or train on a ChatML base such as Qwen2.5'
+            )
+
+
+def _conversations(persona: Persona) -> Iterator[list[ChatMessage]]:
+    """What templates differ in: several turns, white space at ends, nothing said, other letters."""
+    usual = prompt.messages(persona, Task("Thank Ana.", "Ana: done?\nTom: yes"))
+    yield usual
+    more: list[ChatMessage] = [
+        {"role": "assistant", "content": "  Ana, dzi\u0119ki! \u8c22\u8c22 \U0001f600\n\n"},
+        {"role": "user", "content": "\n\u00dc {{ x }} <b>&amp;</b> \t"},
+    ]
+    yield [*usual, *more]
+    yield [{"role": "system", "content": ""}, *usual[1:], *more, *more]
+
+
+def require_context(base: Path, context: int) -> None:
+    """Raise TwinError when a base was trained for fewer tokens than `context`."""
+    trained = chat_format.read_chat(base).context
+    if trained and context > trained:
         raise TwinError(
-            f"the chat template of {base} is not ChatML, and no other can be given to Ollama yet; "
-            'keep engine = "embedded", or train on a ChatML base such as Qwen2.5'
+            f"{base} was trained for {trained} tokens, not for {context}; set context = {trained} "
+            "or less under [writer] in twin.toml"
         )

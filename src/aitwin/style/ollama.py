@@ -25,7 +25,7 @@ STABLE, STABLE_BASE = "aitwin:latest", "aitwin-base:latest"
 
 
 class Version(NamedTuple):
-    """Ollama's version; what follows a dash ("0.35.0-rc1") does not count."""
+    """Ollama's version; what follows a dash ("0.35.0-rc1", "0.35.0-dirty") does not count."""
 
     major: int
     minor: int
@@ -34,6 +34,15 @@ class Version(NamedTuple):
     def __str__(self) -> str:
         """As Ollama writes it."""
         return ".".join(map(str, self))
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it was built from source, of whatever age: it then calls itself 0.0.0."""
+        return self == (0, 0, 0)
+
+
+class AdapterRefusedError(TwinError):
+    """Ollama does not take a LoRA, or not with this base; with another file it may."""
 
 
 @dataclass(frozen=True)
@@ -103,31 +112,43 @@ class Ollama:
     def version(self) -> Version:
         """Its version.
 
-        Raises TwinError when nothing listens there, it is no Ollama, or one that is too old.
+        Raises TwinError when nothing listens there, it is no Ollama, or one that is too old. One
+        that was built from source is let through: nobody can tell how old it is.
         """
         answer = self.server.get("/api/version")
         text = str(answer.get("version", "")) if isinstance(answer, dict) else ""
-        numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", text)
+        numbers = re.match(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?![\d.])(-rc\d*)?", text, re.ASCII)
         if numbers is None:
             raise TwinError(
                 f"what listens at {self.server.url} does not say Ollama's version; "
                 f"give Ollama's address with --ollama, and use a release ({OLDEST} or newer)"
             )
-        version = Version(*map(int, numbers.groups()))
-        if version < OLDEST:
+        *digits, candidate = numbers.groups()
+        version = Version(*map(int, digits))
+        # A release candidate may lack what its release has.
+        old = version < OLDEST or (version == OLDEST and candidate)
+        if old and not version.is_unknown:
             raise TwinError(
-                f"Ollama {version} is too old: {OLDEST} is the first that refuses a prompt it "
-                "would have to cut; update Ollama and run this again"
+                f"Ollama {version}{candidate or ''} is too old: {OLDEST} is the first that refuses "
+                "a prompt it would have to cut; update Ollama and run this again"
             )
         return version
 
     def tags(self) -> list[Tag]:
         """The models that it has."""
-        rows = self.server.get("/api/tags").get("models") or []
-        return [
-            Tag(row["name"], row.get("digest", ""), row.get("modified_at", ""), row.get("size", 0))
-            for row in rows
-        ]
+        answer = self.server.get("/api/tags")
+        try:
+            return [
+                Tag(
+                    str(row["name"]),
+                    str(row.get("digest") or ""),
+                    str(row.get("modified_at") or ""),
+                    int(row.get("size") or 0),
+                )
+                for row in answer.get("models") or ()
+            ]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise self.server.unintelligible() from None
 
     def require_local(self, name: str) -> None:
         """Raise TwinError when a model is not there, or runs on somebody else's computer (W4)."""
@@ -135,6 +156,8 @@ class Ollama:
             shown = self.server.post("/api/show", {"model": name})
         except RefusedError as error:
             raise _explained(error, name) from None
+        if not isinstance(shown, dict):
+            raise self.server.unintelligible()
         if shown.get("remote_host") or shown.get("remote_model"):
             raise TwinError(
                 f"{name} is a cloud model: it would send your words to another computer. Choose "
@@ -146,9 +169,16 @@ class Ollama:
         path = f"/api/blobs/sha256:{digest}"
         if self.server.exists(path):
             return False
-        with file.open("rb") as content:
-            self.server.send(path, content, file.stat().st_size, on_bytes)
+        try:
+            with file.open("rb") as content:
+                self.server.send(path, content, file.stat().st_size, on_bytes)
+        except RefusedError as error:
+            raise _explained(error, file.name) from None
         return True
+
+    def unload(self, name: str) -> None:
+        """Take a model out of memory now; its files stay."""
+        self.server.post("/api/chat", {"model": name, "messages": [], "keep_alive": "0s"})
 
     def create(self, request: Mapping[str, Any], on_status: Callable[[str], None]) -> None:
         """Make a model; raises TwinError unless Ollama reports success."""
@@ -230,8 +260,11 @@ class OllamaEngine(Closing):
             event = self._ollama.server.parse(line)
             if "error" in event:
                 raise _refusal(event)
-            if text := (event.get("message") or {}).get("content"):
-                yield text
+            message = event.get("message") or {}
+            if not isinstance(message, dict):
+                raise self._ollama.server.unintelligible()
+            if text := message.get("content"):
+                yield str(text)
             if event.get("done"):
                 return
         raise TwinError("Ollama stopped amid the draft; look whether it still runs, and try again")
@@ -252,15 +285,16 @@ def options(sampling: Sampling) -> dict[str, Any]:
 def _refusal(event: Mapping[str, Any]) -> RefusedError:
     """An error that arrived amid a stream."""
     text = "Ollama gave up; its own log says why (`ollama serve` prints it)"
-    return RefusedError(text, int(event.get("status") or 0), str(event["error"]))
+    status = event.get("status")
+    return RefusedError(text, status if isinstance(status, int) else 0, str(event["error"]))
 
 
+_ADAPTER = re.compile(r"\b(lora|adapter)s?\b")
+"""In refusals of a LoRA: "no longer supported" by create, "not yet implemented" by a draft."""
 _KNOWN = (
-    ("adapters are no longer supported", "Ollama refuses adapters since {no_adapters}"),
     ("cloud is disabled", "{name} is a cloud model, and Ollama's cloud is off, as it should be"),
     ("more system memory", "Ollama has too little memory for {name}: close something else"),
     ("no space left", "the disk that Ollama keeps its models on is full; free some space"),
-    ("unsupported", "Ollama does not run models of the architecture of {name}; update Ollama"),
     ("digest mismatch", "the file changed while Ollama received it; run this again"),
 )
 """What Ollama says, in small letters, and what that means for the owner."""
@@ -268,13 +302,20 @@ _KNOWN = (
 
 def _explained(error: RefusedError, name: str) -> TwinError:
     """What Ollama's refusal means, without its words, which may quote the prompt."""
-    reason = error.reason.lower()
+    reason = error.reason.lower().replace(name.lower(), "")
     if any(words in reason for words in _TOO_LONG):
         counts = _COUNTS.search(reason)
         return TooLongError(*map(int, counts.groups())) if counts else TooLongError()
     for words, meaning in _KNOWN:
         if words in reason:
-            return TwinError(meaning.format(name=name, no_adapters=VERSIONS["no_adapters"].since))
+            return TwinError(meaning.format(name=name))
+    if _ADAPTER.search(reason):
+        return AdapterRefusedError(
+            f"Ollama does not take the adapter of {name} as it is; none does since "
+            f"{VERSIONS['no_adapters'].since}"
+        )
+    if "unsupported" in reason:
+        return TwinError(f"Ollama does not run models of the architecture of {name}; update Ollama")
     if error.status == 404 or "not found" in reason:
         return TwinError(f"Ollama has no model {name}; run `twin deploy writer`")
     return error

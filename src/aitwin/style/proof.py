@@ -75,6 +75,12 @@ class ProofOfLife:
             )
 
 
+def scored(held_out: Sequence[Example]) -> list[Example]:
+    """Those of the held-out replies that are scored: at most SCORED, from their whole time."""
+    taken = min(SCORED, len(held_out))
+    return [held_out[index * len(held_out) // taken] for index in range(taken)]
+
+
 def prove(
     engine: Scorer,
     persona: Persona,
@@ -83,8 +89,7 @@ def prove(
 ) -> ProofOfLife:
     """Ask base and twin the same things. Does not judge: see `ProofOfLife.require`."""
     greedy = Sampling(max_tokens=LONGEST, temperature=0.0)
-    taken = min(SCORED, len(held_out))
-    chosen = [held_out[index * len(held_out) // taken] for index in range(taken)]
+    chosen = scored(held_out)
     total = len(PROBES) + len(chosen)
     answers = []
     for done, task in enumerate(PROBES):
