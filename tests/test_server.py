@@ -155,6 +155,35 @@ def test_what_is_asked_for_reaches_the_task():
     assert plain.sampling == Sampling()
 
 
+@pytest.mark.parametrize("kind", ["reply", "rewrite"])
+def test_who_gives_a_text_to_answer_need_say_no_more(kind):
+    turns = [{"role": "user", "content": ""}]
+    assert ChatRequest(messages=turns, kind=kind, context="Hi.").task.instruction == ""
+
+
+class Announcing:
+    """An engine that adds what a model may: it cannot be made to."""
+
+    def stream(self, messages, sampling, *, adapted=True):
+        yield from ("Here's a draft:\n", "\nNo, ", f"{CANARY}.\n\n", "[Your Name]")
+
+
+def test_what_was_taken_off_is_told_by_its_kind():
+    """W3: as in `twin write --json`; no text."""
+    writer = Writer(Announcing(), Persona("Thota"))
+    app = server.create(Twin(writer, Speech(Bundled())), TOKEN)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with served(app) as address, httpx.Client(base_url=address, headers=headers) as http:
+        whole = http.post("/v1/chat/completions", json={"messages": SAY_NO}).json()
+        stream = http.post("/v1/chat/completions", json={"messages": SAY_NO, "stream": True}).text
+    assert whole["choices"][0]["message"]["content"] == f"No, {CANARY}."
+    assert whole["taken_off"] == ["announcement", "placeholder"]
+    *pieces, last, end = stream.strip().split("\n\n")
+    assert json.loads(last.removeprefix("data: "))["taken_off"] == whole["taken_off"]
+    assert not any("taken_off" in piece for piece in pieces)
+    assert end == "data: [DONE]"
+
+
 def test_models_are_listed(client):
     assert {model.id for model in client.models.list()} == {"twin", "base"}
 
@@ -224,6 +253,13 @@ def test_a_page_that_rebinds_its_name_is_refused(address, host):
         ("chat/completions", {"messages": SAY_NO, "register": CANARY}, "register"),
         ("chat/completions", {"messages": SAY_NO, "length": 0}, "length"),
         ("chat/completions", {"messages": SAY_NO, "length": CANARY}, "length"),
+        ("chat/completions", {"messages": SAY_NO, "length": True}, "length"),
+        ("chat/completions", {"messages": SAY_NO, "length": "20"}, "length"),
+        ("chat/completions", {"messages": SAY_NO, "max_tokens": True}, "max_tokens"),
+        ("chat/completions", {"messages": SAY_NO, "max_tokens": "5"}, "max_tokens"),
+        ("chat/completions", {"messages": SAY_NO, "temperature": "1"}, "temperature"),
+        ("chat/completions", {"messages": SAY_NO, "top_p": True}, "top_p"),
+        ("chat/completions", {"messages": [{"role": "user", "content": " "}]}, "what to write"),
         ("chat/completions", {"messages": SAY_NO, "stop": [CANARY]}, "stop"),
         ("chat/completions", {"messages": SAY_NO, "n": 2}, "n"),
         ("chat/completions", {"messages": SAY_NO, "tools": [{"type": CANARY}]}, "tools"),

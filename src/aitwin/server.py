@@ -27,7 +27,15 @@ from anyio import CancelScope, Semaphore, to_thread
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    field_validator,
+    model_validator,
+)
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -35,6 +43,7 @@ from aitwin import __version__
 from aitwin.errors import TwinError
 from aitwin.prompt import ChatMessage, Kind, Register, Task
 from aitwin.style.engine import Engine, Sampling
+from aitwin.style.guard import Intervention
 from aitwin.style.writer import sampling_for
 from aitwin.twin import Twin
 
@@ -81,12 +90,12 @@ class ChatRequest(BaseModel):
 
     messages: list[Turn] = Field(min_length=1, max_length=200, repr=False)
     model: str = TWIN
-    stream: bool = False
-    temperature: float = Field(default=_DEFAULT.temperature, ge=0, le=2)
-    top_p: float = Field(default=_DEFAULT.top_p, gt=0, le=1)
-    max_tokens: int | None = Field(default=None, ge=1, le=4096)
-    max_completion_tokens: int | None = Field(default=None, ge=1, le=4096)
-    seed: int = _DEFAULT.seed
+    stream: StrictBool = False
+    temperature: StrictFloat = Field(default=_DEFAULT.temperature, ge=0, le=2)
+    top_p: StrictFloat = Field(default=_DEFAULT.top_p, gt=0, le=1)
+    max_tokens: StrictInt | None = Field(default=None, ge=1, le=4096)
+    max_completion_tokens: StrictInt | None = Field(default=None, ge=1, le=4096)
+    seed: StrictInt = _DEFAULT.seed
     context: str = Field(default="", max_length=LONGEST, repr=False)
     """The mail or chat to answer, or the text to rewrite."""
     reference: str = Field(default="", max_length=LONGEST, repr=False)
@@ -96,9 +105,11 @@ class ChatRequest(BaseModel):
     to: str = Field(default="", max_length=LONGEST_NAME, repr=False)
     """Who will read it."""
     register_: Register | None = Field(default=None, alias="register")
-    length: Literal["short", "medium", "long"] | Annotated[int, Field(ge=1, le=2000)] | None = None
+    length: (
+        Literal["short", "medium", "long"] | Annotated[StrictInt, Field(ge=1, le=2000)] | None
+    ) = None
     """A number is one of words."""
-    n: int | None = Field(default=None, ge=1, le=1)
+    n: StrictInt | None = Field(default=None, ge=1, le=1)
     stop: Any = Field(default=None, repr=False)
     tools: Any = Field(default=None, repr=False)
     functions: Any = Field(default=None, repr=False)
@@ -122,6 +133,8 @@ class ChatRequest(BaseModel):
     def _has_what_it_is_about(self) -> Self:
         if self.kind != "write" and not self.context.strip():
             raise ValueError(f"to {self.kind}, give the text in `context`")
+        if self.kind == "write" and not self.messages[-1].content.strip():
+            raise ValueError("say what to write in the last of `messages`")
         return self
 
     @property
@@ -167,7 +180,7 @@ class SpeechRequest(BaseModel):
     voice: str = "base"
     model: str = "bundled"
     response_format: Literal["wav", "mp3"] = "wav"
-    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+    speed: StrictFloat = Field(default=1.0, ge=0.5, le=2.0)
 
 
 def create(twin: Twin, token: str, *, on_close: Callable[[], None] = lambda: None) -> FastAPI:
@@ -261,11 +274,19 @@ def _writing(twin: Twin) -> APIRouter:
         writer = replace(twin.writer, engine=engine)
         sampling = wanted.sampling
         adapted = wanted.model == TWIN
-        ready = _from_thread(
-            writer.stream(wanted.task, sampling, adapted=adapted, earlier=wanted.earlier), turn
+        taken_off: list[Intervention] = []
+        pieces = writer.stream(
+            wanted.task,
+            sampling,
+            adapted=adapted,
+            earlier=wanted.earlier,
+            taken_off=taken_off.append,
         )
+        ready = _from_thread(pieces, turn)
         frame = _Frame(
-            wanted.model, lambda: "length" if engine.pieces >= sampling.max_tokens else "stop"
+            wanted.model,
+            lambda: "length" if engine.pieces >= sampling.max_tokens else "stop",
+            taken_off,
         )
         if wanted.stream:
             # The first piece is fetched before the answer begins: so an error has its status.
@@ -327,11 +348,18 @@ class _Counted:
 
 
 class _Frame:
-    """The envelope that OpenAI's clients expect around text."""
+    """The envelope that OpenAI's clients expect around text; `taken_off` in it is ours."""
 
-    def __init__(self, model: str, finish: Callable[[], Literal["stop", "length"]]) -> None:
+    def __init__(
+        self,
+        model: str,
+        finish: Callable[[], Literal["stop", "length"]],
+        taken_off: Sequence[Intervention],
+    ) -> None:
         self._finish = finish
         """Why the text ended: to be asked when it has."""
+        self._taken_off = taken_off
+        """Filled when it has ended."""
         self._common = {
             "id": f"chatcmpl-{uuid4().hex}",
             "model": model,
@@ -344,7 +372,12 @@ class _Frame:
             "message": {"role": "assistant", "content": text},
             "finish_reason": self._finish(),
         }
-        return {**self._common, "object": "chat.completion", "choices": [choice]}
+        return {
+            **self._common,
+            "object": "chat.completion",
+            "choices": [choice],
+            "taken_off": list(self._taken_off),
+        }
 
     async def stream(self, first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:
         # Closed here, not when the garbage is collected: only then is the engine free.
@@ -363,6 +396,8 @@ class _Frame:
     def _event(self, delta: dict[str, str], finish: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
         chunk = {**self._common, "object": "chat.completion.chunk", "choices": [choice]}
+        if finish:
+            chunk["taken_off"] = list(self._taken_off)
         return f"data: {json.dumps(chunk)}\n\n"
 
 

@@ -98,10 +98,28 @@ def test_what_a_model_adds_is_taken_off_and_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "tokens"), [(None, Sampling().max_tokens), ("short", 132), ("long", 1632), (50, 232)]
+    ("length", "tokens"),
+    [(None, Sampling().max_tokens), ("short", 132), ("long", 1632), (50, 232), (2000, 3072)],
 )
 def test_a_longer_draft_has_more_room(length: Length | None, tokens: int) -> None:
     assert sampling_for(length).max_tokens == tokens
+
+
+def test_a_small_context_keeps_room_for_the_prompt() -> None:
+    assert sampling_for("long", 1024).max_tokens == 768
+
+
+@pytest.mark.parametrize(("limit", "shown"), [(16, 1), (72, 0), (4000, 1)])
+def test_an_example_is_left_out_only_for_lack_of_room(limit: int, shown: int) -> None:
+    """A limit beyond the context is no wish for it all; words count as tokens here."""
+    nearest = NearestReplies(
+        Index.build([example("Ana: roof?")]),
+        lambda messages: sum(len(turn["content"].split()) for turn in messages),
+        100,
+        most=1,
+    )
+    asked = prompt.messages(PERSONA, Task("Reply.", "Ana: the roof, please?"))
+    assert len(nearest.added(asked, limit)) == len(asked) + 2 * shown
 
 
 def test_persona_stays_out_of_reprs(smollm2: Path, engine: LlamaCpp) -> None:

@@ -8,7 +8,7 @@ of those has. Knows nothing of models; the patterns are in manners.
 import json
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -147,13 +147,14 @@ class Guard:
     # The head
 
     @property
-    def _openings(self) -> Iterator[tuple[Intervention, re.Pattern[str]]]:
+    def _openings(self) -> Iterator[tuple[Intervention, re.Pattern[str], Callable[[str], bool]]]:
+        """What is taken off a head: its kind, the whole of it, and whether a text may become it."""
         if self._takes("announcement"):
-            yield "announcement", manners.ANNOUNCEMENT
+            yield "announcement", manners.ANNOUNCEMENT, manners.may_announce
         if self._takes("subject line") and not manners.ASKS_SUBJECT.search(self._asked):
-            yield "subject line", manners.SUBJECT
+            yield "subject line", manners.SUBJECT, manners.may_be_subject
         if self._takes("placeholder"):
-            yield "placeholder", manners.GREETING
+            yield "placeholder", manners.GREETING, manners.may_greet
 
     def _without_head(self, pieces: Iterable[str]) -> Generator[str]:
         head = ""
@@ -173,7 +174,7 @@ class Guard:
         before, text = "", text.lstrip()
         while before != text:
             before = text
-            for kind, pattern in self._openings:
+            for kind, pattern, _ in self._openings:
                 found = pattern.match(text)
                 if found and len(found[0].rstrip()) <= manners.LEAD:
                     self.found.add(kind)
@@ -188,23 +189,36 @@ class Guard:
         if not head:
             return False
         if self._takes("fence") and "```".startswith(head[:3]):
-            return not self._may_be_wrapped(head, "\n```")
+            code = manners.CODE_SIGNS.search(head.partition("\n```")[0])
+            return bool(code) or not self._may_be_wrapped(head, "\n```", manners.FENCED)
         if self._takes("quotes") and head[0] in manners.QUOTES:
-            return not self._may_be_wrapped(head, manners.QUOTES[head[0]])
+            return not self._may_be_wrapped(head, manners.QUOTES[head[0]], manners.QUOTED)
         if "\n" in head or len(head) > manners.LEAD + len("\n"):
             return True
-        return not _begins(head, manners.OPENINGS)
+        if self._announced and not head.strip("- \t"):
+            return False
+        return not any(may_be(head) for _, _, may_be in self._openings)
 
-    def _may_be_wrapped(self, text: str, closing: str) -> bool:
+    def _may_be_wrapped(self, text: str, closing: str, longest: int) -> bool:
         """Whether all of the draft may turn out to stand between fences or quotes."""
         end = text.find(closing, 1)
-        return end < 0 or self._may_end("\n" + text[end + len(closing) :].lstrip("\n"))
+        if end < 0:
+            return len(text) <= longest + len(closing)
+        rest = text[end + len(closing) :]
+        return (
+            end <= longest
+            and len(rest) <= manners.BEHIND
+            and self._may_end("\n" + rest.lstrip("\n"))
+        )
 
     def _unwrapped(self, text: str) -> str:
-        """A whole draft without the fences or quotes around it, and what stands behind them."""
+        """A whole draft without the fences or quotes around it, and what a model says behind."""
         kind: Intervention
         if self._takes("fence") and (fenced := manners.FENCE.match(text)):
             kind, inner, rest = "fence", fenced["inner"], text[fenced.end() :]
+            # In doubt it is code.
+            if manners.CODE_SIGNS.search(inner) or not manners.SENTENCE.search(inner):
+                return text
         elif self._takes("quotes") and text[:1] in manners.QUOTES:
             inner, closing, rest = text[1:].partition(manners.QUOTES[text[0]])
             # One who says a few words in quotes cites them.
@@ -212,7 +226,7 @@ class Guard:
         else:
             return text
         left, kinds = self._ended(rest.strip("\n").split("\n"))
-        if not inner.strip() or "".join(left).strip():
+        if not inner.strip() or "".join(left).strip() or "sign-off" in kinds:
             return text
         self.found |= {kind, *kinds}
         return inner.lstrip()
@@ -224,47 +238,59 @@ class Guard:
         if not (self._takes("bold") or self._takes("heading")):
             yield from pieces
             return
-        line, passed, code = "", 0, False
+        line, place, code = "", 0, False
         for piece in pieces:
-            *whole, last = (line + piece).split("\n")
-            for line in whole:
-                code ^= bool(manners.CODE.match(line))
-                yield f"{self._plain(line, code)[passed:]}\n"
-                passed = 0
-            line = last
-            if (certain := _undecorated_length(line, code)) > passed:
-                yield line[passed:certain]
-                passed = certain
-        yield self._plain(line, code)[passed:]
+            *whole, last = piece.split("\n")
+            for part in whole:
+                passed, _ = self._plain(line + part, place, code, complete=True)
+                code ^= not place and bool(manners.CODE.match(line + part))
+                yield f"{passed}\n"
+                line, place = "", 0
+            line += last
+            passed, place = self._plain(line, place, code, complete=False)
+            yield passed
+            # What was passed on is of no more use, but for the character before what follows.
+            line, place = line[max(0, place - 1) :], min(place, 1)
+        yield self._plain(line, place, code, complete=True)[0]
 
-    def _plain(self, line: str, code: bool) -> str:
-        if code:
-            return line
-        if self._takes("heading") and (heading := manners.HEADING.match(line)):
-            self.found.add("heading")
-            line = line[heading.end() :]
-        before = None if self._takes("bold") else line
-        while line != before:
-            before, line = line, manners.BOLD.sub(r"\g<inner>", line)
-            if line != before:
+    def _plain(self, line: str, place: int, code: bool, *, complete: bool) -> tuple[str, int]:
+        """What stands in a line from `place`, undecorated, and how far that is certain."""
+        passed: list[str] = []
+        if not place:
+            if not complete and manners.LINE_BEGUN.fullmatch(line):
+                return "", 0
+            if manners.CODE.match(line):
+                # Its line is passed on as it is, however it goes on.
+                return (line, len(line)) if complete else ("", 0)
+            if not code and self._takes("heading") and (found := manners.HEADING.match(line)):
+                self.found.add("heading")
+                place = found.end()
+        if code or not self._takes("bold"):
+            return line[place:], len(line)
+        while (start := line.find("*", place)) >= 0:
+            passed.append(line[place:start])
+            bold = manners.BOLD.match(line, start)
+            if bold and (complete or bold.end() < len(line)):
                 self.found.add("bold")
-        return line
+                passed.append(bold["inner"])
+                place = bold.end()
+            elif not complete and manners.BOLD_BEGUN.fullmatch(line, start):
+                return "".join(passed), start
+            else:
+                passed.append("*")
+                place = start + 1
+        return "".join([*passed, line[place:]]), len(line)
 
     # The end
 
     def _without_ending(self, pieces: Iterable[str]) -> Generator[str]:
         """Less the lines that end it. Holds back from a line that may begin the end."""
-        held, amid = "", False
+        ending = _Ending(self._kind, self._begins)
         for piece in pieces:
-            held += piece
-            place, amid = self._body(held, amid)
-            if place:
-                yield held[:place]
-                held = held[place:]
-        place, _ = self._body(held, amid, complete=True)
-        if place:
-            yield held[:place]
-        if rest := held[place:]:
+            yield ending.passed(piece)
+        body, rest = ending.parted()
+        yield body
+        if rest:
             lines, kinds = self._ended(rest.removeprefix("\n").split("\n"))
             self.found |= kinds
             if not kinds:
@@ -272,25 +298,7 @@ class Guard:
             elif lines:
                 yield "\n".join(["", *lines] if rest.startswith("\n") else lines)
 
-    def _body(self, text: str, amid: bool, *, complete: bool = False) -> tuple[int, bool]:
-        """How much of `text` is not the end, and whether that ends amid a line.
-
-        `text` begins with a line or a line break; `amid`: with the rest of a line that is not.
-        """
-        place = 0
-        while place < len(text):
-            if amid:
-                place = text.find("\n", place)
-                if place < 0:
-                    return len(text), True
-            elif self._may_end(text[place:], complete=complete):
-                return place, False
-            elif text[place] == "\n":
-                place += 1
-            amid = not amid
-        return place, amid
-
-    def _may_end(self, text: str, *, complete: bool = False) -> bool:
+    def _may_end(self, text: str) -> bool:
         """Whether all lines of `text` belong to an ending, or may when the last is complete."""
         *lines, last = text.removeprefix("\n").split("\n")
         names = 0
@@ -299,15 +307,15 @@ class Guard:
             if kind == "body":
                 return False
             names = NAMES if kind == "sign-off" else names - (kind == "name")
-        return self._kind(last, names) != "body" or (not complete and self._begins(last, names))
+        return self._kind(last, names) != "body" or self._begins(last, names)
 
     def _kind(self, line: str, names: int) -> str:
         """What a line of an ending is; `names`: how many lines may yet say who signs."""
+        if len(line) > LINE:
+            return "body"
         line = line.strip()
         if not line.strip("-_*"):
             return "gap"
-        if len(line) > LINE:
-            return "body"
         if self._takes("placeholder") and manners.ALL_TO_FILL_IN.fullmatch(line):
             return "placeholder"
         if _sign_off(line):
@@ -317,28 +325,27 @@ class Guard:
         return "name" if names and self._says_who(line) else "body"
 
     def _is_offer(self, line: str) -> bool:
-        pattern = manners.OFFER if self._habits else manners.OFFERS_DRAFT
-        return bool(
-            self._takes("offer")
-            and pattern.fullmatch(line)
-            and not manners.ASKS_OFFER.search(self._asked)
-        )
+        return self._takes_offers and manners.offers(line, known=self._habits is not None)
+
+    @property
+    def _takes_offers(self) -> bool:
+        return self._takes("offer") and not manners.ASKS_OFFER.search(self._asked)
 
     def _says_who(self, line: str) -> bool:
         return _is_name(line) or _formula(line) in self._signs
 
     def _begins(self, line: str, names: int) -> bool:
         """Whether a line that has only begun may turn out to be one of an ending."""
-        whole_words = " ".join(line.split()[:-1])
-        line = line.strip().lower()
         if len(line) > LINE:
             return False
+        whole_words = " ".join(line.split()[:-1])
+        line = line.strip()
         return (
-            line.startswith("[")
-            or _begins(line.removeprefix("("), manners.OFFERS)
+            (self._takes("placeholder") and manners.may_fill_in(line))
+            or (self._takes_offers and manners.may_offer(line))
             or any(_may_sign_off(line, formula) for formula in manners.SIGN_OFFS)
-            or (names > 0 and _is_name(whole_words))
-            or (names > 0 and _begins(_formula(line), self._signs))
+            or (names > 0 and (not whole_words or _is_name(whole_words)))
+            or (names > 0 and any(sign.startswith(_formula(line)) for sign in self._signs))
         )
 
     def _ended(self, lines: Sequence[str]) -> tuple[list[str], set[Intervention]]:
@@ -369,32 +376,101 @@ class Guard:
             return False
         if self._habits is not None:
             return formula not in self._habits.sign_offs
-        below = " ".join(lines[1:]).lstrip()
+        below = next((line.lstrip() for line in lines[1:] if line.strip()), "")
         return bool(manners.TO_FILL_IN.search(lines[0]) or manners.TO_FILL_IN.match(below))
 
 
-def _undecorated_length(line: str, code: bool) -> int:
-    """How much of a line that goes on will stay as it is."""
-    begun = line.lstrip()
-    if not begun or begun[0] == "`" or (begun[0] == "#" and not code):
-        return 0
-    bold = line.find("**")
-    if code or (bold < 0 and not line.endswith("*")):
-        return len(line)
-    return bold if bold >= 0 else len(line) - 1
+class _Ending:
+    """Lines that may be the end of a draft, held back until another follows that is not.
 
+    What a line that ends with a colon introduces is never of the end: the lines up to the next
+    blank one or, where a blank one follows the colon, all.
+    """
 
-def _begins(text: str, openings: Iterable[str]) -> bool:
-    """Whether a text that has only begun may turn out to begin with one of `openings`."""
-    begun = text.lower()
-    return any(begun.startswith(one) or one.startswith(begun) for one in openings)
+    def __init__(self, kind: Callable[[str, int], str], begins: Callable[[str, int], bool]) -> None:
+        self._kind, self._begins = kind, begins
+        self._held: list[str] = []
+        self._line = ""
+        """What there is of the last line; of one that is not of the end, its beginning."""
+        self._last = ""
+        """The last character of a line that is not of the end."""
+        self._break = ""
+        self._amid = False
+        self._names = 0
+        self._below: Literal["", "colon", "block", "all"] = ""
+
+    def passed(self, piece: str) -> str:
+        """What is certainly not of the end, now that `piece` is there."""
+        first, *lines = piece.split("\n")
+        text = [self._longer(first)]
+        for line in lines:
+            text += self._broken(), self._longer(line)
+        return "".join(text)
+
+    def parted(self) -> tuple[str, str]:
+        """What is left when the draft has ended: body, and end."""
+        text = self._broken()
+        return text, "".join(self._held)
+
+    def _longer(self, part: str) -> str:
+        if self._amid:
+            return self._of_body(part)
+        self._line += part
+        if not self._line.strip() and len(self._line) <= LINE:
+            return ""
+        if not self._below and (
+            self._kind(self._line, self._names) != "body" or self._begins(self._line, self._names)
+        ):
+            return ""
+        return self._released()
+
+    def _released(self) -> str:
+        """All that was held, for the line is not of the end."""
+        text = "".join([*self._held, self._break, self._line])
+        self._held.clear()
+        self._names, self._amid = 0, True
+        self._of_body(self._line)
+        return text
+
+    def _of_body(self, part: str) -> str:
+        self._last = part.rstrip(" \t\r*_")[-1:] or self._last
+        return part
+
+    def _broken(self) -> str:
+        """The line has ended."""
+        text = ""
+        kind = "body" if self._amid or self._below else self._kind(self._line, self._names)
+        if kind == "body":
+            text = "" if self._amid else self._released()
+            self._introduce()
+        else:
+            self._held.append(self._break + self._line)
+            self._names = NAMES if kind == "sign-off" else self._names - (kind == "name")
+        self._break, self._line, self._last, self._amid = "\n", "", "", False
+        return text
+
+    def _introduce(self) -> None:
+        if self._below == "all":
+            return
+        if not self._last:
+            self._below = "all" if self._below == "colon" else ""
+        elif self._last in ":：" and not manners.SALUTATION.match(self._line + self._last):
+            self._below = "colon"
+        else:
+            self._below = "block" if self._below else ""
 
 
 def _may_sign_off(line: str, formula: str) -> bool:
-    rest = line.removeprefix(formula).lstrip()
-    if rest == line:
-        return formula.startswith(line)
-    return rest in ("", ".", "!") or (rest[0] == "," and len(rest) <= manners.NAME + 2)
+    lower = line.lower()
+    rest = lower.removeprefix(formula).lstrip()
+    if rest == lower:
+        return formula.startswith(lower)
+    if rest in ("", ".", "!"):
+        return True
+    name = line.partition(",")[2].strip()
+    words = " ".join(name.split()[:-1])
+    few = name.startswith("[") or not words or _is_name(words)
+    return rest.startswith(",") and len(name) <= manners.NAME and few
 
 
 def _sign_off(line: str) -> str:

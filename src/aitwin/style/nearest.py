@@ -75,10 +75,13 @@ class NearestReplies:
     def added(self, messages: Sequence[ChatMessage], max_tokens: int) -> list[ChatMessage]:
         """The prompt `messages` with examples behind the standing instruction, the nearest last.
 
-        `max_tokens` of the context stay free for the draft.
+        `max_tokens` of the context stay free for the draft; half of it where the context does not
+        hold so many beside the prompt.
         """
         system, *turns = messages
         room = self.context - max_tokens - _SPARE
+        if self.count(messages) > room:
+            room = self.context // 2 - _SPARE
         chosen: list[ChatMessage] = []
         for example in self.index.search(turns[-1]["content"], self.most):
             longer = [*as_turns([example]), *chosen]

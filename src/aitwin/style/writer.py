@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 
 from aitwin import prompt
 from aitwin.prompt import ChatMessage, Length, Persona, Task
-from aitwin.style.engine import Engine, Sampling
+from aitwin.style.engine import CONTEXT, Engine, Sampling
 from aitwin.style.guard import Draft, Guard, Habits, Intervention
 from aitwin.style.nearest import NearestReplies
 
 TOKENS_PER_WORD = 4
 """Ample: a limit cuts a draft amid a sentence, and is there for those that never end."""
 LEAST_TOKENS = 32
+MOST_OF_CONTEXT = 0.75
+"""Of the context, for a draft of many words; servers refuse a limit that leaves no prompt room."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,11 @@ class Writer:
         return Draft(text.strip(), tuple(kinds))
 
 
-def sampling_for(length: Length | None) -> Sampling:
-    """The usual sampling, with room for a draft of that length."""
+def sampling_for(length: Length | None, context: int = CONTEXT) -> Sampling:
+    """The usual sampling, with room for a draft of that length in an engine's `context` tokens."""
     words = prompt.most_words(length)
     usual = Sampling()
     if words is None:
         return usual
-    return replace(usual, max_tokens=LEAST_TOKENS + TOKENS_PER_WORD * words)
+    wanted = LEAST_TOKENS + TOKENS_PER_WORD * words
+    return replace(usual, max_tokens=min(wanted, int(context * MOST_OF_CONTEXT)))
