@@ -44,8 +44,6 @@ from aitwin.style.guard import Habits
 from aitwin.style.nearest import Index, NearestReplies, request
 
 FORMAT = 1
-FEW = 10
-"""Held-out prompts below which the report warns that nothing is settled."""
 SAMPLING = Sampling(max_tokens=128)
 """Some 95 words, more than nine of ten replies have; else as drafts are served."""
 REGISTERS = ("mail", "chat")
@@ -90,6 +88,8 @@ class Evaluation:
     answered: tuple[Answered, ...] = field(repr=False)
     counts: dict[str, int]
     """Prompts, conversations, and what was left out as too long."""
+    kept: bool = True
+    """False where an earlier one of the adapter has enough prompts, and this has not."""
 
     @property
     def measures(self) -> list[Measure]:
@@ -127,8 +127,9 @@ def run(
 ) -> Evaluation:
     """Examine `adapter`, which `engine` has loaded, and write evaluation.json beside its weights.
 
-    May be stopped at any moment; the next run goes on. Raises TwinError when the dataset is not
-    the one that the adapter was trained on.
+    Too few prompts to say anything leave an earlier verdict that had enough as it is. May be
+    stopped at any moment; the next run goes on. Raises TwinError when the dataset is not the one
+    that the adapter was trained on.
     """
     require_same(adapter, data)
     asked = choose(data.split("test"), plan.prompts)
@@ -182,6 +183,7 @@ def run(
         _memory(desk, answered, likelihood.membership(remembered, scored), adapter, data),
     )
     desk.notebook.keep_only((desk.base, desk.adapter))
+    verdict = gate.judge([measure for section in sections for measure in section.measures])
     evaluation = Evaluation(
         adapter=desk.adapter,
         base=desk.base,
@@ -189,7 +191,7 @@ def run(
         made=datetime.now(UTC),
         plan=plan,
         sections=sections,
-        verdict=gate.judge([measure for section in sections for measure in section.measures]),
+        verdict=verdict,
         answered=tuple(answered),
         counts={
             "prompts": len(asked),
@@ -198,8 +200,10 @@ def run(
             "scored": len(scored),
             "too_long": 2 * len(asked) - len(answered) - len(scored),
         },
+        kept=verdict.settled or not gate.is_settled(adapter),
     )
-    artifact.write_private(adapter.path / gate.FILE, json.dumps(evaluation.as_json(), indent=2))
+    if evaluation.kept:
+        artifact.write_private(adapter.path / gate.FILE, json.dumps(evaluation.as_json(), indent=2))
     return evaluation
 
 
@@ -294,7 +298,7 @@ def _members(
 
 
 def _few(count: int) -> tuple[str, ...]:
-    if count >= FEW:
+    if count >= gate.FEW:
         return ()
     return (
         f"only {count} held-out prompts: little is settled by them; ask for more with --prompts, "
@@ -442,7 +446,7 @@ def _memory(
         ]
         for c, texts in _texts(answered).items()
     }
-    learnt = [example.reply for example in data.split("train")]
+    learnt = [Written(e.thread, e.reply, request(e)) for e in data.split("train")]
     measures = [*memorisation.overlap(written, learnt), told_apart]
     note = (
         "What stands in training and not in the prompt. You repeat yourself, too: your held-out "
