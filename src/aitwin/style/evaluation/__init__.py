@@ -132,7 +132,7 @@ def run(
     that the adapter was trained on.
     """
     require_same(adapter, data)
-    asked = choose(data.split("test"), plan.prompts)
+    asked = held_out(data, plan.prompts)
     trained = data.split("train")
     desk = open_desk(engine, adapter, data, plan)
     shown = NearestReplies(
@@ -220,7 +220,7 @@ def rounds(
     """
     require_same(adapter, data)
     desk = open_desk(engine, adapter, data, plan)
-    asked = choose(data.split("test"), plan.prompts)
+    asked = held_out(data, plan.prompts)
     found = []
     for done, example in enumerate(asked, start=1):
         draft = desk.draft(example.messages[:-1], adapted=True)
@@ -240,6 +240,16 @@ def require_same(adapter: StyleAdapter, data: Dataset) -> None:
             f"{data.digest[:12]} by now: what is held out there may have been learnt; train on it "
             "(`twin train`), or evaluate with the earlier dataset (`twin eval --dataset NAME`)"
         )
+
+
+def held_out(data: Dataset, count: int) -> list[Example]:
+    """`count` rows of the test part. Raises TwinError when it has none."""
+    if examples := data.split("test"):
+        return choose(examples, count)
+    raise TwinError(
+        f"the test part of {data.path} is empty, so there is nothing to examine with; add mail or "
+        "chats, build the dataset again (`twin dataset build`), and train on it (`twin train`)"
+    )
 
 
 def open_desk(engine: LlamaCpp, adapter: StyleAdapter, data: Dataset, plan: Plan) -> Desk:
@@ -331,17 +341,20 @@ def _attribution(
     measures: list[Measure] = []
     warnings: list[str] = []
     channel_of = {example.thread: example.channel for example in strangers}
+    asked = {one.example.channel for one in answered}
     for key, name, part in (
         ("body", "taken for you, body", body),
         ("whole", "taken for you, whole text", str.strip),
     ):
         judges: list[Judge] = []
+        silent: list[str] = []
         hits: dict[Candidate, list[tuple[bool, str]]] = {c: [] for c in CANDIDATES}
         for channel in REGISTERS:
             judge = _taught(
                 channel, data, [s for s in drafted if channel_of[s.group] == channel], part
             )
             if judge is None:
+                silent.append(channel)
                 continue
             judges.append(judge)
             for candidate, texts in _of_channel(answered, data, channel).items():
@@ -353,7 +366,12 @@ def _attribution(
             examined["owner"] = min((j.against_others for j in judges), key=lambda e: e.value)
         if not judges:
             warnings.append(f"{name}: too few texts to learn from; nobody was told from anybody")
-        elif len(trusted) < len(judges):
+        elif silent := [c for c in silent if c in asked]:
+            warnings.append(
+                f"{name}: too few texts to learn from in {' and '.join(silent)}; these shares are "
+                f"of {' and '.join(judge.register for judge in judges)} alone"
+            )
+        if len(trusted) < len(judges):
             warnings.append(
                 f"{name}: the judge itself tells you from others hardly better than a coin "
                 f"(AUC {examined['owner'].value:.2f}); do not trust these shares"

@@ -39,7 +39,12 @@ def body(text: str) -> str:
 
 def instruction(example: Example) -> str:
     """What was asked for, without the mail or chat."""
-    return request(example).partition("\n\n")[0]
+    return asked(request(example))
+
+
+def asked(content: str) -> str:
+    """The instruction at the head of a user turn."""
+    return content.partition("\n\n")[0]
 
 
 def incoming(example: Example) -> str:
