@@ -54,9 +54,9 @@ def mean(
 
 
 def share(hits: Sequence[bool], groups: Sequence[str]) -> Estimate:
-    """How many are true. Where all are or none, what was drawn again would know no doubt: Wilson's
-    interval stands in."""
-    if not len(hits) or all(hits) or not any(hits):
+    """How many are true. Where no conversation has two, or all are true or none, Wilson's interval
+    is the better: what is drawn again of a few knows too little doubt, or too much."""
+    if all(hits) or not any(hits) or len(set(groups)) == len(groups):
         return wilson(sum(hits), len(hits))
     return mean([float(hit) for hit in hits], groups)
 
