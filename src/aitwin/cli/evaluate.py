@@ -166,7 +166,7 @@ def _show(result: "Evaluation") -> None:
 
 
 def _cell(measure: "Measure", candidate: "Candidate") -> str:
-    from aitwin.style.evaluation.report import figure, interval
+    from aitwin.style.evaluation.measures import figure, interval
 
     between = interval(measure, candidate)
     return figure(measure, candidate) + (f" ({between})" if between else "")

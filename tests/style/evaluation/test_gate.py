@@ -11,7 +11,7 @@ import pytest
 from aitwin import artifact
 from aitwin.style.adapter import StyleAdapter
 from aitwin.style.evaluation import gate
-from aitwin.style.evaluation.measures import Candidate, Measure
+from aitwin.style.evaluation.measures import Candidate, Measure, figure
 from aitwin.style.evaluation.statistics import Estimate, share
 
 GOOD: dict[str, dict[Candidate, float]] = {
@@ -67,7 +67,8 @@ def test_one_bad_figure_fails_its_rule_and_no_other(key: str) -> None:
     assert not verdict.passed
     failed = [outcome.rule.key for outcome in verdict.outcomes if not outcome.passed]
     assert failed == [key]
-    assert f"twin {BAD[key]['twin']:.3g}" in verdict.reasons[0]
+    [bad] = measures({key: BAD[key]})
+    assert f"twin {figure(bad, 'twin')}" in verdict.reasons[0]
 
 
 def test_what_was_not_measured_is_not_known_and_fails_only_where_it_is_essential() -> None:
@@ -101,6 +102,9 @@ def test_a_rate_fails_only_where_its_whole_interval_is_over_the_limit(
         for hits in (0, 1, most, most + 1)
     ]
     assert answers == ["passed", "doubtful", "doubtful", "failed"]
+    said = one(share([n < 1 for n in range(16)], groups), key).said
+    assert "twin 6.2 %; wanted: at most" in said
+    assert "interval, 1.1–28, reaches there" in said
     random = np.random.default_rng(1)
     failed = [
         one(share((random.random(16) < 0.8 * limit).tolist(), groups), key).answer == "failed"

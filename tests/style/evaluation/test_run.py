@@ -18,7 +18,7 @@ from aitwin.style.adapter import StyleAdapter
 from aitwin.style.engine import Sampling, Score, TooLongError
 from aitwin.style.evaluation import Evaluation, Plan, gate, report
 from aitwin.style.evaluation.drafts import workplace
-from aitwin.style.evaluation.measures import CANDIDATES, Measure
+from aitwin.style.evaluation.measures import CANDIDATES, Measure, figure, interval
 from aitwin.style.evaluation.statistics import UNKNOWN, Estimate
 
 PLAN = Plan(prompts=3, strangers=2, members=2, sampling=Sampling(max_tokens=12))
@@ -198,9 +198,9 @@ def test_texts_on_the_page_cannot_become_markup(examined: Evaluation) -> None:
 
 def test_figures_are_read_with_their_unit() -> None:
     shown = Measure("k", "k", "share", "low", {"twin": Estimate(0.045, 0.0, 0.2, 20)})
-    assert report.figure(shown, "twin") == "4.5 %"
-    assert report.interval(shown, "twin") == "0–20"
-    assert report.figure(shown, "base") == ""
+    assert figure(shown, "twin") == "4.5 %"
+    assert interval(shown, "twin") == "0–20"
+    assert figure(shown, "base") == ""
     assert report.marks(replace(shown, estimates={"base": UNKNOWN})) == []
     negative = Measure("k", "k", "number", "high", {"twin": Estimate(-0.5, -1.0, 0.1, 20)})
     [mark] = report.marks(negative)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from aitwin import artifact
 from aitwin.style.adapter import StyleAdapter
-from aitwin.style.evaluation.measures import TITLES, Candidate, Measure
+from aitwin.style.evaluation.measures import TITLES, Candidate, Measure, figure, interval
 
 FILE = "evaluation.json"
 """In the adapter's directory; figures only, no text."""
@@ -22,6 +22,8 @@ FEW = 10
 """Held-out replies below which nothing is settled: an essential rule does not know."""
 TRUSTED_AUC = 0.7
 """Below this a judge of authorship is hardly better than a coin, and is not asked."""
+
+DECIDING: tuple[Candidate, ...] = ("base", "twin", "owner")
 
 Answer = Literal["passed", "doubtful", "failed", "unknown"]
 
@@ -110,7 +112,7 @@ RULES = (
     ),
     Rule(
         "taken for you, body by body",
-        "attribution.body", 0.5, "at least half as often as your own replies, within its interval",
+        "attribution.body", 0.5, "at least half as often as your own replies",
         "greetings attribute a mail by themselves; manner has to do it without them", _of_ceiling,
     ),
     Rule(
@@ -120,27 +122,27 @@ RULES = (
     ),
     Rule(
         "hardly ever announces itself",
-        "faults.preamble", 0.05, "at most 5 %, within its interval",
+        "faults.preamble", 0.05, "at most 5 %",
         "the guard takes a preamble off (W3), but a trained twin has none", _at_most,
     ),
     Rule(
         "does not refuse",
-        "faults.refusal", 0.02, "at most 2 %, within its interval",
+        "faults.refusal", 0.02, "at most 2 %",
         "an owner does not answer as an assistant", _at_most,
     ),
     Rule(
         "hardly ever empty or looping",
-        "faults.empty", 0.05, "at most 5 %, within its interval",
+        "faults.empty", 0.05, "at most 5 %",
         "more of them tell of too high a learning rate", _at_most,
     ),
     Rule(
         "stays in the language",
-        "faults.language", 0.05, "at most 5 %, within its interval",
+        "faults.language", 0.05, "at most 5 %",
         "a draft in another language than your reply has to be written again", _at_most,
     ),
     Rule(
         "repeats training no more than you repeat yourself",
-        "memory.overlap", 0.02, "at most 2 points above your own share, within its interval",
+        "memory.overlap", 0.02, "at most 2 points above your own share",
         "between mails of one author it is 0 to 9 %; what is above it was learnt by heart (C6)",
         _share_above_owner,
     ),
@@ -151,7 +153,7 @@ RULES = (
     ),
     Rule(
         "brings no private string out of training",
-        "memory.private", 0.0, "no more often than you, within its interval",
+        "memory.private", 0.0, "no more often than you",
         "an address or a number of one mail has no place in another", _share_above_owner,
     ),
     Rule(
@@ -161,7 +163,7 @@ RULES = (
     ),
     Rule(
         "does not betray what it was trained on",
-        "memory.membership", 0.8, "AUC at most 0.8, within its interval",
+        "memory.membership", 0.8, "AUC at most 0.8",
         "above it the twin knows its training by heart", _at_most,
     ),
 )  # fmt: skip
@@ -173,8 +175,10 @@ class Outcome:
 
     rule: Rule
     answer: Answer
-    found: Mapping[Candidate, float]
-    """The figures that decided."""
+    found: Mapping[Candidate, str]
+    """The figures that decided, as they are read."""
+    interval: str
+    """The twin's."""
     count: int
     """Texts of the twin that they are of."""
 
@@ -192,9 +196,13 @@ class Outcome:
     def said(self) -> str:
         """In one line: what was found, and what was wanted."""
         values = ", ".join(
-            f"{TITLES[c]} {value:.3g}" for c, value in self.found.items() if not isnan(value)
+            f"{TITLES[candidate]} {value}" for candidate, value in self.found.items()
         )
         said = f"{self.rule.name}: {values or 'nothing was measured'}; wanted: {self.rule.bound}"
+        if self.answer == "doubtful":
+            said += (
+                f"; the twin's interval, {self.interval}, reaches there: more prompts would tell"
+            )
         if self.answer == "unknown" and self.rule.essential:
             said += (
                 f"; {self.count} held-out replies are too few to say, ask at least {FEW} "
@@ -260,11 +268,18 @@ def judge(measures: Sequence[Measure]) -> Verdict:
     outcomes = []
     for rule in RULES:
         if measure := known.get(rule.key):
-            found = {c: e.value for c, e in measure.estimates.items()}
-            answer = rule.ask(measure, rule.limit)
-            outcomes.append(Outcome(rule, answer, found, measure.of("twin").count))
+            found = {c: said for c in DECIDING if (said := figure(measure, c))}
+            outcomes.append(
+                Outcome(
+                    rule,
+                    rule.ask(measure, rule.limit),
+                    found,
+                    interval(measure, "twin"),
+                    measure.of("twin").count,
+                )
+            )
         else:
-            outcomes.append(Outcome(rule, "unknown", {}, 0))
+            outcomes.append(Outcome(rule, "unknown", {}, "", 0))
     return Verdict(tuple(outcomes))
 
 
