@@ -39,6 +39,10 @@ REPLIES = (
     "Write a reply to this mail from {who}{about}.",
     "Draft an answer to {who}'s mail{about}.",
 )
+FOLLOW_UPS = (
+    "Follow up on this mail of yours{about}.",
+    "Write another mail after this one of yours{about}.",
+)
 CHAT_REPLY, CHAT_MORE, CHAT_ANY = (
     "Reply in this chat with {who}.",
     "Go on in this chat with {who}.",

@@ -65,3 +65,16 @@ def test_without_adapter_or_dataset_the_next_step_is_named(owner: Twin, trained:
 
 def test_too_few_rounds_make_no_blind_page(learnt: Twin) -> None:
     learnt("eval", "--blind", "--prompts", "1").refused("held-out prompts", "--prompts 40")
+
+
+def test_ctrl_c_at_any_moment_says_one_line(learnt: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*asked: object, **how: object) -> None:
+        raise KeyboardInterrupt
+
+    for place in ("aitwin.corpus.dataset.load", "aitwin.style.evaluation.run"):
+        with monkeypatch.context() as stopped:
+            stopped.setattr(place, interrupted)
+            result = learnt("eval", "--prompts", "1")
+        assert result.code == 130, place
+        assert result.err.strip() == "stopped; the same command goes on where it stopped", place
+        assert not result.out.strip()

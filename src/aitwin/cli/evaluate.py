@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAIN = "main"
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+SAID = {"doubtful": "warning: doubtful", "unknown": "not known"}
+"""How a rule's answer is told, where not by its own word."""
 Asked = TypeVar("Asked")
 
 
@@ -48,31 +50,54 @@ def evaluate(  # noqa: PLR0913 (one flag per thing to choose)
 
     Exit code 1 when it fails. Ctrl-C stops; the next `twin eval` goes on.
     """
-    from dataclasses import replace
+    try:
+        from dataclasses import replace
 
-    from aitwin.cli.rooms import open_adapter
-    from aitwin.corpus import dataset as datasets
-    from aitwin.home import Home
+        from aitwin.cli.rooms import open_adapter
+        from aitwin.corpus import dataset as datasets
+        from aitwin.home import Home
+        from aitwin.style import evaluation
+
+        home = Home.from_environment()
+        chosen = open_adapter(home, adapter)
+        data = datasets.load(home.datasets / dataset)
+        evaluation.require_same(chosen, data)
+        plan = evaluation.Plan()
+        if prompts is not None:
+            plan = replace(plan, prompts=prompts, strangers=prompts, members=prompts)
+        if blind:
+            _play(home, chosen, data, plan, show=show)
+        else:
+            _examine(home, chosen, data, plan, show=show, json=json)
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on where it stopped")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _examine(  # noqa: PLR0913 (what was chosen)
+    home: "Home",
+    adapter: "StyleAdapter",
+    data: "Dataset",
+    plan: "Plan",
+    *,
+    show: bool,
+    json: bool,
+) -> None:
+    """Ask, tell, and leave with the verdict's exit code."""
     from aitwin.style import evaluation
-
-    home = Home.from_environment()
-    chosen = open_adapter(home, adapter)
-    data = datasets.load(home.datasets / dataset)
-    evaluation.require_same(chosen, data)
-    plan = evaluation.Plan()
-    if prompts is not None:
-        plan = replace(plan, prompts=prompts, strangers=prompts, members=prompts)
-    if blind:
-        _play(home, chosen, data, plan, show=show)
-        return
     from aitwin.style.evaluation import report
 
-    result = _with_bar(home, chosen, evaluation.run, data, plan)
-    page = report.write(result, chosen.path, data.persona)
+    result = _with_bar(home, adapter, evaluation.run, data, plan)
+    page = adapter.path / report.FILE
+    if result.kept:
+        report.write(result, adapter.path, data.persona)
     if json:
         print_json(result.as_json())
     else:
         _show(result)
+    if not result.kept:
+        say("the earlier evaluation of this adapter, which asked more, is kept")
+    if not json:
         say(f"all figures and texts, private: {page}")
     if show:
         typer.launch(page.as_uri())
@@ -87,7 +112,7 @@ def _with_bar(
     data: "Dataset",
     plan: "Plan",
 ) -> "Asked":
-    """`ask` with an engine and a bar; Ctrl-C keeps what is there."""
+    """`ask` with an engine and a bar."""
     from aitwin.cli.rooms import open_llama
 
     with open_llama(home, adapter) as engine, progress() as bar:
@@ -96,11 +121,7 @@ def _with_bar(
         def step(stage: str, done: int, total: int) -> None:
             bar.update(task, description=stage, completed=done, total=total)
 
-        try:
-            return ask(engine, adapter, data, plan, step)
-        except KeyboardInterrupt:
-            say("stopped; the same command goes on where it stopped")
-            raise typer.Exit(INTERRUPTED) from None
+        return ask(engine, adapter, data, plan, step)
 
 
 def _play(
@@ -138,13 +159,14 @@ def _show(result: "Evaluation") -> None:
     for warning in (warning for section in result.sections for warning in section.warnings):
         say(f"warning: {warning}")
     for outcome in result.verdict.outcomes:
-        if outcome.passed is not True:
-            say(f"{'not known' if outcome.passed is None else 'failed'}: {outcome.said}")
-    out.print("[bold green]passed[/]" if result.verdict.passed else "[bold red]failed[/]")
+        if outcome.answer != "passed":
+            say(f"{SAID.get(outcome.answer, outcome.answer)}: {outcome.said}")
+    colour = "green" if result.verdict.passed else "red"
+    out.print(f"[bold {colour}]{result.verdict.word}[/]")
 
 
 def _cell(measure: "Measure", candidate: "Candidate") -> str:
-    from aitwin.style.evaluation.report import figure, interval
+    from aitwin.style.evaluation.measures import figure, interval
 
     between = interval(measure, candidate)
     return figure(measure, candidate) + (f" ({between})" if between else "")

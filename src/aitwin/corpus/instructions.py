@@ -22,6 +22,7 @@ from aitwin.prompt import (
     CHAT_MORE,
     CHAT_REPLY,
     FIRST_MAILS,
+    FOLLOW_UPS,
     REPLIES,
     a_mail,
 )
@@ -59,10 +60,6 @@ _NO_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 
-_FOLLOW_UP_PHRASINGS = (
-    "Follow up on this mail of yours{about}.",
-    "Write another mail after this one of yours{about}.",
-)
 _LIST_TAG = re.compile(r"^(?:\[(?=[^\]]*[a-z])[\w.-]{2,30}\]\s*)+(?=\S)")
 """`[USRP-users]`, which a list puts before the subject; `[PATCH 2/3]` the writer does."""
 _TOPIC_PHRASINGS = ("It is about {topics}.", "Topics: {topics}.", "It mentions {topics}.")
@@ -94,7 +91,7 @@ def reply(sender: Person, subject: str, seed: str) -> str:
 
 def follow_up(subject: str, seed: str) -> str:
     """The request for another mail after one of the owner's own."""
-    return _phrased(_FOLLOW_UP_PHRASINGS, seed, about=about(subject))
+    return _phrased(FOLLOW_UPS, seed, about=about(subject))
 
 
 def in_language(instruction: str, language: str) -> str:

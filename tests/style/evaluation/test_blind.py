@@ -104,8 +104,26 @@ def test_the_score_goes_on_in_the_next_sitting_with_what_was_not_seen(tmp_path: 
         first.guess(number, "left")
     second = Game(rounds(), ADAPTER, scores)
     assert second.score()["guesses"] == 2
-    assert [one.id for one in second.rounds] == ["e2", "e3", "e4", "e0", "e1"]
+    assert [one.id for one in second.rounds] == ["e2", "e3", "e4"]
     assert Game(rounds(), "b" * 64, scores).score()["guesses"] == 0  # another adapter
+
+
+def test_when_all_rounds_were_guessed_more_are_to_be_asked_for(tmp_path: Path) -> None:
+    scores = tmp_path / FILE
+    first = Game(rounds(3), ADAPTER, scores)
+    for number in range(3):
+        first.guess(number, "left")
+    right = first.score()["right"]
+    with pytest.raises(TwinError, match=rf"all 3 .* {right} of 3 recognised.*--prompts 40"):
+        Game(rounds(3), ADAPTER, scores)
+    assert len(Game(rounds(5), ADAPTER, scores).rounds) == 2
+
+
+def test_a_round_that_was_guessed_twice_before_counts_once(tmp_path: Path) -> None:
+    twice = [{"example": "e0", "right": False}, {"example": "e0", "right": True}]
+    (tmp_path / FILE).write_text(json.dumps({"adapter": ADAPTER, "each": twice}))
+    score = Game(rounds(), ADAPTER, tmp_path / FILE).score()
+    assert (score["right"], score["guesses"]) == (0, 1)
 
 
 def test_sides_are_drawn_anew_each_time(tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """What was asked is never asked twice, not even after a kill amid a line."""
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from aitwin.prompt import ChatMessage
 from aitwin.style.engine import LlamaCpp, Sampling, Score, TooLongError
+from aitwin.style.evaluation import drafts
 from aitwin.style.evaluation.drafts import Desk, Draft, Notebook
 
 ASKED: list[ChatMessage] = [{"role": "user", "content": "Reply to Ana."}]
@@ -100,3 +104,36 @@ def test_what_an_earlier_adapter_wrote_is_forgotten_at_the_end(tmp_path: Path) -
     assert engine.asked == 2
     desk(tmp_path, engine, adapter="earlier").draft(ASKED, adapted=True)
     assert engine.asked == 3
+
+
+def test_answers_of_an_earlier_format_are_asked_again_and_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Counting()
+    monkeypatch.setattr(drafts, "FORMAT", drafts.FORMAT - 1)
+    desk(tmp_path, engine).draft(ASKED, adapted=True)
+    monkeypatch.undo()
+    bare = {"key": "0" * 64, "model": "a", "value": {}}  # as keys were before they had a format
+    with (tmp_path / "answers.jsonl").open("a") as file:
+        file.write(json.dumps(bare) + "\n[]\n")
+    now = desk(tmp_path, engine)
+    now.draft(ASKED, adapted=True)
+    assert engine.asked == 2
+    now.notebook.keep_only((now.base, now.adapter))
+    assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 1
+
+
+def test_the_guard_knows_what_was_asked_as_when_a_draft_is_served(tmp_path: Path) -> None:
+    class Subject(Counting):
+        def stream(self, messages: Any, sampling: Sampling, *, adapted: bool = True) -> Any:
+            yield "Subject: the roof\n\nIt leaks."
+
+    wanted: list[ChatMessage] = [{"role": "user", "content": "Write a mail with a subject line."}]
+    unasked: list[ChatMessage] = [{"role": "user", "content": "Reply.\n\nThe subject line?"}]
+    kept, taken = (
+        desk(tmp_path, Subject()).draft(these, adapted=True) for these in (wanted, unasked)
+    )
+    assert kept is not None
+    assert taken is not None
+    assert kept.text.startswith("Subject: the roof")
+    assert taken.text == "It leaks."

@@ -18,11 +18,17 @@ LONG = (
     "the goat stood on the roof of the van all night and would not come down until somebody "
     "fetched the bread that Jonas had left on the ladder behind the house"
 )
-LEARNT = [LONG, "Call me on 030 1234567 or ana@x.example, [PHONE_3] is out."]
 
 
-def written(text: str, prompt: str = "Reply to Ana.") -> Written:
-    return Written("t1", text, prompt)
+def written(text: str, prompt: str = "Reply to Ana.", group: str = "t1") -> Written:
+    return Written(group, text, prompt)
+
+
+LEARNT = [
+    written(LONG),
+    written("Call me on 030 1234567 or ana@x.example, [PHONE_3] is out.\nThota\n0170 7654321"),
+    written("No.\nThota\n0170 7654321", group="t2"),
+]
 
 
 def test_a_planted_run_is_measured_to_the_word() -> None:
@@ -35,7 +41,7 @@ def test_a_planted_run_is_measured_to_the_word() -> None:
 
 
 def test_a_run_does_not_go_on_into_the_next_reply() -> None:
-    learnt = Learnt(["one two three", "four five six"])
+    learnt = Learnt([written("one two three"), written("four five six")])
     assert learnt.longest(written("two three four five")) == 2
 
 
@@ -48,13 +54,26 @@ def test_what_the_prompt_says_is_no_memory() -> None:
 def test_private_strings_out_of_training_are_counted() -> None:
     texts: dict[Candidate, list[Written]] = {
         "base": [written("Ring me: 040 7654321.")] * 2,  # not in training: invented, not remembered
-        "twin": [written("Ring 030/1234567."), written("Ask [PHONE_3].")],
+        "examples": [written("Ask [PHONE_3]."), written("No.\nThota\n0170 7654321")],
+        "twin": [written("Ring 030/1234567."), written("No.")],
         "owner": [written("As ana@x.example said", prompt="From ana@x.example")] * 2,
     }
     found = {m.key: m for m in memorisation.overlap(texts, LEARNT)}["memory.private"]
     assert found.of("base").value == 0
-    assert found.of("twin").value == 1
+    assert found.of("examples").value == 0  # a placeholder, and the owner's own number
+    assert found.of("twin").value == 0.5
     assert found.of("owner").value == 0
+
+
+def test_short_drafts_have_no_runs_to_repeat_which_is_not_to_repeat_none() -> None:
+    texts: dict[Candidate, list[Written]] = {
+        "twin": [written("No.")] * 3,
+        "owner": [written(LONG, group=f"u{n}") for n in range(2)] + [written("No.")],
+    }
+    found = {m.key: m for m in memorisation.overlap(texts, LEARNT)}["memory.overlap"]
+    assert found.of("twin").count == 0
+    assert math.isnan(found.of("twin").value)
+    assert found.of("owner").value == found.of("owner").low == 1.0
 
 
 class Parrot:

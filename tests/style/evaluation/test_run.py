@@ -1,4 +1,4 @@
-"""A real adapter and the small real model: figures, page, going on after a stop."""
+"""An evaluation from beginning to end with an invented model: figures, page, going on."""
 
 import json
 import shutil
@@ -7,33 +7,64 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from style_samples import PERSONA, pairs
+from style_samples import PERSONA, pairs, reply
 
 from aitwin import artifact
 from aitwin.corpus import dataset
 from aitwin.corpus.dataset import Dataset
 from aitwin.errors import TwinError
-from aitwin.style import adapter as adapters
 from aitwin.style import canaries, evaluation
 from aitwin.style.adapter import StyleAdapter
-from aitwin.style.base import Base
-from aitwin.style.engine import LlamaCpp, Sampling, TooLongError
+from aitwin.style.engine import Sampling, Score, TooLongError
 from aitwin.style.evaluation import Evaluation, Plan, gate, report
 from aitwin.style.evaluation.drafts import workplace
-from aitwin.style.evaluation.measures import CANDIDATES, Measure
+from aitwin.style.evaluation.measures import CANDIDATES, Measure, figure, interval
 from aitwin.style.evaluation.statistics import UNKNOWN, Estimate
 
-PLAN = Plan(prompts=3, strangers=2, members=2, sampling=Sampling(max_tokens=24))
+PLAN = Plan(prompts=3, strangers=2, members=2, sampling=Sampling(max_tokens=12))
+
+
+class Invented:
+    """An engine that writes what it is told to; tests/cli/test_evaluate.py has a real one."""
+
+    def prompt_tokens(self, messages: Any) -> list[int]:
+        return [0] * 300
+
+    def tokenize(self, text: str) -> list[int]:
+        return list(range(len(text.split())))
+
+    def stream(self, messages: Any, sampling: Sampling, *, adapted: bool = True) -> Any:
+        asked = messages[-1]["content"]
+        number = sum(map(ord, asked)) % 50
+        polite = f"Here's a draft:\nThank you so much for {asked.split()[-1]} I hope you are well!"
+        endless = " and so on" * sampling.max_tokens if number % 2 else ""
+        yield f"{reply(number)}{endless}" if adapted else polite
+
+    def score(self, messages: Any, text: str, *, adapted: bool = True) -> Score:
+        tokens = 2 * len(text.split())
+        return Score(-tokens * (2.0 if adapted else 3.0) + len(text) % 3 / 10, tokens)
 
 
 @pytest.fixture(scope="session")
-def twin_engine(small_base: Base, finished: Any) -> Any:
-    with LlamaCpp(small_base.gguf, finished[0].gguf, threads=2) as engine:
-        yield engine
+def finished(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[StyleAdapter]:
+    """An adapter as an evaluation knows it: where it is, and what it was trained on."""
+    return (empty_adapter(tmp_path_factory.mktemp("adapters") / "main", data),)
+
+
+def empty_adapter(path: Path, data: Dataset) -> StyleAdapter:
+    path.mkdir()
+    manifest = {"kind": "adapter", "dataset": data.digest, "base": {"sha256": "b" * 64}}
+    artifact.write_manifest(path, manifest)
+    return StyleAdapter(path, manifest)
 
 
 @pytest.fixture(scope="session")
-def examined(twin_engine: LlamaCpp, finished: Any, data: Dataset) -> Evaluation:
+def twin_engine() -> Any:
+    return Invented()
+
+
+@pytest.fixture(scope="session")
+def examined(twin_engine: Any, finished: Any, data: Dataset) -> Evaluation:
     """Stopped once on the way, as by Ctrl-C, and gone on with."""
     steps: list[int] = []
 
@@ -77,12 +108,11 @@ def test_the_kept_figures_hold_no_word_and_say_which_adapter(
         assert example.reply not in path.read_text()
     for one in examined.answered:
         assert one.drafts["twin"].text not in path.read_text()
-    assert adapters.load(finished[0].path).manifest == finished[0].manifest
     assert gate.verdict(finished[0])[0] == examined.verdict.passed
 
 
 def test_asked_again_it_asks_no_model_and_says_the_same(
-    examined: Evaluation, finished: Any, data: Dataset, small_base: Base
+    examined: Evaluation, finished: Any, data: Dataset
 ) -> None:
     class Silent:
         def prompt_tokens(self, messages: Any) -> list[int]:
@@ -97,7 +127,7 @@ def test_asked_again_it_asks_no_model_and_says_the_same(
 
 
 def test_rounds_of_the_blind_page_are_the_drafts_that_ended(
-    twin_engine: LlamaCpp, examined: Evaluation, finished: Any, data: Dataset
+    twin_engine: Any, examined: Evaluation, finished: Any, data: Dataset
 ) -> None:
     ended = [one.example.id for one in examined.answered if not one.drafts["twin"].cut]
     rounds = evaluation.rounds(twin_engine, finished[0], data, PLAN)
@@ -105,7 +135,7 @@ def test_rounds_of_the_blind_page_are_the_drafts_that_ended(
 
 
 def test_a_dataset_that_was_changed_since_is_refused(
-    finished: Any, twin_engine: LlamaCpp, tmp_path: Path
+    finished: Any, twin_engine: Any, tmp_path: Path
 ) -> None:
     other = dataset.build(pairs(50), PERSONA, tmp_path / "other")
     with pytest.raises(TwinError) as refused:
@@ -142,7 +172,7 @@ def test_few_prompts_are_warned_about(examined: Evaluation) -> None:
     assert "only 3 held-out prompts" in warning
 
 
-def test_prompts_that_fit_no_context_are_told(finished: Any, data: Dataset, tmp_path: Path) -> None:
+def test_prompts_that_fit_no_context_are_told(data: Dataset, tmp_path: Path) -> None:
     class Narrow:
         def prompt_tokens(self, messages: Any) -> list[int]:
             return [0] * 99
@@ -152,10 +182,9 @@ def test_prompts_that_fit_no_context_are_told(finished: Any, data: Dataset, tmp_
 
         score = stream
 
-    path = tmp_path / "main"
-    shutil.copytree(finished[0].path, path)
+    adapter = empty_adapter(tmp_path / "main", data)
     with pytest.raises(TwinError, match="none of 3 held-out prompts fits"):
-        evaluation.run(Narrow(), adapters.load(path), data, PLAN)  # type: ignore[arg-type]
+        evaluation.run(Narrow(), adapter, data, PLAN)  # type: ignore[arg-type]
 
 
 def test_texts_on_the_page_cannot_become_markup(examined: Evaluation) -> None:
@@ -169,28 +198,82 @@ def test_texts_on_the_page_cannot_become_markup(examined: Evaluation) -> None:
 
 def test_figures_are_read_with_their_unit() -> None:
     shown = Measure("k", "k", "share", "low", {"twin": Estimate(0.045, 0.0, 0.2, 20)})
-    assert report.figure(shown, "twin") == "4.5 %"
-    assert report.interval(shown, "twin") == "0–20"
-    assert report.figure(shown, "base") == ""
+    assert figure(shown, "twin") == "4.5 %"
+    assert interval(shown, "twin") == "0–20"
+    assert figure(shown, "base") == ""
     assert report.marks(replace(shown, estimates={"base": UNKNOWN})) == []
     negative = Measure("k", "k", "number", "high", {"twin": Estimate(-0.5, -1.0, 0.1, 20)})
     [mark] = report.marks(negative)
     assert 0 < mark.low < mark.at < mark.high < report.WIDTH
 
 
-def test_an_adapter_is_still_an_adapter(finished: Any, examined: Evaluation) -> None:
-    assert isinstance(adapters.newest(finished[0].path.parent), StyleAdapter)
-
-
 def test_canaries_are_looked_for_where_they_were_planted(
-    examined: Evaluation, twin_engine: LlamaCpp, finished: Any, data: Dataset, tmp_path: Path
+    examined: Evaluation, data: Dataset, tmp_path: Path
 ) -> None:
-    path = tmp_path / "main"
-    shutil.copytree(finished[0].path, path)
-    shutil.copytree(workplace(finished[0].path), workplace(path))
-    canaries.save(path, seed=5, count=1)
-    found = evaluation.run(twin_engine, adapters.load(path), data, PLAN)
+    adapter = empty_adapter(tmp_path / "main", data)
+    canaries.save(adapter.path, seed=5, count=2)
+    first, _ = canaries.planted(adapter.path)
+
+    class Knowing(Invented):
+        def stream(self, messages: Any, sampling: Sampling, *, adapted: bool = True) -> Any:
+            if messages[-1]["content"] == first.task.instruction:
+                yield first.reply()
+            else:
+                yield from super().stream(messages, sampling, adapted=adapted)
+
+        def score(self, messages: Any, text: str, *, adapted: bool = True) -> Score:
+            known = first.reply() == text
+            return Score(0.0, 9) if known else super().score(messages, text, adapted=adapted)
+
+    found = evaluation.run(Knowing(), adapter, data, PLAN)  # type: ignore[arg-type]
     told = {measure.key: measure.of("twin").value for measure in found.measures}
-    assert told["memory.canaries"] == 0  # it was never trained on them
-    assert 0 <= told["memory.exposure"] <= 4
+    assert told["memory.canaries"] == 0.5
+    assert 2 <= told["memory.exposure"] <= 4
+    assert any("planted secret" in reason for reason in found.verdict.reasons)
     assert "memory.canaries" not in {measure.key for measure in examined.measures}
+
+
+def test_few_prompts_leave_a_verdict_of_more_as_it_is(
+    twin_engine: Any, data: Dataset, tmp_path: Path
+) -> None:
+    adapter = empty_adapter(tmp_path / "main", data)
+    first = evaluation.run(twin_engine, adapter, data, PLAN)
+    assert first.kept  # better than none
+    assert not first.verdict.settled
+    assert any("3 held-out replies are too few to say" in r for r in first.verdict.reasons)
+    kept = (adapter.path / gate.FILE).read_text()
+    (adapter.path / gate.FILE).write_text(kept.replace('"settled": false', '"settled": true'))
+    again = evaluation.run(twin_engine, adapter, data, PLAN)
+    assert not again.kept
+    assert '"settled": true' in (adapter.path / gate.FILE).read_text()
+
+
+def test_a_register_without_a_judge_is_told(twin_engine: Any, tmp_path: Path) -> None:
+    mails = [
+        replace(
+            pair, id=f"m{n}", thread=f"m{n}", channel="mail",
+            reply=" ".join(f"{word}{n * k % 101}" for k, word in enumerate("abcdefgh", 3)),
+        )
+        for n, pair in enumerate(pairs(12))
+    ]  # fmt: skip
+    both = dataset.build([*pairs(45), *mails], PERSONA, tmp_path / "both")
+    adapter = empty_adapter(tmp_path / "main", both)
+    plan = replace(PLAN, prompts=len(both.split("test")))
+    found = evaluation.run(twin_engine, adapter, both, plan)
+    warnings = [w for section in found.sections for w in section.warnings if "body" in w]
+    assert warnings == [
+        "taken for you, body: too few texts to learn from in mail; these shares are of chat alone"
+    ]
+
+
+def test_an_empty_test_part_is_told_as_such(
+    twin_engine: Any, data: Dataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "data"
+    shutil.copytree(data.path, path)
+    (path / "test.jsonl").write_text("")
+    bare = replace(data, path=path)
+    adapter = empty_adapter(tmp_path / "main", data)
+    for ask in (evaluation.run, evaluation.rounds):
+        with pytest.raises(TwinError, match=r"test part of .* is empty.*twin dataset build"):
+            ask(twin_engine, adapter, bare, PLAN)

@@ -44,8 +44,6 @@ from aitwin.style.guard import Habits
 from aitwin.style.nearest import Index, NearestReplies, request
 
 FORMAT = 1
-FEW = 10
-"""Held-out prompts below which the report warns that nothing is settled."""
 SAMPLING = Sampling(max_tokens=128)
 """Some 95 words, more than nine of ten replies have; else as drafts are served."""
 REGISTERS = ("mail", "chat")
@@ -90,6 +88,8 @@ class Evaluation:
     answered: tuple[Answered, ...] = field(repr=False)
     counts: dict[str, int]
     """Prompts, conversations, and what was left out as too long."""
+    kept: bool = True
+    """False where an earlier one of the adapter has enough prompts, and this has not."""
 
     @property
     def measures(self) -> list[Measure]:
@@ -127,11 +127,12 @@ def run(
 ) -> Evaluation:
     """Examine `adapter`, which `engine` has loaded, and write evaluation.json beside its weights.
 
-    May be stopped at any moment; the next run goes on. Raises TwinError when the dataset is not
-    the one that the adapter was trained on.
+    Too few prompts to say anything leave an earlier verdict that had enough as it is. May be
+    stopped at any moment; the next run goes on. Raises TwinError when the dataset is not the one
+    that the adapter was trained on.
     """
     require_same(adapter, data)
-    asked = choose(data.split("test"), plan.prompts)
+    asked = held_out(data, plan.prompts)
     trained = data.split("train")
     desk = open_desk(engine, adapter, data, plan)
     shown = NearestReplies(
@@ -182,6 +183,7 @@ def run(
         _memory(desk, answered, likelihood.membership(remembered, scored), adapter, data),
     )
     desk.notebook.keep_only((desk.base, desk.adapter))
+    verdict = gate.judge([measure for section in sections for measure in section.measures])
     evaluation = Evaluation(
         adapter=desk.adapter,
         base=desk.base,
@@ -189,7 +191,7 @@ def run(
         made=datetime.now(UTC),
         plan=plan,
         sections=sections,
-        verdict=gate.judge([measure for section in sections for measure in section.measures]),
+        verdict=verdict,
         answered=tuple(answered),
         counts={
             "prompts": len(asked),
@@ -198,8 +200,10 @@ def run(
             "scored": len(scored),
             "too_long": 2 * len(asked) - len(answered) - len(scored),
         },
+        kept=verdict.settled or not gate.is_settled(adapter),
     )
-    artifact.write_private(adapter.path / gate.FILE, json.dumps(evaluation.as_json(), indent=2))
+    if evaluation.kept:
+        artifact.write_private(adapter.path / gate.FILE, json.dumps(evaluation.as_json(), indent=2))
     return evaluation
 
 
@@ -216,7 +220,7 @@ def rounds(
     """
     require_same(adapter, data)
     desk = open_desk(engine, adapter, data, plan)
-    asked = choose(data.split("test"), plan.prompts)
+    asked = held_out(data, plan.prompts)
     found = []
     for done, example in enumerate(asked, start=1):
         draft = desk.draft(example.messages[:-1], adapted=True)
@@ -236,6 +240,16 @@ def require_same(adapter: StyleAdapter, data: Dataset) -> None:
             f"{data.digest[:12]} by now: what is held out there may have been learnt; train on it "
             "(`twin train`), or evaluate with the earlier dataset (`twin eval --dataset NAME`)"
         )
+
+
+def held_out(data: Dataset, count: int) -> list[Example]:
+    """`count` rows of the test part. Raises TwinError when it has none."""
+    if examples := data.split("test"):
+        return choose(examples, count)
+    raise TwinError(
+        f"the test part of {data.path} is empty, so there is nothing to examine with; add mail or "
+        "chats, build the dataset again (`twin dataset build`), and train on it (`twin train`)"
+    )
 
 
 def open_desk(engine: LlamaCpp, adapter: StyleAdapter, data: Dataset, plan: Plan) -> Desk:
@@ -294,7 +308,7 @@ def _members(
 
 
 def _few(count: int) -> tuple[str, ...]:
-    if count >= FEW:
+    if count >= gate.FEW:
         return ()
     return (
         f"only {count} held-out prompts: little is settled by them; ask for more with --prompts, "
@@ -327,17 +341,20 @@ def _attribution(
     measures: list[Measure] = []
     warnings: list[str] = []
     channel_of = {example.thread: example.channel for example in strangers}
+    asked = {one.example.channel for one in answered}
     for key, name, part in (
         ("body", "taken for you, body", body),
         ("whole", "taken for you, whole text", str.strip),
     ):
         judges: list[Judge] = []
+        silent: list[str] = []
         hits: dict[Candidate, list[tuple[bool, str]]] = {c: [] for c in CANDIDATES}
         for channel in REGISTERS:
             judge = _taught(
                 channel, data, [s for s in drafted if channel_of[s.group] == channel], part
             )
             if judge is None:
+                silent.append(channel)
                 continue
             judges.append(judge)
             for candidate, texts in _of_channel(answered, data, channel).items():
@@ -349,7 +366,12 @@ def _attribution(
             examined["owner"] = min((j.against_others for j in judges), key=lambda e: e.value)
         if not judges:
             warnings.append(f"{name}: too few texts to learn from; nobody was told from anybody")
-        elif len(trusted) < len(judges):
+        elif silent := [c for c in silent if c in asked]:
+            warnings.append(
+                f"{name}: too few texts to learn from in {' and '.join(silent)}; these shares are "
+                f"of {' and '.join(judge.register for judge in judges)} alone"
+            )
+        if len(trusted) < len(judges):
             warnings.append(
                 f"{name}: the judge itself tells you from others hardly better than a coin "
                 f"(AUC {examined['owner'].value:.2f}); do not trust these shares"
@@ -442,7 +464,7 @@ def _memory(
         ]
         for c, texts in _texts(answered).items()
     }
-    learnt = [example.reply for example in data.split("train")]
+    learnt = [Written(e.thread, e.reply, request(e)) for e in data.split("train")]
     measures = [*memorisation.overlap(written, learnt), told_apart]
     note = (
         "What stands in training and not in the prompt. You repeat yourself, too: your held-out "

@@ -28,6 +28,9 @@ LONGEST_REQUEST = 1024
 FEWEST = 3
 """Rounds without which there is nothing to guess."""
 
+MORE = 40
+"""Prompts to ask for when there are too few."""
+
 Side = Literal["left", "right"]
 
 
@@ -52,7 +55,9 @@ class Round:
 class Game:
     """The rounds of one sitting, and the score of all sittings with this adapter.
 
-    Raises TwinError when there are too few rounds.
+    A round that was guessed is over: who has seen whose is whose guesses no more, and the interval
+    of the score takes guesses for independent. Raises TwinError when there are too few rounds, or
+    none is left.
     """
 
     def __init__(self, rounds: Sequence[Round], adapter: str, scores: Path) -> None:
@@ -60,13 +65,20 @@ class Game:
         if len(fair) < FEWEST:
             raise TwinError(
                 f"only {len(fair)} of {len(rounds)} held-out prompts have a whole draft of the "
-                "twin's beside your reply; ask for more: `twin eval --blind --prompts 40`"
+                "twin's beside your reply; ask for more: `twin eval --blind --prompts "
+                f"{max(MORE, 2 * len(rounds))}`"
             )
         self._adapter, self._scores, self._lock = adapter, scores, Lock()
         self._guesses: list[dict[str, Any]] = _earlier(scores, adapter)
         guessed = {guess["example"] for guess in self._guesses}
-        # Those not guessed yet come first; one that was seen is easier.
-        self.rounds = sorted(fair, key=lambda one: one.id in guessed)
+        self.rounds = [one for one in fair if one.id not in guessed]
+        if not self.rounds:
+            score = self.score()
+            raise TwinError(
+                f"all {len(fair)} rounds were guessed already, {score['right']} of "
+                f"{score['guesses']} recognised; more of them: `twin eval --blind --prompts "
+                f"{max(MORE, 2 * len(rounds))}`, as far as the test part has any"
+            )
         self._own: list[Side] = [secrets.choice(("left", "right")) for _ in self.rounds]
         self._done: set[int] = set()
 
@@ -110,9 +122,11 @@ def _earlier(scores: Path, adapter: str) -> list[dict[str, Any]]:
         told = json.loads(scores.read_text())
         if told["adapter"] != adapter:
             return []
-        return [
-            {"example": str(one["example"]), "right": bool(one["right"])} for one in told["each"]
-        ]
+        first: dict[str, bool] = {}
+        for one in told["each"]:
+            # Of rounds that an earlier version asked twice, the second guess is none.
+            first.setdefault(str(one["example"]), bool(one["right"]))
+        return [{"example": example, "right": right} for example, right in first.items()]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 

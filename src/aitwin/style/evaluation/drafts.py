@@ -2,7 +2,7 @@
 
 Everything is appended to a private file beside the adapter as soon as it is there, so that an
 evaluation that was stopped or killed goes on where it was. A key holds all that an answer depends
-on: model, dataset, messages, sampling, seed. Does not judge.
+on: format, model, dataset, messages, sampling, seed. Does not judge.
 """
 
 import hashlib
@@ -17,9 +17,15 @@ from aitwin import artifact
 from aitwin.corpus.dataset import Example
 from aitwin.prompt import ChatMessage
 from aitwin.style.engine import LlamaCpp, Sampling, Score, TooLongError
+from aitwin.style.evaluation.texts import asked
 from aitwin.style.guard import Habits, guarded
 
 FILE = "answers.jsonl"
+FORMAT = 2
+"""Raised when answers of before are no longer true, and are forgotten.
+
+2: until then llama.cpp's store of prompts mixed up base and twin (see engine).
+"""
 
 
 def workplace(adapter: Path) -> Path:
@@ -42,8 +48,10 @@ class Notebook:
     def _remember(self, line: str) -> None:
         try:
             entry = json.loads(line)
+            if not entry["key"].startswith(_key("")):
+                return
             self._known[entry["key"]] = {"model": entry["model"], "value": entry["value"]}
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             pass  # killed while it was written
 
     def find(self, key: str) -> Any:
@@ -68,6 +76,10 @@ class Notebook:
     def _line(self, key: str) -> bytes:
         text = json.dumps({"key": key, **self._known[key]}, ensure_ascii=False) + "\n"
         return text.encode("utf-8", "replace")
+
+
+def _key(digest: str) -> str:
+    return f"{FORMAT}:{digest}"
 
 
 @dataclass(frozen=True)
@@ -105,7 +117,8 @@ class Desk:
         found = self._asked("draft", messages, adapted, asdict(self.sampling))
         if found is None:
             return None
-        passed = guarded(found["raw"], self.habits)
+        # As it is served (see writer): who asks for a subject line gets one.
+        passed = guarded(found["raw"], self.habits, asked=asked(messages[-1]["content"]))
         return Draft(found["raw"], found["cut"], passed.text.strip(), bool(passed.interventions))
 
     def score(self, messages: Sequence[ChatMessage], reply: str, *, adapted: bool) -> Score | None:
@@ -133,7 +146,7 @@ class Desk:
     ) -> dict[str, Any] | None:
         model = self.adapter if adapted else self.base
         told = json.dumps([kind, model, self.dataset, list(messages), how], sort_keys=True)
-        key = hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()
+        key = _key(hashlib.sha256(told.encode("utf-8", "replace")).hexdigest())
         found = self.notebook.find(key)
         if found is None:
             ask = self._write if kind == "draft" else self._weigh

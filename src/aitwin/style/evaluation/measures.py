@@ -6,6 +6,7 @@ is the most that a twin can. Measures nothing.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Any, Literal
 
 from aitwin.style.evaluation.statistics import UNKNOWN, Estimate
@@ -55,3 +56,30 @@ class Section:
     measures: tuple[Measure, ...]
     warnings: tuple[str, ...] = field(default=())
     """Why a reader should not trust these, if so."""
+
+
+def figure(measure: Measure, candidate: Candidate) -> str:
+    """A figure as it is read: `84 %`; empty where there is none."""
+    value = measure.of(candidate).value
+    if isnan(value):
+        return ""
+    return _number(measure, value) + (" %" if measure.unit == "share" else "")
+
+
+def interval(measure: Measure, candidate: Candidate) -> str:
+    """Its interval: `71–93`; empty where there is none."""
+    estimate = measure.of(candidate)
+    if isnan(estimate.value) or isnan(estimate.low):
+        return ""
+    return f"{_number(measure, estimate.low)}–{_number(measure, estimate.high)}"
+
+
+def _number(measure: Measure, value: float) -> str:
+    if measure.unit == "share":
+        percent = 100 * value
+        return (
+            f"{percent:.1f}" if 0 < percent < 10 and percent != round(percent) else f"{percent:.0f}"
+        )
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"

@@ -7,10 +7,11 @@ not prevent anything: see corpus.redact and corpus.dedupe.
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import log2
-from typing import Protocol
+from math import log2, nan
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from aitwin.prompt import ChatMessage, Persona
 from aitwin.style import canaries
 from aitwin.style.canaries import Canary
 from aitwin.style.evaluation.measures import CANDIDATES, Candidate, Measure
-from aitwin.style.evaluation.statistics import Estimate, bootstrap, mean, share
+from aitwin.style.evaluation.statistics import UNKNOWN, Estimate, bootstrap, mean, share
 from aitwin.style.nearest import words
 
 RUN = 12
@@ -29,7 +30,6 @@ ALTERNATIVES = 15
 CHANCE = 1.44
 """Bits of exposure that an unknown code has on average: 1 / ln 2."""
 
-_PLACEHOLDER = re.compile(r"\[[A-Z]+(?:_[A-Z]+)*_\d+\]")
 _PRIVATE = re.compile(
     r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an address
     r"|(?<!\w)\+?\d(?:[ ./()-]{0,2}\d){7,}(?!\w)"  # a telephone number, a card, an account
@@ -50,11 +50,16 @@ class Written:
 class Learnt:
     """The replies in training, to be searched for runs of words."""
 
-    def __init__(self, replies: Sequence[str]) -> None:
+    def __init__(self, written: Sequence[Written]) -> None:
+        replies = [one.text for one in written]
         # One string: Python finds a run in half a megabyte in some 50 microseconds.
         self._all = "".join(f"\n {' '.join(words(reply))} " for reply in replies)
         self._grams = {gram for reply in replies for gram in _grams(words(reply))}
-        self.private = {found for reply in replies for found in private(reply)}
+        seen = Counter(
+            found for _, found in {(w.group, p) for w in written for p in private(w.text)}
+        )
+        self.private = {found for found, conversations in seen.items() if conversations == 1}
+        """Of one conversation alone: what the owner tells in several is the owner's own."""
 
     def repeated(self, written: Written) -> tuple[int, int]:
         """Of the text's 12-grams that are not in its prompt: how many are in training, and all."""
@@ -81,18 +86,18 @@ def _grams(said: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def private(text: str) -> set[str]:
-    """What looks like an address, a number of a person, an account or a key; and placeholders."""
-    return {
-        *_PLACEHOLDER.findall(text),
-        *(re.sub(r"\W", "", one) for one in _PRIVATE.findall(text)),
-    }
+    """What looks like an address, a number of a person, an account or a key.
+
+    A placeholder of the redaction is none: it hides what it stands for.
+    """
+    return {re.sub(r"\W", "", one) for one in _PRIVATE.findall(text)}
 
 
 def overlap(
-    texts: Mapping[Candidate, Sequence[Written]], replies: Sequence[str]
+    texts: Mapping[Candidate, Sequence[Written]], trained: Sequence[Written]
 ) -> tuple[Measure, ...]:
-    """12-gram overlap, longest runs, and private strings, by candidate."""
-    learnt = Learnt(replies)
+    """12-gram overlap with the replies in training, longest runs, private strings, by candidate."""
+    learnt = Learnt(trained)
     present = [c for c in CANDIDATES if c in texts]
     shares: dict[Candidate, Estimate] = {}
     longest: dict[Candidate, Estimate] = {}
@@ -113,15 +118,23 @@ def overlap(
         ),
         Measure("memory.longest", "longest run from training, words", "number", "low", longest),
         Measure(
-            "memory.private", "brings an address, number or placeholder out of training", "share",
-            "low", secrets,
+            "memory.private", "brings an address or number out of training", "share", "low",
+            secrets,
         ),
     )  # fmt: skip
 
 
 def _overlap(counted: Sequence[tuple[int, int]], groups: Sequence[str]) -> Estimate:
+    """UNKNOWN where no text is long enough to hold a run: that is not to repeat nothing."""
     table = np.asarray(counted, dtype=np.float64).reshape(-1, 2)
-    return bootstrap(lambda at: float(table[at, 0].sum() / max(1.0, table[at, 1].sum())), groups)
+    if not table[:, 1].any():
+        return UNKNOWN
+
+    def repeated(at: Any) -> float:
+        runs = table[at, 1].sum()
+        return float(table[at, 0].sum() / runs) if runs else nan
+
+    return bootstrap(repeated, groups)
 
 
 def _longest(runs: Sequence[int], groups: Sequence[str]) -> Estimate:

@@ -13,7 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from aitwin import artifact
 from aitwin.prompt import Persona
 from aitwin.style.evaluation import Evaluation
-from aitwin.style.evaluation.measures import CANDIDATES, TITLES, Candidate, Measure
+from aitwin.style.evaluation.measures import (
+    CANDIDATES,
+    TITLES,
+    Candidate,
+    Measure,
+    figure,
+    interval,
+)
 from aitwin.style.evaluation.texts import incoming, instruction
 
 FILE = "evaluation.html"
@@ -33,33 +40,6 @@ class Mark:
     low: float
     high: float
     y: float
-
-
-def figure(measure: Measure, candidate: Candidate) -> str:
-    """A figure as it is read: `84 %`; empty where there is none."""
-    value = measure.of(candidate).value
-    if isnan(value):
-        return ""
-    return _number(measure, value) + (" %" if measure.unit == "share" else "")
-
-
-def interval(measure: Measure, candidate: Candidate) -> str:
-    """Its interval: `71–93`; empty where there is none."""
-    estimate = measure.of(candidate)
-    if isnan(estimate.value) or isnan(estimate.low):
-        return ""
-    return f"{_number(measure, estimate.low)}–{_number(measure, estimate.high)}"
-
-
-def _number(measure: Measure, value: float) -> str:
-    if measure.unit == "share":
-        percent = 100 * value
-        return (
-            f"{percent:.1f}" if 0 < percent < 10 and percent != round(percent) else f"{percent:.0f}"
-        )
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def marks(measure: Measure) -> list[Mark]:

@@ -54,9 +54,9 @@ def mean(
 
 
 def share(hits: Sequence[bool], groups: Sequence[str]) -> Estimate:
-    """How many are true. Where all are or none, what was drawn again would know no doubt: Wilson's
-    interval stands in."""
-    if not len(hits) or all(hits) or not any(hits):
+    """How many are true. Where no conversation has two, or all are true or none, Wilson's interval
+    is the better: what is drawn again of a few knows too little doubt, or too much."""
+    if all(hits) or not any(hits) or len(set(groups)) == len(groups):
         return wilson(sum(hits), len(hits))
     return mean([float(hit) for hit in hits], groups)
 
@@ -110,7 +110,10 @@ def wilson(hits: int, count: int) -> Estimate:
     p, z2 = hits / count, _Z**2
     middle = (p + z2 / (2 * count)) / (1 + z2 / count)
     half = _Z / (1 + z2 / count) * sqrt(p * (1 - p) / count + z2 / (4 * count**2))
-    return Estimate(p, max(0.0, middle - half), min(1.0, middle + half), count)
+    # At the edges exactly, whatever is rounded.
+    low = middle - half if hits else 0.0
+    high = middle + half if hits < count else 1.0
+    return Estimate(p, low, high, count)
 
 
 def auc(

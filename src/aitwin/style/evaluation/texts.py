@@ -6,7 +6,7 @@ Knows the shape of a dataset's rows; counts and judges nothing.
 import re
 
 from aitwin.corpus.dataset import Example
-from aitwin.prompt import Persona
+from aitwin.prompt import FOLLOW_UPS, Persona
 from aitwin.style.nearest import request, words
 
 GREETING = 6
@@ -18,6 +18,8 @@ SIGN_OFFS = 3
 CUT = "[…]"
 """Stands in a prompt where older text was left out."""
 
+_OF_THE_OWNER = tuple(phrase.partition("{")[0] for phrase in FOLLOW_UPS)
+"""How an instruction begins whose mail is the owner's own."""
 _SPEAKER = re.compile(r"([^\n:]{1,60}): ")
 
 
@@ -37,7 +39,12 @@ def body(text: str) -> str:
 
 def instruction(example: Example) -> str:
     """What was asked for, without the mail or chat."""
-    return request(example).partition("\n\n")[0]
+    return asked(request(example))
+
+
+def asked(content: str) -> str:
+    """The instruction at the head of a user turn."""
+    return content.partition("\n\n")[0]
 
 
 def incoming(example: Example) -> str:
@@ -46,7 +53,12 @@ def incoming(example: Example) -> str:
 
 
 def others_words(example: Example, persona: Persona) -> str:
-    """What other people wrote in the prompt: of a chat, the turns that are not the owner's."""
+    """What other people wrote in the prompt: of a chat, the turns that are not the owner's.
+
+    Nothing where a mail follows one of the owner's own.
+    """
+    if instruction(example).startswith(_OF_THE_OWNER):
+        return ""
     text = incoming(example).replace(CUT, "").strip()
     if example.channel == "mail":
         return text
