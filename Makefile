@@ -53,6 +53,10 @@ bench: $(VENV)/.tested .cache/models/$(MODEL)/manifest.json
 	$(BIN)/python benchmarks/whatsapp.py
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/demo.py
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/serving.py speed
+	$(BIN)/python benchmarks/serving.py quoting
+	$(BIN)/python benchmarks/serving.py memory
 	$(BIN)/python benchmarks/export.py graft
 	$(BIN)/python benchmarks/export.py agreement
 
