@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,11 @@ def test_an_empty_test_part_is_told_as_such(
     for ask in (evaluation.run, evaluation.rounds):
         with pytest.raises(TwinError, match=r"test part of .* is empty.*twin dataset build"):
             ask(twin_engine, adapter, bare, PLAN)
+
+
+def test_without_what_the_judges_need_no_model_is_asked(
+    finished: Any, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(TwinError, match=r"needs scikit-learn.*pip install 'aitwin\[eval\]'"):
+        evaluation.run(object(), finished[0], data, PLAN)  # type: ignore[arg-type]

@@ -132,6 +132,7 @@ def run(
     that the adapter was trained on.
     """
     require_same(adapter, data)
+    attribution.require()
     asked = held_out(data, plan.prompts)
     trained = data.split("train")
     desk = open_desk(engine, adapter, data, plan)

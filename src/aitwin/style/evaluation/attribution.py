@@ -72,6 +72,20 @@ class Judge:
         return [bool(p > THRESHOLD and words(text)) for p, text in zip(likely, texts, strict=True)]
 
 
+def require() -> None:
+    """Raise TwinError where what the judges are made of is not installed.
+
+    Asked before the models are: they take minutes.
+    """
+    try:
+        import sklearn  # noqa: F401
+    except ModuleNotFoundError:
+        raise TwinError(
+            "attribution needs scikit-learn, which is not installed; run: "
+            "pip install 'aitwin[eval]'"
+        ) from None
+
+
 def teach(
     register: str, owner: Sequence[Sample], others: Sequence[Sample], drafts: Sequence[Sample]
 ) -> Judge | None:
@@ -130,13 +144,8 @@ class _Read:
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "_Read":
-        try:
-            from sklearn.feature_extraction.text import HashingVectorizer
-        except ModuleNotFoundError:
-            raise TwinError(
-                "attribution needs scikit-learn, which is not installed; run: "
-                "pip install 'aitwin[eval]'"
-            ) from None
+        from sklearn.feature_extraction.text import HashingVectorizer
+
         hashed = HashingVectorizer(
             analyzer="char", ngram_range=NGRAMS, n_features=HASHES, lowercase=False,
             alternate_sign=False, norm=None, dtype=np.float32,
