@@ -391,7 +391,9 @@ class _Ending:
         self._kind, self._begins = kind, begins
         self._held: list[str] = []
         self._line = ""
-        """What there is of the last line; of one that is not of the end, its beginning."""
+        """What there is of the last line, while that may be of the end."""
+        self._start = ""
+        """The beginning of a line that is not."""
         self._last = ""
         """The last character of a line that is not of the end."""
         self._break = ""
@@ -433,6 +435,7 @@ class _Ending:
         return text
 
     def _of_body(self, part: str) -> str:
+        self._start += part[: LINE - len(self._start)]
         self._last = part.rstrip(" \t\r*_")[-1:] or self._last
         return part
 
@@ -446,7 +449,7 @@ class _Ending:
         else:
             self._held.append(self._break + self._line)
             self._names = NAMES if kind == "sign-off" else self._names - (kind == "name")
-        self._break, self._line, self._last, self._amid = "\n", "", "", False
+        self._break, self._line, self._start, self._last, self._amid = "\n", "", "", "", False
         return text
 
     def _introduce(self) -> None:
@@ -454,7 +457,7 @@ class _Ending:
             return
         if not self._last:
             self._below = "all" if self._below == "colon" else ""
-        elif self._last in ":：" and not manners.SALUTATION.match(self._line + self._last):
+        elif self._last in ":：" and not manners.SALUTATION.fullmatch(self._start):
             self._below = "colon"
         else:
             self._below = "block" if self._below else ""
