@@ -442,6 +442,8 @@ class _Ending:
     def _broken(self) -> str:
         """The line has ended."""
         text = ""
+        if self._below == "block" and not self._amid and not self._line.strip():
+            self._below = ""
         kind = "body" if self._amid or self._below else self._kind(self._line, self._names)
         if kind == "body":
             text = "" if self._amid else self._released()
@@ -456,7 +458,7 @@ class _Ending:
         if self._below == "all":
             return
         if not self._last:
-            self._below = "all" if self._below == "colon" else ""
+            self._below = "all" if self._below else ""
         elif self._last in ":：" and not manners.SALUTATION.fullmatch(self._start):
             self._below = "colon"
         else:

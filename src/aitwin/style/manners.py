@@ -1,4 +1,4 @@
-"""How assistants announce, decorate and end a draft, in seven languages: patterns, no judgement.
+"""How assistants announce, decorate and end a draft, in seven languages, whole or only begun.
 
 What is done about them, and whether an owner writes like that, too, is said in guard.
 """
@@ -61,9 +61,9 @@ class _Announcing:
 
     @property
     def words(self) -> set[str]:
-        parts = (self.polite, self.here, self.a, self.the, self.manner, self.purpose, self.to)
-        parts += (self.draft, self.reply)
-        return _spelled(" ".join(parts)) | self.nouns
+        before = (self.polite, self.here, self.a, self.the, self.manner)
+        rest = (self.draft, self.reply, self.purpose, self.to)
+        return _spelled(" ".join((*before, *rest))) | self.nouns
 
     @property
     def nouns(self) -> set[str]:
