@@ -323,6 +323,17 @@ def test_a_fence_around_a_part_stays(inside: str) -> None:
     assert draft == Draft(f"```\n{inside}\n```", ("sign-off",))
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_greeting_with_a_colon_introduces_nothing(ending: str) -> None:
+    text = "Dear Ana:\n\nThe parts are here."
+    assert guarded(text + ending).text == text
+
+
+@pytest.mark.parametrize("first", ["Two things:\n- a\n- b", "Here:\nthe roof"])
+def test_what_a_colon_introduces_ends_with_a_blank_line(first: str) -> None:
+    assert guarded(f"{first}\n\n[Your Name]").text == first
+
+
 # --- Habits ---------------------------------------------------------------------------------------
 
 

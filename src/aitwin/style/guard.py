@@ -391,7 +391,9 @@ class _Ending:
         self._kind, self._begins = kind, begins
         self._held: list[str] = []
         self._line = ""
-        """What there is of the last line; of one that is not of the end, its beginning."""
+        """What there is of the last line, while that may be of the end."""
+        self._start = ""
+        """The beginning of a line that is not."""
         self._last = ""
         """The last character of a line that is not of the end."""
         self._break = ""
@@ -433,12 +435,15 @@ class _Ending:
         return text
 
     def _of_body(self, part: str) -> str:
+        self._start += part[: LINE - len(self._start)]
         self._last = part.rstrip(" \t\r*_")[-1:] or self._last
         return part
 
     def _broken(self) -> str:
         """The line has ended."""
         text = ""
+        if self._below == "block" and not self._amid and not self._line.strip():
+            self._below = ""
         kind = "body" if self._amid or self._below else self._kind(self._line, self._names)
         if kind == "body":
             text = "" if self._amid else self._released()
@@ -446,15 +451,15 @@ class _Ending:
         else:
             self._held.append(self._break + self._line)
             self._names = NAMES if kind == "sign-off" else self._names - (kind == "name")
-        self._break, self._line, self._last, self._amid = "\n", "", "", False
+        self._break, self._line, self._start, self._last, self._amid = "\n", "", "", "", False
         return text
 
     def _introduce(self) -> None:
         if self._below == "all":
             return
         if not self._last:
-            self._below = "all" if self._below == "colon" else ""
-        elif self._last in ":：" and not manners.SALUTATION.match(self._line + self._last):
+            self._below = "all" if self._below else ""
+        elif self._last in ":：" and not manners.SALUTATION.fullmatch(self._start):
             self._below = "colon"
         else:
             self._below = "block" if self._below else ""

@@ -1,4 +1,4 @@
-"""How assistants announce, decorate and end a draft, in seven languages: patterns, no judgement.
+"""How assistants announce, decorate and end a draft, in seven languages, whole or only begun.
 
 What is done about them, and whether an owner writes like that, too, is said in guard.
 """
@@ -61,12 +61,14 @@ class _Announcing:
 
     @property
     def words(self) -> set[str]:
-        parts = (self.polite, self.here, self.a, self.the, self.manner, self.purpose, self.to)
-        return _spelled(" ".join(parts)) | self.nouns
+        before = (self.polite, self.here, self.a, self.the, self.manner)
+        rest = (self.draft, self.reply, self.purpose, self.to)
+        return _spelled(" ".join((*before, *rest))) | self.nouns
 
     @property
     def nouns(self) -> set[str]:
-        return _spelled(f"{self.draft} {self.reply}")
+        other = _spelled(f"{self.a} {self.the} {self.manner} of de di für voor")
+        return (_spelled(f"{self.draft} {self.reply}") | {"email"}) - other
 
 
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -364,7 +366,8 @@ def _may_announce(text: str) -> bool:
         return True
     if words[-1].end() == len(text):
         *words, last = words
-        if not _has_noun(words) and not any(one.startswith(last[0]) for one in _WORDS):
+        begins = any(one.startswith(last[0]) for one in _WORDS)
+        if not (_has_noun(words) or begins or _is_known(last[0], _WORDS)):
             return False
     for place, word in enumerate(words):
         if _has_noun(words[: max(0, place - 1)]):
