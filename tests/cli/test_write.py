@@ -89,7 +89,7 @@ def test_train_and_write_before_the_model_is_pulled(owner, home, mailbox, random
 
 def test_a_stopped_run_is_not_thrown_away_unasked(owner, home):
     """A run of hours is resumed or restarted by name, never lost to a forgotten flag."""
-    waiting = home / "adapters" / ".main.run" / "state.pt"
+    waiting = home / "adapters" / ".main.run" / "checkpoint" / "manifest.json"
     waiting.parent.mkdir(parents=True)
     waiting.touch()
     owner("train").refused("--resume", "--restart")
@@ -151,3 +151,17 @@ def test_voices_are_listed_and_shown(twin):
     assert twin("voice", "show", "bundled", "--json").json == row
     assert "bundled" in twin("voice", "list").out
     twin("voice", "show", "morgan").refused("morgan")
+
+
+def test_a_launcher_for_another_trainer_is_refused(trained, home, monkeypatch):
+    """Each of its processes would train alone, and all of them to the same place."""
+    monkeypatch.setattr("aitwin.corpus.dataset.load", lambda path: None)
+    for variable, trainer, right in (("MLX_RANK", "torch", "accelerate"), ("RANK", "mlx", "mlx.l")):
+        monkeypatch.setenv(variable, "1")
+        trained("train", "--trainer", trainer).refused("launcher", right, "--trainer")
+        monkeypatch.delenv(variable)
+
+
+def test_a_time_that_is_none_is_refused(owner):
+    for minutes in ("nan", "0", "-5", "inf"):
+        assert owner("train", "--minutes", minutes).code == 2

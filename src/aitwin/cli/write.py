@@ -67,6 +67,7 @@ def write(  # noqa: PLR0913 (one flag per thing to choose)
 
     from aitwin.cli.rooms import open_adapter, open_engine, open_examples, open_writer
     from aitwin.home import Home
+    from aitwin.style.engine import CONTEXT
     from aitwin.style.guard import Intervention
     from aitwin.style.writer import sampling_for
 
@@ -77,7 +78,7 @@ def write(  # noqa: PLR0913 (one flag per thing to choose)
         length=read_length(length),
     )
     home = Home.from_environment()
-    usual = sampling_for(wanted.length)
+    usual = sampling_for(wanted.length, home.settings().writer.context or CONTEXT)
     sampling = replace(
         usual, max_tokens=max_tokens or usual.max_tokens, temperature=temperature, seed=seed
     )
