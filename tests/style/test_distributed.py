@@ -1,6 +1,7 @@
 """One run in two real processes, as `torchrun` starts them."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -92,7 +93,10 @@ def launched(base: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def launch(*arguments: str) -> None:
     """This file in two processes."""
-    launcher = ("torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    where = ("--master-addr=127.0.0.1", f"--master-port={port}")
+    launcher = ("torch.distributed.run", "--nproc-per-node=2", *where)
     done = subprocess.run(
         [sys.executable, "-m", *launcher, __file__, *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},

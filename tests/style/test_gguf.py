@@ -18,7 +18,8 @@ from safetensors.numpy import load_file, save_file
 from style_samples import example, pairs
 
 from aitwin.errors import TwinError
-from aitwin.style import gguf, lora
+from aitwin.style import adapter as adapters
+from aitwin.style import base_torch, gguf, lora
 from aitwin.style.base import Base
 from aitwin.style.engine import LlamaCpp
 from aitwin.style.recipe import Recipe
@@ -34,14 +35,15 @@ permutation, 18 % without k's; the rest is the 8-bit activations of llama.cpp.""
 
 def large(base: Base, targets: tuple[str, ...], directory: Path, size: float) -> TorchTrainer:
     """A trainer whose adapter has a random B of this size, saved to `directory`."""
-    trainer = TorchTrainer(base, Recipe(targets=targets))
+    recipe = Recipe(targets=targets)
+    trainer = TorchTrainer(base, recipe)
     generator = torch.Generator().manual_seed(4)
     state = trainer.adapter_state()
-    for name, tensor in state.items():
+    for name, array in state.items():
         if "lora_B" in name:
-            tensor.copy_(torch.randn(tensor.shape, generator=generator) * size)
+            array[:] = torch.randn(array.shape, generator=generator).numpy() * size
     trainer.load_adapter_state(state)
-    trainer.save_adapter(directory)
+    adapters.write_weights(directory, state, recipe, base.name)
     return trainer
 
 
@@ -132,7 +134,9 @@ def test_the_scale_is_that_of_peft(
     config |= {"use_rslora": rank_stabilised, "lora_alpha": alpha}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     trainer = TorchTrainer(small_base, Recipe(targets=ALL))
-    model = AutoModelForCausalLM.from_pretrained(small_base.directory, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(
+        base_torch.prepare(small_base), dtype=torch.float32
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PEFT's own, see trainer_torch
         trainer.model = PeftModel.from_pretrained(model, tmp_path)
