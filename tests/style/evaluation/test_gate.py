@@ -174,3 +174,15 @@ def test_the_evaluation_of_another_adapter_does_not_count(tmp_path: Path) -> Non
     assert "trained again" in gate.verdict(one)[1][0]
     (tmp_path / gate.FILE).write_text("{")
     assert gate.verdict(one)[0] is None
+
+
+def test_two_distances_that_cannot_be_told_apart_are_doubtful() -> None:
+    """The twin's is 0.03 above the base's, and either may be 0.1 off: a warning, no failure."""
+    distance = Measure(
+        "manner.distance", "manner", "number", "low",
+        {"base": Estimate(0.45, 0.41, 0.61, 24), "twin": Estimate(0.48, 0.38, 0.65, 24)},
+    )  # fmt: skip
+    rest = measures({key: of for key, of in GOOD.items() if key != "manner.distance"})
+    verdict = gate.judge([*rest, distance])
+    assert verdict.passed
+    assert [o.answer for o in verdict.outcomes if o.rule.key == "manner.distance"] == ["doubtful"]

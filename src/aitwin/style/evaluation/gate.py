@@ -81,10 +81,13 @@ def _of_ceiling(measure: Measure, limit: float) -> Answer:
 
 
 def _of_base(measure: Measure, limit: float) -> Answer:
-    twin, base = measure.of("twin").value, measure.of("base").value
-    if isnan(twin) or isnan(base):
+    """As `_share_above_owner`, for two distances."""
+    twin, base = measure.of("twin"), measure.of("base")
+    if isnan(twin.low) or isnan(base.high):
         return "unknown"
-    return "passed" if twin <= limit * base else "failed"
+    above = twin.value - limit * base.value
+    doubt = hypot(twin.value - twin.low, limit * (base.high - base.value))
+    return _answer(beyond=above > 0, surely=above - doubt > 0)
 
 
 def _share_above_owner(measure: Measure, limit: float) -> Answer:
