@@ -245,6 +245,7 @@ def open_twin(home: Home, adapter: str = "") -> tuple["Twin", Callable[[], None]
     """The whole twin, and what unloads it."""
     from aitwin.twin import Twin
 
+    home.settings()  # who has none is told to begin with `twin init`, not to train
     chosen, speech = open_adapter(home, adapter), open_speech()
     engine = open_engine(home, chosen)
     return Twin(open_writer(home, chosen, engine), speech), engine.close
