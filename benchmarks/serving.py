@@ -106,7 +106,7 @@ def speed(rounds: int, tokens: int) -> dict[str, float]:
             return lambda task: clock(writer.stream(task, sampling))
 
         ways = {
-            "ours": ours(LlamaCpp(export.MODEL)),
+            "ours": ours(LlamaCpp(export.MODEL, loading=Loading(quoting=True))),
             # What the guesses from the prompt do not explain.
             "plain": ours(LlamaCpp(export.MODEL, loading=Loading(quoting=False))),
             "bare": lambda task: clock_bare(server, task, sampling),

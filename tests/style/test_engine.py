@@ -239,6 +239,33 @@ def test_guessing_what_is_quoted_changes_no_text(
     assert texts[0] == texts[1]
 
 
+def test_what_is_quoted_is_scored_as_anything_else(smollm2: Path) -> None:
+    """llama.cpp reports other log-probabilities for words that it had guessed from the prompt.
+
+    The sum is that of a reply asked about word by word; an engine that guesses refuses to score.
+    """
+    mail = QUOTING[-1]["content"]
+    quoted = " ".join(mail.split()[-30:])
+    with LlamaCpp(smollm2, context=1024, threads=1) as engine:
+        whole = engine.score(QUOTING, quoted)
+        tokens, sofar, steps = engine.tokenize(quoted + "<|im_end|>"), [], 0.0
+        sofar = engine.prompt_tokens(QUOTING)
+        for token in tokens:
+            answer = engine._server.handle_completions(
+                {"prompt": sofar, "max_tokens": 1, "temperature": 0.0, "n_probs": 49152}
+            )
+            (entry,) = answer["choices"][0]["logprobs"]["content"]
+            steps += {top["id"]: top["logprob"] for top in entry["top_logprobs"]}[token]
+            sofar = [*sofar, token]
+    assert whole.tokens == len(tokens)
+    assert whole.log_probability == pytest.approx(steps, rel=0.02)
+    with (
+        LlamaCpp(smollm2, context=1024, threads=1, loading=Loading(quoting=True)) as guessing,
+        pytest.raises(RuntimeError, match="does not score"),
+    ):
+        guessing.score(QUOTING, quoted)
+
+
 def test_large_models_are_not_copied_into_another_order() -> None:
     """R1: 4.9 GB instead of 8.0 GB for a 7B."""
     import xllamacpp

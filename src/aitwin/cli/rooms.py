@@ -52,7 +52,7 @@ def open_llama(home: Home, adapter: "StyleAdapter") -> "LlamaCpp":
 
     What measures a twin asks this one, whatever writes its drafts.
     """
-    return _llama(home, adapter, home.settings().writer)()
+    return _llama(home, adapter, home.settings().writer, quoting=False)()
 
 
 def open_engine(home: Home, adapter: "StyleAdapter") -> "OpenEngine":
@@ -67,15 +67,17 @@ def open_engine(home: Home, adapter: "StyleAdapter") -> "OpenEngine":
     if writer.engine == "ollama":
         return _ollama(writer)
     minutes = KEEP_ALIVE if writer.keep_alive is None else writer.keep_alive
-    return Resident(_llama(home, adapter, writer), minutes)
+    return Resident(_llama(home, adapter, writer, quoting=True), minutes)
 
 
-def _llama(home: Home, adapter: "StyleAdapter", writer: WriterSettings) -> "Callable[[], LlamaCpp]":
+def _llama(
+    home: Home, adapter: "StyleAdapter", writer: WriterSettings, *, quoting: bool
+) -> "Callable[[], LlamaCpp]":
     """What loads it; that its files are there and fit together is seen to at once."""
-    from aitwin.style.engine import CONTEXT, LlamaCpp
+    from aitwin.style.engine import CONTEXT, LlamaCpp, Loading
 
-    path = _base_of(home, adapter)
-    return lambda: LlamaCpp(path, adapter.gguf, context=writer.context or CONTEXT)
+    path, loading = _base_of(home, adapter), Loading(quoting=quoting)
+    return lambda: LlamaCpp(path, adapter.gguf, context=writer.context or CONTEXT, loading=loading)
 
 
 def _ollama(writer: WriterSettings) -> "OpenEngine":

@@ -158,8 +158,10 @@ class Loading:
 
     Off, because it changes the text, and 4,096 tokens of a 7B take 0.2 GB either way; for contexts
     far beyond that it is worth its price."""
-    quoting: bool = True
-    """Whether words that repeat the prompt are guessed and checked several at a time."""
+    quoting: bool = False
+    """Whether words that repeat the prompt are guessed and checked several at a time.
+
+    For drafts alone: llama.cpp reports wrong log-probabilities of words that were guessed."""
     repack: bool | None = None
     """Whether a second copy of the weights may be made; None: for small models (see REPACKED)."""
 
@@ -186,6 +188,7 @@ class LlamaCpp(Closing):
             if file is not None and not file.is_file():
                 raise TwinError(f"{file} is missing; `twin models list` and `twin train` make it")
         self._adapted = adapter is not None
+        self._scores = loading is None or not loading.quoting
         self._context = context
         self._lock = Lock()
         # A short path: Unix sockets allow about 100 characters.
@@ -287,6 +290,8 @@ class LlamaCpp(Closing):
         or three): llama.cpp does not report them.
         Raises TooLongError when both are longer than the context.
         """
+        if not self._scores:
+            raise RuntimeError("an engine that guesses quotations does not score")
         prompt = self.prompt_tokens(messages)
         wanted = self.tokenize(plain(reply) + END_OF_TURN)
         if len(prompt) + len(wanted) > self._context:
