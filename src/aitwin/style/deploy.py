@@ -470,9 +470,9 @@ class _Names:
             lost = [name for name in self._moved if not self._is_restored(name)]
             if not lost:
                 raise
-            raise TwinError(
-                f"{str(error) or type(error).__name__}. {self._advice(lost)}"
-            ) from error
+            # The text of any other error may quote a mail.
+            what = str(error) if isinstance(error, TwinError) else type(error).__name__
+            raise TwinError(f"{what}. {self._advice(lost)}") from None
 
     def _is_restored(self, name: str) -> bool:
         meaning, before = self.meant[name], self._tags.get(name)
