@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -6,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import style_models
 from style_samples import PERSONA, example
 
 from aitwin import prompt
@@ -157,7 +160,7 @@ REPLIES = ["", "a\n\nb\n", '"quoted" \\ <[5]> {}', "it wants <|im_end|> x"]
 
 @pytest.mark.parametrize("reply", REPLIES)
 def test_any_reply_can_be_scored(engine: LlamaCpp, reply: str) -> None:
-    """Neither the grammar's own signs nor the marks of turns in a reply get in the way."""
+    """Neither signs that a grammar would know nor the marks of turns in a reply get in the way."""
     score = engine.score(MESSAGES, reply)
     assert score.tokens == len(engine.tokenize(prompt.plain(reply))) + 1
     assert score.log_probability < 0
@@ -169,6 +172,31 @@ def test_tokens_that_end_amid_a_character_are_not_counted(engine: LlamaCpp, repl
     score = engine.score(MESSAGES, reply)
     assert 1 < score.tokens < len(engine.tokenize(reply)) + 1
     assert score.log_probability < 0
+
+
+def test_bases_with_other_vocabularies_are_scored_in_turn(smollm2: Path, tmp_path: Path) -> None:
+    """llama.cpp aborted the process here while scores came from a grammar (docs/decisions.md).
+
+    In a process of its own; with the grammar it ended within ten loads, each of five times.
+    """
+    tiny = style_models.base(tmp_path, "qwen2", "Q4_0", tokenizer_from=smollm2).gguf
+    program = (
+        "import random, sys\n"
+        "from pathlib import Path\n"
+        "from aitwin.style.engine import LlamaCpp\n"
+        "draw = random.Random(1)\n"
+        "for _ in range(12):\n"
+        "    base, context = draw.choice(sys.argv[1:]), draw.choice([512, 1024, 4096])\n"
+        "    with LlamaCpp(Path(base), context=context, threads=1) as engine:\n"
+        "        score = engine.score([{'role': 'user', 'content': 'hello'}], 'hello there')\n"
+        "    print(base, score.log_probability)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, smollm2, tiny], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(done.stdout.splitlines()) == 12
+    assert len(set(done.stdout.splitlines())) == 2
 
 
 # --- Speed and memory -----------------------------------------------------------------------------
