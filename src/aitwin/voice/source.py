@@ -1,0 +1,339 @@
+"""Source: a recording as everything behind it hears it: mono, without rumble, at heard.RATE.
+
+While it streams, it gathers what only the original tells: clipping, true peak, bandwidth. Neither
+opens files nor decodes (see sound_file); makes no louder, cuts nothing, judges nothing.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aitwin.voice.audio import Samples
+from aitwin.voice.heard import HOP, RATE
+from aitwin.voice.loudness import TruePeak
+from aitwin.voice.sound_file import Block, Recording, SoundInfo
+
+CORNER = 55.0
+"""Hertz, of the high-pass (Butterworth, see ORDER).
+
+Low male voices reach down to 75 Hz: that keeps all but 0.4 dB, 80 Hz all but 0.2. Rumble, steps
+and wind lie under 40 Hz: down by 11 dB at 40, by 24 at 27. The mains' own 50 Hz lose 5 dB, 60 Hz
+2 dB; hum is measured, and named, by its harmonics (100, 150, 180 Hz...), which stay as they were.
+"""
+ORDER = 4
+READ = 1.0
+"""Seconds read at a time, whatever blocks are asked for: these depend on nothing but the file."""
+
+OPENING = 10.0
+"""Seconds of sound from which it is decided which channels hold the voice."""
+OPENING_LIMIT = 60.0
+"""Seconds after which it is decided, though hardly anything was heard."""
+DEAD = 1e-3
+"""Power beside the loudest channel's (-30 dB) under which a channel is left out: it would only
+halve the voice and add its noise."""
+CANCELLED = 0.05
+"""Power of the channels' mean beside theirs (-13 dB) under which they cancel out, as when one
+wire is swapped; of channels that have nothing in common it is 1 / channels."""
+
+FLAT = 2 / 32_768
+"""Least difference of neighbours that is one: two steps of 16 bits, the width of their dither."""
+DROP = 6 * FLAT
+"""How far the samples before and behind a flat top lie beneath it, at the least.
+
+A clipped wave arrives with its full slope. A wave that is flat for three samples because it
+turns there falls by no more than 3 FLAT and two steps of 16 bits to the next: a full-scale sine
+of any pitch never counts.
+"""
+RUN = 3
+"""Samples of a flat top: what is shorter is the top of a wave."""
+NEAR = 0.98
+"""Of the highest sample on its side, where flat tops are clipping. The side's own, since what was
+clipped may have been turned down afterwards, or shifted."""
+FAINT = 0.01
+"""Highest sample (-40 dBFS) of a take in which flat tops mean nothing: steps are waves there."""
+LONGEST = 65_536
+"""Samples of a flat top: what stays for a second and longer is a broken wire, no clipped wave."""
+_LEVELS = 4_096  # steps in which the levels of flat tops are counted
+
+WINDOW = 2_048
+"""Samples of a spectrum: 43 ms at 48,000 Hertz."""
+DIGITAL_SILENCE = -110.0
+"""dBFS of a frame in which nothing was recorded: below the dither of 16 bits (-96)."""
+CLASS = 3.0
+"""dB of a class of levels: spectra are averaged among frames that are equally loud."""
+COMMON = 0.01
+"""Share of the frames that a class needs to count."""
+ABOVE = 10.0
+"""dB between the loudest class and the softest where there is speech, and not the floor alone."""
+DEEPEST = 70.0
+"""dB under the strongest partial where speech ends in any case: "s" is 40 dB under a vowel's."""
+SMOOTH = 200.0  # Hertz over which spectra are smoothed: the distance of a high voice's partials
+EDGE = 400.0  # Hertz of which more than half must be heard for the band to reach there
+
+
+class Source:
+    """A recording, streamed as mono samples at RATE. Can be streamed again and again."""
+
+    info: SoundInfo
+    """What the file is."""
+    samples: int
+    """How many `blocks()` gave. This and all that follows is known once it has ended."""
+    channels: tuple[int, ...]
+    """Those that hold the voice; the others are silent, or its mirror."""
+    clipping: float
+    """Share of the original's samples in flat tops at its own full scale, 0 to 1."""
+    true_peak: float
+    """Of the original, dBTP."""
+    bandwidth: float | None
+    """Hertz up to which speech rises from the noise floor; None when nothing does."""
+    missing: float
+    """See Recording."""
+    damaged: bool
+    """See Recording."""
+
+    def __init__(self, path: Path) -> None:
+        """Look into the file. Raises TwinError (see Recording)."""
+        self._recording = Recording(path)
+        self.info = self._recording.info
+
+    def blocks(self, seconds: float = 10.0) -> Generator[Samples, None, None]:
+        """The whole of it, in blocks of the multiple of HOP nearest to `seconds`.
+
+        The last is what is left. In all they are round(frames * RATE / sample_rate) samples,
+        the same for blocks of any length. A lossy file may overshoot: samples can exceed 1.
+        Raises TwinError (see Recording.blocks).
+        """
+        size = max(1, round(seconds * RATE / HOP)) * HOP
+        rest: list[Samples] = []
+        length = 0
+        with closing(self._stream()) as stream:
+            for piece in stream:
+                rest.append(piece)
+                length += len(piece)
+                while length >= size:
+                    joined = np.concatenate(rest)
+                    yield joined[:size]
+                    rest, length = [joined[size:]], length - size
+        if length:
+            yield np.concatenate(rest)
+
+    def _stream(self) -> Generator[Samples, None, None]:
+        """Pieces of any length, and the facts at their end."""
+        rate = self.info.sample_rate
+        with closing(self._recording.blocks(READ)) as blocks:
+            opening = _opening(blocks, self.info)
+            channels = _voices(np.concatenate(opening))
+            share = np.full(len(channels), 1 / len(channels), np.float32)
+            peak, spectrum = TruePeak(), _Spectrum(rate)
+            clippings = [_Clipping() for _ in channels]
+            high_pass, resampler = _HighPass(rate), _Resampler(rate)
+            for block in chain(opening, blocks):
+                heard = block.take(channels, axis=1)  # [time, channels] in memory too
+                peak.add(heard)
+                for clipping, channel in zip(clippings, heard.T, strict=True):
+                    clipping.add(channel)
+                mono = heard @ share  # ten times as quick as a mean over two
+                spectrum.add(mono)
+                yield resampler.add(high_pass.add(mono))
+        peak.add(heard[:0], last=True)
+        yield resampler.end()
+        self.samples = resampler.given
+        self.channels = tuple(int(channel) for channel in channels)
+        self.clipping = float(np.mean([clipping.share() for clipping in clippings]))
+        self.true_peak = peak.dbtp
+        self.bandwidth = spectrum.bandwidth()
+        self.missing, self.damaged = self._recording.missing, self._recording.damaged
+
+
+# --- to mono ----------------------------------------------------------------------------------
+
+
+def _opening(blocks: Iterator[Block], info: SoundInfo) -> list[Block]:
+    """The first blocks, until OPENING seconds of them are more than silence."""
+    opening: list[Block] = []
+    heard = 0.0
+    for block in blocks:
+        opening.append(block)
+        heard += READ * bool(np.ptp(block, axis=0).max() > 2 * FLAT)
+        if info.channels == 1 or heard >= OPENING or len(opening) * READ >= OPENING_LIMIT:
+            break
+    return opening
+
+
+def _voices(opening: Block) -> NDArray[np.intp]:
+    """The channels whose mean is the voice, ascending."""
+    opening = opening - opening.mean(axis=0)  # an offset is not heard
+    power = np.square(opening).mean(axis=0, dtype=np.float64)
+    alive = np.flatnonzero(power >= DEAD * power.max())
+    mean = np.square(opening[:, alive].mean(axis=1)).mean(dtype=np.float64)
+    if mean < CANCELLED * power[alive].mean():
+        return np.array([power.argmax()])
+    return alive
+
+
+# --- to heard.RATE ----------------------------------------------------------------------------
+
+
+class _HighPass:
+    """CORNER, at the native rate: a constant offset would ring at the resampler's first sample."""
+
+    def __init__(self, rate: int) -> None:
+        import scipy.signal
+
+        self._filter = scipy.signal.sosfilt
+        self._sections = scipy.signal.butter(ORDER, CORNER, "highpass", fs=rate, output="sos")
+        self._settled = scipy.signal.sosfilt_zi(self._sections)
+        self._state: NDArray[np.float64] | None = None
+
+    def add(self, samples: Samples) -> Samples:
+        """What comes next, filtered; the first sample is taken to have lasted for ever before."""
+        if self._state is None:
+            self._state = self._settled * samples[0]
+        filtered, self._state = self._filter(
+            self._sections, samples.astype(np.float64), zi=self._state
+        )
+        return np.asarray(filtered, np.float32)
+
+
+class _Resampler:
+    """To RATE, exactly as long as one call for the whole would make it."""
+
+    def __init__(self, rate: int) -> None:
+        import soxr
+
+        self._rate = rate
+        self._taken = self.given = 0
+        self._stream: Any = None
+        if rate != RATE:
+            self._stream = soxr.ResampleStream(rate, RATE, 1, dtype="float32", quality="HQ")
+
+    def add(self, samples: Samples) -> Samples:
+        """Samples at RATE that follow from what came so far."""
+        self._taken += len(samples)
+        made = self._stream.resample_chunk(samples) if self._stream else samples
+        self.given += len(made)
+        return np.asarray(made, np.float32)
+
+    def end(self) -> Samples:
+        """The last of them, which waited for what might come."""
+        if self._stream is None:
+            return np.zeros(0, np.float32)
+        due = resampled(self._taken, self._rate) - self.given
+        made = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)[:due]
+        self.given += due
+        return np.pad(made, (0, due - len(made)))
+
+
+def resampled(frames: int, rate: int) -> int:
+    """How many samples at RATE so many frames make; halves round up.
+
+    soxr decides halves either way: there the last sample may be a nought of ours.
+    """
+    return (2 * frames * RATE + rate) // (2 * rate)
+
+
+# --- facts of the original --------------------------------------------------------------------
+
+
+class _Clipping:
+    """Flat tops of one channel."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._carry = np.zeros(0, np.float32)
+        # Of the lower side and the upper: samples in flat tops by their level, the extreme.
+        self._flat = np.zeros((2, 2 * _LEVELS), np.int64)
+        self._extremes = np.zeros(2)
+
+    def add(self, samples: NDArray[np.float32]) -> None:
+        """Look at what comes next."""
+        self._frames += len(samples)
+        low, high = float(samples.min()), float(samples.max())
+        self._extremes = np.maximum(self._extremes, (-low, high))
+        sound = np.concatenate([self._carry, samples])
+        flat = np.abs(np.diff(sound)) <= FLAT
+        turns = np.flatnonzero(np.diff(flat, prepend=False, append=False))
+        starts, stops = turns[::2], turns[1::2]  # samples start to stop, both included
+        self._carry = sound[-2:]
+        # A top that goes on is looked at when it has ended; silence never is.
+        if len(stops) and stops[-1] == len(sound) - 1:
+            start = starts[-1]
+            if start > 0 and abs(sound[start]) >= FAINT and len(sound) - start < LONGEST:
+                self._carry = sound[start - 1 :]
+            starts, stops = starts[:-1], stops[:-1]
+        long = (stops - starts + 1 >= RUN) & (starts > 0) & (np.abs(sound[starts]) >= FAINT)
+        self._count(sound, starts[long], stops[long])
+
+    def _count(
+        self, sound: NDArray[np.float32], starts: NDArray[np.intp], stops: NDArray[np.intp]
+    ) -> None:
+        sides = np.sign(sound[starts])
+        before = sides * (sound[starts] - sound[starts - 1])
+        behind = sides * (sound[stops] - sound[stops + 1])
+        tops = (before > DROP) & (behind > DROP)
+        levels = np.minimum(np.abs(sound[starts]) * _LEVELS, 2 * _LEVELS - 1).astype(np.intp)
+        upper = (sides > 0).astype(np.intp)
+        np.add.at(self._flat, (upper[tops], levels[tops]), (stops - starts + 1)[tops])
+
+    def share(self) -> float:
+        """Of all samples so far, those in flat tops near the extreme of their side."""
+        clipped = sum(
+            int(flat[int(min(NEAR * extreme * _LEVELS, 2 * _LEVELS - 1)) :].sum())
+            for flat, extreme in zip(self._flat, self._extremes, strict=True)
+            if extreme >= FAINT
+        )
+        return clipped / self._frames
+
+
+class _Spectrum:
+    """Power spectra of a mono stream, averaged among frames that are equally loud."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._window = np.hanning(WINDOW).astype(np.float32)
+        self._rest = np.zeros(0, np.float32)
+        classes = round(-DIGITAL_SILENCE / CLASS) + 10
+        self._sums = np.zeros((classes, WINDOW // 2 + 1))
+        self._counts = np.zeros(classes, np.int64)
+
+    def add(self, samples: Samples) -> None:
+        """Hear what comes next."""
+        sound = np.concatenate([self._rest, samples])
+        whole = len(sound) // WINDOW * WINDOW
+        self._rest = sound[whole:]
+        frames = sound[:whole].reshape(-1, WINDOW)
+        power = np.square(frames).mean(axis=1)
+        heard = power > 10 ** (DIGITAL_SILENCE / 10)
+        frames, power = frames[heard], power[heard]
+        levels = ((10 * np.log10(power) - DIGITAL_SILENCE) / CLASS).astype(np.intp)
+        levels = np.minimum(levels, len(self._counts) - 1)
+        spectra = np.square(np.abs(np.fft.rfft(frames * self._window)))
+        for level in np.unique(levels):
+            self._sums[level] += spectra[levels == level].sum(axis=0)
+        self._counts += np.bincount(levels, minlength=len(self._counts))
+
+    def bandwidth(self) -> float | None:
+        """Where the loudest frames still rise from the softest, see `Source.bandwidth`."""
+        common = self._counts >= max(3, COMMON * self._counts.sum())
+        if common.sum() < 2:
+            return None
+        means = self._sums[common] / self._counts[common, np.newaxis]
+        step = self._rate / WINDOW
+        means = np.array([_smooth(mean, SMOOTH / step) for mean in means])
+        speech, floor = means.max(axis=0), means.min(axis=0)
+        rises = speech > floor * 10 ** (ABOVE / 10)
+        rises &= speech > speech.max() * 10 ** (-DEEPEST / 10)
+        reached = np.flatnonzero(_smooth(rises.astype(np.float64), EDGE / step) > 0.5)
+        return float(reached[-1] * step) if len(reached) else None
+
+
+def _smooth(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+    """Running mean over the odd number of bins nearest to `width`; the ends are repeated."""
+    half = round((width - 1) / 2)
+    padded = np.pad(values, half, mode="edge")
+    return np.convolve(padded, np.full(2 * half + 1, 1 / (2 * half + 1)), "valid")
