@@ -61,8 +61,29 @@ def left(shelf):
 def test_the_catalogue_is_complete():
     for model in models.CATALOGUE:
         assert model.bytes > 0
-        assert model.licence == "Apache-2.0"
+        assert model.licence in ("Apache-2.0", "MIT")
         assert isinstance(model.source, Hub) or len(model.sha256) == 64
+
+
+def test_openvoice_comes_with_its_base_speakers():
+    """S1. Every digest is pinned; the weights keep the name that says how they are to be read."""
+    model = models.find("openvoice-v2")
+    assert model.file == "checkpoint.pth"
+    assert model.source.file == "converter/checkpoint.pth"
+    assert len(model.parts) == 11
+    for part in model.parts:
+        assert part.file.startswith(f"{models.SPEAKERS}/")
+        assert part.source.repository == model.source.repository
+        assert len(part.sha256) == 64
+    assert not model.writes
+    with pytest.raises(TwinError, match="is a model for the voice; a base for writing is smollm2"):
+        models.choose("openvoice-v2")
+
+
+def test_the_base_speakers_digests_are_those_of_the_golden_copies(shared):
+    place = shared / "golden" / "ref_encoder" / "base_speaker_ses"
+    pinned = {part.file.split("/")[1]: part.sha256 for part in models.find("openvoice-v2").parts}
+    assert pinned == {path.name: artifact.sha256(path) for path in place.iterdir()}
 
 
 def test_a_pull_verifies_and_says_what_it_costs(shelf, index):
@@ -215,6 +236,8 @@ class Stub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answers)
         self.content, self.digest, self.cut, self.ranges = CONTENT, DIGEST, 0, True
         self.asked = []
+        self.parts = {}
+        """Further files: content by address."""
 
     @property
     def address(self):
@@ -224,25 +247,39 @@ class Stub(ThreadingHTTPServer):
 class Answers(BaseHTTPRequestHandler):
     def do_HEAD(self):
         self.server.asked.append(("HEAD", self.path, ""))
+        if self.path in self.server.parts:
+            content = self.server.parts[self.path]
+            self.redirect(f"{self.path}/stored", hashlib.sha256(content).hexdigest(), len(content))
+            return
         if self.path != "/me/Tiny-GGUF/resolve/abc/tiny%20v1.gguf":
             self.send_error(404)
             return
-        self.redirect()
+        self.redirect("/storage", self.server.digest, len(self.server.content))
 
-    def redirect(self):
+    def redirect(self, place, digest, size):
         self.send_response(302)
-        self.send_header("Location", "/storage")
-        if self.server.digest:
-            self.send_header("X-Linked-Etag", f'"{self.server.digest}"')
-            self.send_header("X-Linked-Size", str(len(self.server.content)))
+        self.send_header("Location", place)
+        if digest:
+            self.send_header("X-Linked-Etag", f'"{digest}"')
+            self.send_header("X-Linked-Size", str(size))
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def do_GET(self):
         asked = self.headers.get("Range", "")
         self.server.asked.append(("GET", self.path, asked))
+        if self.path in self.server.parts:
+            self.redirect(f"{self.path}/stored", "", 0)
+            return
+        if self.path.endswith("/stored"):
+            content = self.server.parts[self.path.removesuffix("/stored")]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+            return
         if self.path != "/storage":
-            self.redirect()
+            self.redirect("/storage", self.server.digest, len(self.server.content))
             return
         start = int(asked.removeprefix("bytes=").removesuffix("-")) if self.server.ranges else 0
         rest = self.server.content[start:]
@@ -308,3 +345,67 @@ def test_a_hub_that_is_away_or_does_not_know_the_file(shelf, stub):
     with pytest.raises(TwinError, match="check the network connection"):
         shelf.pull("remote", hub="http://127.0.0.1:1")
     assert shelf.state(REMOTE) == "absent"
+
+
+SPEAKERS = {"en-us": os.urandom(1_700), "fr": os.urandom(1_600)}
+VOICE = Model(
+    "voice",
+    "tests",
+    REMOTE.source,
+    len(CONTENT),
+    "MIT",
+    DIGEST,
+    file="checkpoint.pth",
+    parts=tuple(
+        models.Part(
+            Hub("me/Voice", "abc", f"ses/{name}.pth"),
+            f"speakers/{name}.pth",
+            hashlib.sha256(content).hexdigest(),
+        )
+        for name, content in SPEAKERS.items()
+    ),
+)
+
+
+@pytest.fixture
+def voices(shelf, stub, monkeypatch):
+    """The shelf with a model of several files, and a hub that has them."""
+    monkeypatch.setattr(models, "CATALOGUE", (PACKAGED, VOICE))
+    stub.parts = {
+        f"/me/Voice/resolve/abc/ses/{name}.pth": content for name, content in SPEAKERS.items()
+    }
+    return shelf
+
+
+def test_a_model_of_several_files_is_pulled_whole(voices, stub):
+    seen = []
+    path = voices.pull("voice", hub=stub.address, on_bytes=lambda *now: seen.append(now))
+    assert path == voices.directory / "voice" / "checkpoint.pth"
+    assert voices.open("voice") == (path, DIGEST)
+    assert {file.stem: file.read_bytes() for file in path.parent.glob("speakers/*")} == SPEAKERS
+    assert {total for _, total in seen} == {len(CONTENT)}  # one bar, for the large file
+    modes = {file.stat().st_mode & 0o777 for file in path.parent.rglob("*") if file.is_file()}
+    assert modes == {0o600}
+    stub.asked.clear()
+    assert voices.pull("voice", hub=stub.address) == path
+    assert stub.asked == []
+
+
+def test_a_part_that_is_missing_or_spoilt_is_damage(voices, stub):
+    path = voices.pull("voice", hub=stub.address)
+    part = path.parent / "speakers" / "fr.pth"
+    for spoil in (lambda: part.write_bytes(b"x" * 1_600), part.unlink):
+        spoil()
+        assert voices.state(VOICE) == "damaged"
+        with pytest.raises(TwinError, match=r"voice is damaged.*twin models pull voice"):
+            voices.open("voice")
+        voices.pull("voice", hub=stub.address)
+        assert voices.state(VOICE, thorough=True) == "ready"
+
+
+def test_a_part_that_arrives_damaged_costs_no_large_download(voices, stub):
+    stub.parts["/me/Voice/resolve/abc/ses/fr.pth"] = b"another"
+    with pytest.raises(TwinError, match="voice arrived damaged"):
+        voices.pull("voice", hub=stub.address)
+    assert voices.state(VOICE) == "absent"
+    assert ("GET", "/storage", "bytes=0-") not in stub.asked

