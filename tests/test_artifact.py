@@ -177,3 +177,33 @@ def test_one_holds_a_directory(tmp_path: Path) -> None:
         raise AssertionError
     with artifact.holding(tmp_path, wait=False):
         pass
+
+
+def test_a_removed_artifact_is_gone_with_what_a_build_had_set_aside(tmp_path):
+    target = tmp_path / "x"
+    for name in ("x", ".x.replaced", ".x.removed"):
+        (tmp_path / name).mkdir()
+        artifact.write_manifest(tmp_path / name, {})
+    artifact.remove(target)
+    assert list(tmp_path.iterdir()) == []
+    artifact.restore(target)
+    assert not target.exists()
+    artifact.remove(target)
+
+
+def test_an_interrupted_removal_is_hidden_and_finished_later(tmp_path, monkeypatch):
+    target = tmp_path / "x"
+    (target / "deep").mkdir(parents=True)
+    artifact.write_manifest(target, {})
+
+    def killed(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(artifact.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            artifact.remove(target)
+    assert [path.name for path in tmp_path.iterdir()] == [".x.removed"]
+    (tmp_path / "y").mkdir()
+    artifact.finish_removing(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["y"]

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from aitwin.errors import TwinError
 
 MANIFEST = "manifest.json"
+_REMOVED = ".removed"
 
 
 def make_private_dir(path: Path) -> Path:
@@ -138,6 +139,27 @@ def restore(target: Path) -> None:
     """Put back what a build had set aside when it was killed before its own took the place."""
     if not target.exists() and _replaced(target).exists():
         _replaced(target).rename(target)
+
+
+def remove(target: Path) -> None:
+    """Delete the artifact at `target`, if there is one, and what a build of it had set aside.
+
+    It is hidden before the first file goes: what an interruption leaves is no artifact that looks
+    whole, and `finish_removing` deletes it.
+    """
+    doomed = target.parent / f".{target.name}{_REMOVED}"
+    for rest in (doomed, _replaced(target)):
+        if rest.exists():
+            shutil.rmtree(rest)
+    if target.exists():
+        target.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def finish_removing(directory: Path) -> None:
+    """Delete what interrupted removals left in `directory`."""
+    for path in directory.glob(f".*{_REMOVED}"):
+        shutil.rmtree(path)
 
 
 def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:

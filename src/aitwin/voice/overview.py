@@ -1,0 +1,192 @@
+"""What to tell the owner of a voice: how much there is, how good it is, what it still lacks.
+
+Reads manifests alone: no sound is opened, and no text of a take is handed on. The page with
+pictures: voice_report.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from aitwin.errors import TwinError
+from aitwin.voice import consent as consents
+from aitwin.voice import phonemes, profile
+from aitwin.voice.consent import Consent
+from aitwin.voice.emotions import EMOTIONS
+from aitwin.voice.grades import Letter, Reason
+from aitwin.voice.heard import RATE
+from aitwin.voice.prepared import Prepared
+from aitwin.voice.profile import VoiceProfile
+from aitwin.voice.voices import Take, Voice
+
+
+@dataclass(frozen=True)
+class TakeOverview:
+    """A take, without its words."""
+
+    id: str
+    emotion: str
+    added_at: datetime
+    seconds: float
+    """As recorded."""
+    usable: float
+    """Seconds that are left when it is prepared; 0 where it is not, or its grade is D."""
+    sample_rate: int
+    """Hertz."""
+    channels: int
+    prompted: bool
+    """Whether it was read from a prompt."""
+    grade: Letter | None
+    """None: not prepared yet."""
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class EmotionOverview:
+    """An emotional context, and how much there is of it."""
+
+    emotion: str
+    takes: int
+    minutes: float
+    """As recorded."""
+    usable: float
+    """Minutes, prepared, of grade A to C."""
+    asked: float
+    """Minutes (V1, V2)."""
+    grades: dict[str, int]
+    """How many takes have which."""
+    pitch: float | None
+    """Median, Hertz, as the profile has it."""
+    rate: float | None
+    """Syllables per second, as the profile has it."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A voice at a glance."""
+
+    id: str
+    name: str
+    created_at: datetime
+    takes: tuple[TakeOverview, ...]
+    emotions: tuple[EmotionOverview, ...]
+    """All nine contexts, those without a take too."""
+    consent: str
+    """"spoken", "stated", or empty: then nothing may be cloned."""
+    consent_given_on: date | None
+    profile: bool
+    """Whether a profile is built."""
+    missing: tuple[str, ...]
+    """What stands between this voice and a clone, each with the command that helps; none: ready."""
+
+    @property
+    def minutes(self) -> float:
+        """As recorded."""
+        return sum(take.seconds for take in self.takes) / 60
+
+    @property
+    def usable(self) -> float:
+        """Minutes, prepared, of grade A to C."""
+        return sum(take.usable for take in self.takes) / 60
+
+    @property
+    def grades(self) -> dict[str, int]:
+        """How many takes have which; those that are not prepared have none."""
+        return _grades(self.takes)
+
+
+def of(voice: Voice) -> Overview:
+    """Look at a voice. Raises TwinError when a take, or the consent, is damaged."""
+    takes = tuple(_take(take, voice.prepared(take)) for take in voice.takes())
+    given = consents.load(voice.path / "consent")
+    made = _profile(voice)
+    return Overview(
+        id=voice.id,
+        name=voice.name,
+        created_at=voice.created_at,
+        takes=takes,
+        emotions=tuple(_emotion(name, takes, made) for name in EMOTIONS),
+        consent=given.kind if given else "",
+        consent_given_on=given.given_on if given else None,
+        profile=made is not None,
+        missing=tuple(_missing(voice.id, takes, given, made)),
+    )
+
+
+def sounds(voice: Voice) -> Mapping[str, int]:
+    """How often each phoneme of English was said in takes of grade A to C; empty: nobody knows.
+
+    Counts what was to be read, or was heard; the texts themselves stay here.
+    """
+    ready = [one for take in voice.takes() if (one := voice.prepared(take))]
+    usable = [one for one in ready if one.grade.letter in profile.USABLE]
+    texts = [part.text for one in usable for part in one.segments if part.text]
+    try:
+        return phonemes.coverage(texts).counts if texts else {}
+    except TwinError:
+        return {}  # what knows how words are said is not installed
+
+
+def _take(take: Take, ready: Prepared | None) -> TakeOverview:
+    usable = ready is not None and ready.grade.letter in profile.USABLE
+    return TakeOverview(
+        id=take.id,
+        emotion=take.emotion,
+        added_at=take.added_at,
+        seconds=take.seconds,
+        usable=ready.samples / RATE if ready and usable else 0.0,
+        sample_rate=take.sample_rate,
+        channels=take.channels,
+        prompted=bool(take.prompt),
+        grade=ready.grade.letter if ready else None,
+        reasons=ready.grade.reasons if ready else (),
+    )
+
+
+def _emotion(
+    name: str, all_takes: Sequence[TakeOverview], made: VoiceProfile | None
+) -> EmotionOverview:
+    takes = [take for take in all_takes if take.emotion == name]
+    manner = made.manners.get(name) if made else None
+    return EmotionOverview(
+        emotion=name,
+        takes=len(takes),
+        minutes=sum(take.seconds for take in takes) / 60,
+        usable=sum(take.usable for take in takes) / 60,
+        asked=EMOTIONS[name].minutes,
+        grades=_grades(takes),
+        pitch=manner.prosody.pitch if manner else None,
+        rate=manner.prosody.rate if manner else None,
+    )
+
+
+def _grades(takes: Iterable[TakeOverview]) -> dict[str, int]:
+    return dict(sorted(Counter(take.grade for take in takes if take.grade).items()))
+
+
+def _profile(voice: Voice) -> VoiceProfile | None:
+    try:
+        return profile.load(profile.path_of(voice))
+    except TwinError:
+        return None
+
+
+def _missing(
+    voice_id: str,
+    takes: Sequence[TakeOverview],
+    given: Consent | None,
+    made: VoiceProfile | None,
+) -> Iterator[str]:
+    if not takes:
+        yield f"recordings: `twin voice record --voice {voice_id}`, or `twin voice add FILE…`"
+    elif waiting := sum(take.grade is None for take in takes):
+        yield f"preparation of {waiting} takes: `twin voice prepare {voice_id}`"
+    elif not any(take.usable for take in takes):
+        yield f"a take of grade A to C: `twin voice show {voice_id}` says what is wrong"
+    elif made is None:
+        yield f"a profile: `twin voice prepare {voice_id}`"
+    if made is not None:
+        yield from profile.lacking(made)
+    elif given is None:
+        yield f"your consent: `twin voice consent {voice_id}` says how to give it"

@@ -1,0 +1,114 @@
+"""What the owner is told of a voice: how much, how good, and the next step."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from aitwin import artifact
+from aitwin.errors import TwinError
+from aitwin.voice import consent, overview, phonemes, prepared, profile, voices
+from aitwin.voice.grades import Grade, Letter, Reason
+from aitwin.voice.heard import RATE
+from aitwin.voice.measures import Measures
+from aitwin.voice.prepared import Prepared, Segment
+from aitwin.voice.voices import Take, Voice
+
+CANARY = "zuccanary"
+QUIET = Reason("level", "C", "the voice is soft", "come closer")
+
+
+@pytest.fixture
+def voice(tmp_path: Path) -> Voice:
+    return voices.create(tmp_path / "voices", "Ana")
+
+
+def added(voice: Voice, emotion: str, seconds: float) -> Take:
+    sound = voice.path.parent / f"{emotion}-{seconds}.wav"
+    sound.write_bytes(sound.name.encode())
+    values = {"emotion": emotion, "seconds": seconds, "sample_rate": 48_000, "channels": 1}
+    return voice.add(sound, {**values, "prompt": CANARY, "device": CANARY})
+
+
+def ready(voice: Voice, take: Take, letter: Letter, seconds: float, text: str = "") -> None:
+    measures = Measures(
+        *(take.seconds, seconds, 48_000, None, None, -3.0, 0.0, None, None, None, None),
+        *(None, None, None, 0.5),
+    )
+    said = Segment(f"{take.id}-000000000", 0, RATE, 0, RATE, text)
+    with artifact.building(voice.prepared_path(take)) as scratch:
+        prepared.store(
+            scratch,
+            Prepared(
+                path=scratch, take=take.id, samples=round(seconds * RATE), source_samples=0,
+                gain=0.0, limited=0, edits=(), segments=(said,) if text else (), measures=measures,
+                grade=Grade(letter, (QUIET,) if letter != "A" else ()), settings={},
+            ),
+        )  # fmt: skip
+
+
+def steps(voice: Voice) -> str:
+    return "\n".join(overview.of(voice).missing)
+
+
+def test_a_voice_is_told_step_by_step_what_it_lacks(voice: Voice) -> None:
+    assert "twin voice record --voice ana" in steps(voice)
+    take = added(voice, "sad", 120.0)
+    added(voice, "sad", 60.0)
+    assert "preparation of 2 takes: `twin voice prepare ana`" in steps(voice)
+    assert "twin voice consent ana" in steps(voice)
+    for each in voice.takes():
+        ready(voice, each, "D", 50.0)
+    assert "grade A to C: `twin voice show ana`" in steps(voice)
+    ready(voice, take, "C", 100.0)
+    assert "a profile: `twin voice prepare ana`" in steps(voice)
+    consent.store(voice.path / "consent", consent.stated("Ana", date(2026, 5, 4)))
+    assert "consent" not in steps(voice)
+
+
+def test_a_profile_speaks_for_itself(voice: Voice) -> None:
+    ready(voice, added(voice, "sad", 120.0), "A", 100.0)
+    profile.build(voice, None)
+    seen = overview.of(voice)
+    assert seen.profile
+    assert seen.missing == profile.lacking(profile.load(profile.path_of(voice)))
+    assert seen.missing
+
+
+def test_minutes_and_grades_are_counted_by_emotion(voice: Voice) -> None:
+    ready(voice, added(voice, "sad", 120.0), "A", 90.0)
+    ready(voice, added(voice, "sad", 60.0), "D", 30.0)
+    ready(voice, added(voice, "happy", 30.0), "C", 15.0)
+    added(voice, "happy", 6.0)
+    seen = overview.of(voice)
+    assert (seen.minutes, seen.usable) == (3.6, 1.75)
+    assert seen.grades == {"A": 1, "C": 1, "D": 1}
+    assert len(seen.emotions) == 9
+    happy, sad = (one for one in seen.emotions if one.takes)  # in the order of EMOTIONS
+    assert (sad.takes, sad.minutes, sad.usable, sad.grades) == (2, 3.0, 1.5, {"A": 1, "D": 1})
+    assert (happy.takes, happy.minutes, happy.usable) == (2, 0.6, 0.25)
+    assert happy.asked == 7
+    assert [take.reasons for take in seen.takes if take.grade == "C"] == [(QUIET,)]
+
+
+def test_sounds_are_counted_in_what_was_read_and_usable(voice: Voice) -> None:
+    assert overview.sounds(voice) == {}
+    for emotion, letter, text in (("sad", "A", "She sees."), ("happy", "D", "Boys bring books.")):
+        ready(voice, added(voice, emotion, 120.0), letter, 90.0, text)
+    counts = overview.sounds(voice)
+    assert (counts["s"], counts["ʃ"], counts["b"]) == (1, 1, 0)
+    assert len(counts) == len(phonemes.INVENTORY)
+
+
+def test_no_word_and_no_device_is_in_it(voice: Voice) -> None:
+    ready(voice, added(voice, "sad", 120.0), "A", 90.0)
+    consent.store(voice.path / "consent", consent.stated(CANARY, date(2026, 5, 4)))
+    seen = overview.of(voice)
+    assert (seen.consent, seen.consent_given_on) == ("stated", date(2026, 5, 4))
+    assert CANARY not in repr(seen)
+
+
+def test_a_damaged_take_is_told(voice: Voice) -> None:
+    (added(voice, "sad", 120.0).path / artifact.MANIFEST).write_text("{")
+    with pytest.raises(TwinError, match="twin voice drop ana"):
+        overview.of(voice)
