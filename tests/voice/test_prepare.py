@@ -1,0 +1,413 @@
+import json
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aitwin import artifact
+from aitwin.errors import TwinError
+from aitwin.voice import loudness, pitch, prepare, prepared, vad, voices
+from aitwin.voice.audio import Samples
+from aitwin.voice.edits import FADE, Timeline
+from aitwin.voice.heard import HOP, RATE
+from aitwin.voice.openvoice import ReferenceEncoder
+from aitwin.voice.prepare import Recipe, Tools
+from aitwin.voice.prepared import Prepared
+from aitwin.voice.transcribe import Transcriber
+from aitwin.voice.voices import Take, Voice
+from tests.voice import sounds
+
+Record = Callable[..., Take]
+
+
+@cache
+def tools() -> Tools:
+    return Tools(vad.Detector())
+
+
+@pytest.fixture
+def voice(tmp_path: Path) -> Voice:
+    return voices.create(tmp_path / "voices", "Ana")
+
+
+@pytest.fixture
+def record(voice: Voice, tmp_path: Path) -> Record:
+    """Adds samples at heard.RATE as a take, recorded at `rate`."""
+
+    def add(samples: Samples, *, rate: int = 44_100, prompt: str = "") -> Take:
+        return recorded(voice, tmp_path, samples, rate=rate, prompt=prompt)
+
+    return add
+
+
+def recorded(
+    voice: Voice, folder: Path, samples: Samples, *, rate: int = 44_100, prompt: str = ""
+) -> Take:
+    path = folder / "recording.flac"
+    sound = soxr.resample(samples, RATE, rate, quality="HQ") if rate != RATE else samples
+    soundfile.write(path, np.clip(sound, -1, 1), rate, "PCM_24")
+    values = {"seconds": len(sound) / rate, "sample_rate": rate, "channels": 1}
+    return voice.add(path, {"emotion": "neutral", "prompt": prompt, **values})
+
+
+def sound(made: Prepared) -> Samples:
+    samples, rate = soundfile.read(made.sound, dtype="float32")
+    assert rate == RATE
+    return samples
+
+
+def files(path: Path) -> dict[str, bytes]:
+    return {entry.name: entry.read_bytes() for entry in path.iterdir()}
+
+
+def a_reading(rest: float = 1.6, room: float = -60, count: int = 4) -> tuple[Samples, sounds.Said]:
+    said = sounds.speech(count, rest=rest, edge=1.2)
+    return sounds.in_room(said.samples, room), said
+
+
+def test_long_rests_go_and_the_level_is_right(voice: Voice, record: Record) -> None:
+    samples, said = a_reading()
+    made = prepare.prepare(voice, record(samples * 0.2), tools())
+    after = sound(made)
+    assert len(after) == made.samples
+    cuts = [edit for edit in made.edits if edit.kind == "cut"]
+    assert len(cuts) == 5  # three rests and both ends
+    assert made.samples == made.source_samples - sum(e.stop - e.start for e in cuts)
+    speech = np.concatenate([after[s.start : s.stop] for s in made.segments])
+    level = loudness.integrated(speech, RATE)
+    assert level is not None
+    assert level == pytest.approx(-23, abs=0.5)
+    assert len(made.segments) == len(said.spans)
+    for segment, (start, stop) in zip(made.segments, said.spans, strict=True):
+        assert 0 <= start - segment.source_start < 0.3 * RATE
+        assert 0 <= segment.source_stop - stop < 0.3 * RATE
+    assert prepared.load(made.path) == made
+
+
+def test_nothing_but_the_sound_and_its_manifest_is_left_and_it_is_private(
+    voice: Voice, record: Record
+) -> None:
+    """P4."""
+    made = prepare.prepare(voice, record(a_reading(count=1)[0]), tools())
+    assert sorted(files(made.path)) == [artifact.MANIFEST, prepared.SOUND]
+    assert {stat.S_IMODE(entry.stat().st_mode) for entry in made.path.iterdir()} == {0o600}
+    assert [entry.name for entry in made.path.parent.iterdir()] == [made.take]
+    info = soundfile.info(made.sound)
+    assert (info.samplerate, info.channels, info.subtype) == (RATE, 1, "PCM_24")
+
+
+def test_the_same_original_gives_the_same_bytes_in_any_number_of_threads(
+    voice: Voice, record: Record
+) -> None:
+    """Idempotent; the parts of 10 s are heard in any order, and joined in theirs."""
+    take, recipe = record(a_reading(count=6)[0]), Recipe(part=10.0)
+    made = prepare.prepare(voice, take, tools(), recipe)
+    first = files(made.path)
+    (made.path / artifact.MANIFEST).unlink()
+    assert prepare.prepare(voice, take, tools(), recipe, cores=3) == made
+    assert files(made.path) == first
+
+
+def test_what_is_up_to_date_is_left_alone_and_another_recipe_makes_it_anew(
+    voice: Voice, record: Record
+) -> None:
+    take = record(a_reading(count=1)[0])
+    made = prepare.prepare(voice, take, tools())
+    before = made.sound.stat()
+    assert prepare.prepare(voice, take, tools()) == made
+    assert made.sound.stat() == before
+    louder = prepare.prepare(voice, take, tools(), Recipe(loudness=-20.0))
+    assert louder.gain == pytest.approx(made.gain + 3, abs=0.02)
+    assert louder.settings["loudness"] == -20.0
+    assert json.loads((louder.path / artifact.MANIFEST).read_text())["gain"] == louder.gain
+
+
+def test_parts_make_no_difference_to_what_is_cut(voice: Voice, record: Record) -> None:
+    """A take of 30 s in parts of 8 s, each heard afresh, and in one."""
+    take = record(a_reading(count=6)[0])
+    whole = prepare.prepare(voice, take, tools())
+    parts = prepare.prepare(voice, take, tools(), Recipe(part=8.0))
+    assert len(parts.edits) == len(whole.edits)
+    for one, other in zip(parts.edits, whole.edits, strict=True):
+        assert abs(one.start - other.start) <= 3 * HOP
+        assert abs(one.stop - other.stop) <= 3 * HOP
+    assert parts.gain == pytest.approx(whole.gain, abs=0.3)
+
+
+@cache
+def voiced(number: int) -> np.ndarray:
+    """Where a sentence alone, in silence, has a pitch: one truth value per sample."""
+    return np.repeat(np.isfinite(pitch.track(sounds.sentence(number))), HOP)
+
+
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    first=st.integers(0, 9),
+    rest=st.floats(0.05, 3.0),
+    room=st.floats(-70, -45),
+    level=st.floats(-20, 0),
+)
+def test_no_voiced_speech_is_cut(
+    tmp_path: Path, first: int, rest: float, room: float, level: float
+) -> None:
+    """Not 12 ms, a frame, of three sentences; speech at -20 to -40 dBFS, 25 dB over the room."""
+    voice = Voice(tmp_path / "voices" / "ana", "Ana", datetime.now(UTC))
+    said = sounds.speech(3, rest=rest, edge=0.8, first=first)
+    samples = sounds.in_room(said.samples, room) * np.float32(10 ** (level / 20))
+    made = prepare.prepare(voice, recorded(voice, tmp_path, samples), tools())
+    timeline = Timeline(made.source_samples, made.edits)
+    kept = np.ones(len(samples) + HOP, bool)
+    for edit in timeline.edits:
+        if edit.kind == "cut":
+            kept[edit.start : edit.stop] = False
+    for number, (start, stop) in enumerate(said.spans, first):
+        speaks = voiced(number)[: stop - start]
+        assert np.count_nonzero(speaks & ~kept[start:stop]) <= HOP
+
+
+def test_preparing_what_is_prepared_changes_next_to_nothing(voice: Voice, record: Record) -> None:
+    samples, _ = a_reading(count=5)
+    once = prepare.prepare(voice, record(samples * 0.3), tools())
+    again = prepare.prepare(voice, record(sound(once), rate=RATE), tools())
+    assert abs(again.gain) < 0.5
+    cuts = [edit.stop - edit.start for edit in again.edits if edit.kind == "cut"]
+    assert sum(cuts) <= 0.1 * RATE
+    assert len(again.segments) == len(once.segments)
+
+
+def test_every_sample_is_the_originals_away_from_fades(voice: Voice, record: Record) -> None:
+    """The manifest is accurate to the sample: prepared[k] is original[source(k)], louder."""
+    take = record(a_reading(count=3)[0] * 0.3)
+    made = prepare.prepare(voice, take, tools())
+    assert made.limited == 0
+    source = np.concatenate(list(prepare.Source(take.original).blocks(10)))
+    assert len(source) == made.source_samples
+    timeline = Timeline(made.source_samples, made.edits)
+    places = np.array([timeline.source(k) for k in range(made.samples)])
+    untouched = np.ones(made.samples, bool)
+    for joint in np.flatnonzero(np.diff(places) > 1) + 1:
+        untouched[joint - FADE // 2 : joint + FADE // 2] = False
+    for edit in made.edits:
+        untouched &= ~((places >= edit.start) & (places < edit.stop))
+    expected = source[places] * 10 ** (made.gain / 20)
+    assert np.abs(sound(made) - expected)[untouched].max() < 2**-22
+    assert untouched.mean() > 0.9
+
+
+def test_breaths_and_clicks_become_softer_and_nothing_else(voice: Voice, record: Record) -> None:
+    said = sounds.speech(4, rest=0.7)
+    samples = sounds.in_room(said.samples, -65)
+    middles = [(a[1] + b[0]) // 2 for a, b in pairwise(said.spans)]
+    noise = sounds.breath(0.3, -36)
+    samples = sounds.planted(samples, noise, middles[0] - len(noise) // 2)
+    samples = sounds.planted(samples, sounds.click(-20), middles[1])
+    made = prepare.prepare(voice, record(samples), tools())
+    recipe = Recipe()
+    soft = [(edit.reason, edit.gain) for edit in made.edits if edit.kind == "attenuate"]
+    assert soft == [("breath", recipe.breath_gain), ("click", recipe.click_gain)]
+    at = Timeline(made.source_samples, made.edits).prepared(middles[0])
+    assert at is not None
+    window = slice(-round(0.05 * RATE), round(0.05 * RATE))
+    before = samples[middles[0] + window.start : middles[0] + window.stop]
+    after = sound(made)[at + window.start : at + window.stop]
+    change = 20 * np.log10(np.std(after) / np.std(before))
+    assert change == pytest.approx(made.gain + recipe.breath_gain, abs=0.3)
+
+
+def test_what_may_be_a_whisper_is_not_cut_as_silence(voice: Voice, record: Record) -> None:
+    """Half a second of a hiss that the VAD takes for nothing, in a rest of 3 s."""
+    said = sounds.speech(2, rest=3.0)
+    middle = (said.spans[0][1] + said.spans[1][0]) // 2
+    noise = np.diff(sounds.noise(0.5, -38))
+    samples = sounds.planted(sounds.in_room(said.samples, -60), noise, middle - len(noise) // 2)
+    made = prepare.prepare(voice, record(samples), tools())
+    cuts = [edit for edit in made.edits if edit.kind == "cut"]
+    assert not any(cut.start < middle + 5_000 and cut.stop > middle - 5_000 for cut in cuts)
+    assert sum(cut.stop - cut.start for cut in cuts) > 1.0 * RATE
+
+
+def test_peaks_are_held_under_the_ceiling(voice: Voice, record: Record) -> None:
+    samples, said = a_reading(count=2)
+    samples = sounds.planted(samples * 0.1, sounds.click(-1), said.spans[0][0] + 9_000)
+    made = prepare.prepare(voice, record(samples), tools())
+    assert made.limited > 0
+    assert loudness.true_peak(sound(made), RATE) <= Recipe().ceiling + 0.1
+
+
+def test_a_soft_voice_in_a_loud_room_is_raised_no_further_than_its_room_bears(
+    voice: Voice, record: Record
+) -> None:
+    """As whispering: with the voice at its target the room would be at -39 dBFS."""
+    made = prepare.prepare(voice, record(a_reading(room=-36)[0] * 0.05), tools())
+    assert made.measures.noise is not None
+    assert made.measures.loudness is not None
+    assert made.measures.noise + made.gain == pytest.approx(Recipe().most_noise, abs=0.1)
+    assert made.measures.loudness + made.gain < Recipe().loudness - 3
+    faint = prepare.prepare(voice, record(a_reading(room=-90)[0] * 0.003), tools())
+    assert faint.gain == Recipe().most_gain
+
+
+@pytest.mark.parametrize(
+    "nobody",
+    [sounds.silence(5), sounds.noise(5, -50), sounds.tone(440, 5, -20), sounds.noise(0.5, -50)],
+)
+def test_a_take_without_speech_is_short_and_graded_d(
+    voice: Voice, record: Record, nobody: Samples
+) -> None:
+    """No error: the owner is told what is wrong with it."""
+    made = prepare.prepare(voice, record(nobody), tools())
+    assert made.grade.letter == "D"
+    assert made.segments == ()
+    assert 0 < made.samples <= 0.5 * RATE
+    assert len(sound(made)) == made.samples
+
+
+def spoiled(take: Take) -> Take:
+    take.original.write_bytes(b"no sound at all" * 99)
+    return take
+
+
+def test_a_file_that_is_no_sound_is_named(voice: Voice, record: Record) -> None:
+    take = spoiled(record(a_reading(count=1)[0]))
+    with pytest.raises(TwinError):
+        prepare.prepare(voice, take, tools())
+    assert list(voice.prepared_path(take).parent.iterdir()) == []
+
+
+def test_what_is_left_of_a_file_that_was_cut_off_is_prepared_and_remarked(
+    voice: Voice, tmp_path: Path
+) -> None:
+    path = tmp_path / "half.wav"
+    soundfile.write(path, a_reading(count=3)[0], RATE, "PCM_16")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    values = {"emotion": "sad", "seconds": 9.0, "sample_rate": RATE, "channels": 1}
+    made = prepare.prepare(voice, voice.add(path, values), tools())
+    assert made.segments
+    assert "damage" in {reason.what for reason in made.grade.reasons}
+    assert made.grade.letter >= "B"
+
+
+def test_one_bad_take_does_not_hold_up_the_others(voice: Voice, record: Record) -> None:
+    good = [record(a_reading(count=1)[0] * level) for level in (1.0, 0.5)]
+    bad = spoiled(record(a_reading(count=1)[0] * 0.7))
+    told: dict[str, list[float]] = {}
+    outcome = prepare.prepare_all(
+        voice,
+        tools(),
+        on_progress=lambda take, share: told.setdefault(take.id, []).append(share),
+        cores=2,
+    )
+    assert {made.take for made in outcome.prepared} == {take.id for take in good}
+    assert len(outcome.problems) == 1
+    for take in good:
+        assert voice.prepared(take) in outcome.prepared
+        assert told[take.id] == sorted(told[take.id])
+        assert told[take.id][-1] == 1
+    assert voice.prepared(bad) is None
+
+
+def test_a_voice_without_takes_is_prepared_at_once(voice: Voice) -> None:
+    assert prepare.prepare_all(voice, tools()) == prepare.Outcome((), ())
+
+
+def test_a_full_disk_leaves_what_was_there(
+    voice: Voice, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = record(a_reading(count=1)[0])
+    made = prepare.prepare(voice, take, tools())
+    before = files(made.path)
+
+    def full(*_: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(prepare._Stored, "append", full)
+    with pytest.raises(TwinError, match=r"No space left on device.*disk has room"):
+        prepare.prepare(voice, take, tools(), Recipe(loudness=-20.0))
+    assert files(made.path) == before
+    assert [entry.name for entry in made.path.parent.iterdir()] == [take.id]
+
+
+@pytest.mark.parametrize("when", [0.2, 0.9])
+def test_an_interruption_leaves_what_was_there_and_no_trace(
+    voice: Voice, record: Record, when: float
+) -> None:
+    """Ctrl-C while decoding, and while rendering."""
+    take = record(a_reading(count=1)[0])
+    made = prepare.prepare(voice, take, tools())
+    before = files(made.path)
+
+    def interrupt(_: Take, share: float) -> None:
+        if share >= when:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare.prepare_all(voice, tools(), Recipe(loudness=-20.0), on_progress=interrupt, cores=2)
+    assert files(made.path) == before
+    assert [entry.name for entry in made.path.parent.iterdir()] == [take.id]
+
+
+def a_clip(shared: Path, name: str) -> Samples:
+    samples, rate = soundfile.read(shared / "golden" / "ref_encoder" / name, dtype="float32")
+    return sounds.scaled(soxr.resample(samples, rate, RATE, quality="HQ"), -22)
+
+
+def test_two_people_in_a_take_are_noticed(voice: Voice, record: Record, shared: Path) -> None:
+    """Six seconds of one golden speaker between twice twelve of another."""
+    weights = shared / "golden" / "ref_encoder" / "ref_enc_openvoice_v2.safetensors"
+    with_encoder = replace(tools(), encoder=ReferenceEncoder.load(weights))
+    one, other = (
+        np.concatenate([a_clip(shared, f"spk{who}_{clip}.wav") for clip in "ab"])
+        for who in (1688, 3331)
+    )
+    rest = sounds.noise(1.0, -60)
+    alone = record(np.concatenate([one, rest, one, rest, one]))
+    both = record(np.concatenate([one, rest, one, rest, other, rest, one, rest, one]))
+    made = [prepare.prepare(voice, take, with_encoder) for take in (alone, both)]
+    same, different = (each.measures.speakers for each in made)
+    assert same is not None
+    assert different is not None
+    assert different < 0.7
+    assert same > 0.85
+    assert made[0].settings["with"] == ["encoder"]
+
+
+@cache
+def with_ears() -> Tools:
+    if not Transcriber.installed():
+        pytest.skip("no speech recognition is installed: pip install 'aitwin[hear]'")
+    return replace(tools(), transcriber=Transcriber.load())
+
+
+def test_each_utterance_has_its_part_of_the_prompt(voice: Voice, record: Record) -> None:
+    said = sounds.speech(2, rest=1.5, first=3)
+    prompt = " ".join(said.texts)
+    take = record(sounds.in_room(said.samples, -60), prompt=prompt)
+    made = prepare.prepare(voice, take, with_ears())
+    assert [segment.text for segment in made.segments] == list(said.texts)
+    assert made.measures.words == len(prompt.split())
+    assert made.measures.misread == 0
+    assert "kettle" not in repr(made)  # P4
+    wrong = record(sounds.in_room(said.samples, -61), prompt=f"{prompt} And so on.")
+    assert prepare.prepare(voice, wrong, with_ears()).measures.misread == 3
+
+
+def test_what_was_said_without_a_prompt_is_as_it_was_heard(voice: Voice, record: Record) -> None:
+    said = sounds.speech(2, rest=1.5, first=3)
+    made = prepare.prepare(voice, record(sounds.in_room(said.samples, -60)), with_ears())
+    assert "kettle" in made.segments[0].text
+    assert "rain" in made.segments[1].text
+    assert made.measures.misread is None
+    assert made.measures.words == sum(len(segment.text.split()) for segment in made.segments)
