@@ -1,0 +1,345 @@
+"""Likeness, pooling, strangers within a take, and the embeddings on disk."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from aitwin.voice import audio, speakers
+from aitwin.voice.audio import Samples
+from aitwin.voice.engines import Bundled
+from aitwin.voice.heard import RATE
+from aitwin.voice.openvoice import Embedding, ReferenceEncoder
+from aitwin.voice.speakers import Embeddings, consistency, cosine, enough, likeness, pool
+from tests.voice.test_openvoice import tiny_weights
+
+SENTENCES = (
+    "Nobody had told the driver that the bridge was closed for the winter.",
+    "We counted eleven swans on the lake, and then one more behind the reeds.",
+    "If you leave before seven, the road through the valley is almost empty.",
+    "He wrote the number on his hand, washed it off, and had to call again.",
+)
+
+
+class Bands:
+    """An encoder without weights: the mean power of 16 bands, so that it hears who has which tone.
+
+    Stands in where the point is what is done with embeddings, not how they are made.
+    """
+
+    digest = "bands"
+    size = 16
+    heard = 0
+
+    def embed(self, samples: Samples) -> Embedding:
+        self.heard += 1
+        power = np.abs(np.fft.rfft(samples)) ** 2
+        bands = np.array([band.mean() for band in np.array_split(power, self.size)])
+        return np.asarray(bands / bands.max(), np.float32)
+
+
+def speaker(hertz: float, seconds: float, peak: float = 0.3) -> Samples:
+    time = np.arange(round(RATE * seconds)) / RATE
+    return (peak * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+
+ANA, BEN = 500.0, 6000.0
+
+
+@pytest.fixture(scope="module")
+def spoken() -> Samples:
+    """Some 18 s of the bundled voice at RATE."""
+    voice = Bundled()
+    return np.concatenate(
+        [
+            audio.resample(voice.speak(text, seed=seed), RATE).samples
+            for seed, text in enumerate(SENTENCES)
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def official(shared: Path) -> ReferenceEncoder:
+    return ReferenceEncoder.load(
+        shared / "golden" / "ref_encoder" / "ref_enc_openvoice_v2.safetensors"
+    )
+
+
+# --- Cosine and pooling ---------------------------------------------------------------------------
+
+
+def test_cosine_is_the_angle_alone() -> None:
+    one = np.array([3, 4], np.float32)
+    assert cosine(one, 7 * one) == pytest.approx(1)
+    assert cosine(one, -one) == pytest.approx(-1)
+    assert cosine(one, np.array([-4, 3], np.float32)) == pytest.approx(0)
+    assert cosine(one, np.zeros(2, np.float32)) == 0
+
+
+def test_short_stretches_are_judged_more_mildly() -> None:
+    mild = enough([1.5, 3, 10, 600])
+    assert (np.diff(mild) > 0).all()
+    assert mild == pytest.approx([0.623, 0.679, 0.729, 0.754], abs=1e-3)
+
+
+def cluster(
+    random: np.random.Generator, centre: NDArray[np.float64], seconds: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Embeddings of one speaker, 11 long, with the noise that was measured for their seconds."""
+    noise = random.normal(size=(len(seconds), len(centre))) / np.sqrt(len(centre))
+    made = centre / np.linalg.norm(centre) + noise * np.sqrt(speakers.NOISE / seconds)[:, None]
+    return (11 * made).astype(np.float32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 60),
+    st.integers(0, 12),
+    st.floats(0, 0.5),
+)
+def test_the_speaker_with_the_most_to_say_is_found(
+    seed: int, own: int, others: int, alike: float
+) -> None:
+    """Whoever else is among them, their likeness up to the measured 0.5, and in any order."""
+    random = np.random.default_rng(seed)
+    own = max(own, 2 * others + 1)
+    seconds = random.uniform(3, 15, own + others)
+    seconds[own:] = 3
+    me, stranger = random.normal(size=(2, 256))
+    me, stranger = me / np.linalg.norm(me), stranger / np.linalg.norm(stranger)
+    stranger = alike * me + np.sqrt(1 - alike**2) * stranger
+    embeddings = np.concatenate(
+        [cluster(random, me, seconds[:own]), cluster(random, stranger, seconds[own:])]
+    )
+    order = random.permutation(len(embeddings))
+    pooled = pool(embeddings[order], seconds[order])
+    assert pooled.kept[np.argsort(order)].tolist() == [True] * own + [False] * others
+    assert cosine(pooled.embedding, me.astype(np.float32)) > 0.9
+    assert 8 < np.linalg.norm(pooled.embedding) < 14
+    assert pooled.embedding.dtype == np.float32
+
+
+def test_two_speakers_give_no_average_of_two() -> None:
+    embeddings = np.array([[1, 0], [1, 0.05], [0, 1]], np.float32)
+    pooled = pool(embeddings, np.array([4.0, 4.0, 4.0]))
+    assert pooled.kept.tolist() == [True, True, False]
+    assert pooled.embedding == pytest.approx([1, 0.025])
+    assert pooled.cosines[2] < 0.05
+
+
+def test_longer_stretches_weigh_more() -> None:
+    embeddings = np.array([[10, 0], [10, 1]], np.float32)
+    assert pool(embeddings, np.array([9.0, 3.0])).embedding == pytest.approx([10, 0.25])
+
+
+def test_one_stretch_is_its_own_pool() -> None:
+    pooled = pool(np.array([[3, 4]], np.float32), np.array([2.0]))
+    assert pooled.embedding == pytest.approx([3, 4])
+    assert pooled.kept.all()
+
+
+def test_many_stretches_are_pooled_in_little_memory() -> None:
+    random = np.random.default_rng(0)
+    seconds = np.full(2500, 4.0)
+    seconds[-300:] = 3
+    me, stranger = random.normal(size=(2, 64))
+    embeddings = np.concatenate(
+        [cluster(random, me, seconds[:2200]), cluster(random, stranger, seconds[2200:])]
+    )
+    kept = pool(embeddings, seconds).kept
+    assert kept[:2200].mean() > 0.99
+    assert not kept[2200:].any()
+
+
+@pytest.mark.parametrize("bad", [np.zeros((0, 4)), np.zeros((2, 4)), np.full((2, 4), np.nan)])
+def test_what_cannot_be_pooled(bad: NDArray[np.float64]) -> None:
+    with pytest.raises(ValueError, match="nothing to pool"):
+        pool(bad.astype(np.float32), np.ones(len(bad)))
+
+
+# --- Within a take --------------------------------------------------------------------------------
+
+
+def test_a_stranger_within_a_take_is_found_where_it_speaks() -> None:
+    take = np.concatenate([speaker(ANA, 20), speaker(BEN, 6), speaker(ANA, 20)])
+    found = consistency(take, Bands())  # type: ignore[arg-type]
+    (stretch,) = found.strangers
+    assert found.least == pytest.approx(stretch.cosine)
+    assert found.least < 0.1
+    assert abs(stretch.start / RATE - 20) <= speakers.STEP
+    assert abs(stretch.stop / RATE - 26) <= speakers.STEP
+
+
+def test_strangers_apart_are_two() -> None:
+    quiet = speaker(ANA, 10)
+    take = np.concatenate([quiet, speaker(BEN, 4), quiet, speaker(BEN, 4), quiet])
+    assert len(consistency(take, Bands()).strangers) == 2  # type: ignore[arg-type]
+
+
+def test_pauses_are_nobody() -> None:
+    """Room noise between sentences does not sound like the speaker, and is no stranger."""
+    hiss = np.random.default_rng(0).normal(0, 0.001, 10 * RATE).astype(np.float32)
+    take = np.concatenate([speaker(ANA, 20), hiss, speaker(ANA, 20)])
+    assert consistency(take, Bands()).strangers == ()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 1.4])
+def test_of_too_little_nothing_is_said(seconds: float) -> None:
+    encoder = Bands()
+    assert consistency(speaker(ANA, seconds), encoder).least is None  # type: ignore[arg-type]
+    assert likeness(speaker(ANA, seconds), np.ones(16, np.float32), encoder) is None  # type: ignore[arg-type]
+    assert not speakers.audible(speaker(ANA, seconds))
+
+
+def test_of_silence_nothing_is_said() -> None:
+    silence = np.zeros(10 * RATE, np.float32)
+    assert consistency(silence, Bands()).least is None  # type: ignore[arg-type]
+    assert not speakers.audible(silence)
+    assert speakers.audible(speaker(ANA, 1.5))
+
+
+def test_a_short_take_is_one_window_to_its_end() -> None:
+    found = consistency(speaker(ANA, 2.5), Bands())  # type: ignore[arg-type]
+    assert found.least == pytest.approx(1)
+    assert found.strangers == ()
+
+
+def test_likeness_is_that_of_the_takes_own_speaker() -> None:
+    encoder = Bands()
+    take = np.concatenate([speaker(ANA, 20), speaker(BEN, 6)])
+    ana, ben = encoder.embed(speaker(ANA, 4)), encoder.embed(speaker(BEN, 4))
+    assert likeness(take, ana, encoder) == pytest.approx(1, abs=0.01)  # type: ignore[arg-type]
+    assert (likeness(take, ben, encoder) or 0) < 0.1  # type: ignore[arg-type]
+
+
+def test_the_bundled_voice_is_one_person_and_the_golden_clips_are_others(
+    official: ReferenceEncoder, shared: Path, spoken: Samples
+) -> None:
+    """With the real weights: nothing is flagged without a stranger, and a stranger is."""
+    clean = consistency(spoken, official)
+    assert clean.strangers == ()
+    assert clean.least is not None
+    assert clean.least > 0.88
+    clip = shared / "golden" / "ref_encoder" / "spk1688_a.wav"
+    other: Samples = np.concatenate([soundfile.read(clip, dtype="float32")[0]] * 2)[: 4 * RATE]
+    middle = 9 * RATE
+    mixed = consistency(np.concatenate([spoken[:middle], other, spoken[middle:]]), official)
+    (stretch,) = mixed.strangers
+    assert stretch.start < middle + 2 * RATE
+    assert stretch.stop > middle + 2 * RATE
+    assert stretch.cosine < 0.6
+    own = official.embed(spoken[: 6 * RATE])
+    assert (likeness(spoken[6 * RATE :], own, official) or 0) > 0.9
+    assert (likeness(other, own, official) or 1) < enough(4)
+
+
+def test_another_pitch_with_its_formants_is_farther_the_farther_it_goes(
+    official: ReferenceEncoder, spoken: Samples
+) -> None:
+    """The stated limit: two semitones and more may pass for somebody else."""
+    own = official.embed(spoken)
+    shifted = [
+        cosine(own, official.embed(soxr.resample(spoken, RATE * 2 ** (steps / 12), RATE)))
+        for steps in (0, 1, 2, 4)
+    ]
+    assert shifted == sorted(shifted, reverse=True)
+    assert shifted[0] == pytest.approx(1)
+    assert shifted[-1] < speakers.SAME
+
+
+# --- On disk --------------------------------------------------------------------------------------
+
+
+def test_an_embedding_is_made_once(tmp_path: Path) -> None:
+    encoder = Bands()
+    cache = Embeddings(tmp_path / "embeddings", encoder)  # type: ignore[arg-type]
+    first = cache.of(speaker(ANA, 2))
+    assert np.array_equal(cache.of(speaker(ANA, 2)), first)
+    assert encoder.heard == 1
+    cache.of(speaker(BEN, 2))
+    assert encoder.heard == 2
+    files = list(cache.directory.iterdir())
+    assert {path.stem for path in files} == {
+        cache.key(speaker(ANA, 2)),
+        cache.key(speaker(BEN, 2)),
+    }
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert cache.directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_other_weights_and_other_samples_have_other_keys(tmp_path: Path) -> None:
+    save_file(tiny_weights(1), tmp_path / "one.safetensors")
+    save_file(tiny_weights(2), tmp_path / "two.safetensors")
+    one, two = (
+        Embeddings(tmp_path, ReferenceEncoder.load(tmp_path / f"{name}.safetensors"))
+        for name in ("one", "two")
+    )
+    sound = speaker(ANA, 2)
+    nudged = sound.copy()
+    nudged[100] += 1e-6
+    assert len({one.key(sound), two.key(sound), one.key(nudged), one.key(sound[:-1])}) == 4
+    assert not np.array_equal(one.of(sound), two.of(sound))
+
+
+def spoil(path: Path, how: str) -> None:
+    content = path.read_bytes()
+    if how == "cut":
+        path.write_bytes(content[:-5])
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "other":
+        np.save(path, np.zeros(3, np.float32))
+    elif how == "double":
+        np.save(path, np.zeros(16))
+    elif how == "nan":
+        np.save(path, np.full(16, np.nan, np.float32))
+    elif how == "zip":
+        path.write_bytes(b"PK\x03\x04 and no more")
+    elif how == "object":
+        np.save(path, np.array([{}] * 16), allow_pickle=True)
+    else:
+        np.savez(path.with_suffix(".npz"), a=np.zeros(16))
+        path.with_suffix(".npz").replace(path)
+
+
+@pytest.mark.parametrize(
+    "how", ["cut", "empty", "other", "double", "nan", "object", "archive", "zip"]
+)
+def test_a_damaged_file_is_made_anew(tmp_path: Path, how: str) -> None:
+    encoder = Bands()
+    cache = Embeddings(tmp_path, encoder)  # type: ignore[arg-type]
+    first = cache.of(speaker(ANA, 2))
+    (file,) = tmp_path.glob("*.npy")
+    good = file.read_bytes()
+    spoil(file, how)
+    assert np.array_equal(cache.of(speaker(ANA, 2)), first)
+    assert encoder.heard == 2
+    assert file.read_bytes() == good
+
+
+def test_a_full_disk_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*details: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    encoder = Bands()
+    cache = Embeddings(tmp_path, encoder)  # type: ignore[arg-type]
+    monkeypatch.setattr(np, "save", full)
+    assert np.array_equal(cache.of(speaker(ANA, 2)), encoder.embed(speaker(ANA, 2)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_longer_wanted_goes(tmp_path: Path) -> None:
+    """P4: of a take that was dropped, no embedding stays behind."""
+    cache = Embeddings(tmp_path, Bands())  # type: ignore[arg-type]
+    cache.of(speaker(ANA, 2))
+    cache.of(speaker(BEN, 2))
+    assert cache.keep({cache.key(speaker(ANA, 2))}) == 1
+    assert [path.stem for path in tmp_path.iterdir()] == [cache.key(speaker(ANA, 2))]
+    assert Embeddings(tmp_path / "none", Bands()).keep([]) == 0  # type: ignore[arg-type]
