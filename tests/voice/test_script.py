@@ -1,0 +1,134 @@
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aitwin.voice.emotions import EMOTIONS
+from aitwin.voice.script import Script
+
+
+@dataclass(frozen=True)
+class Line:
+    id: str
+    emotion: str
+    text: str = "read me"
+
+
+LINES = [Line(f"{emotion}-{n}", emotion) for n in range(3) for emotion in EMOTIONS]
+
+
+def now(script: Script) -> str:
+    return script.current.id if script.current else ""
+
+
+def test_sentences_come_emotion_by_emotion() -> None:
+    """V1: all nine contexts."""
+    script, order = Script(LINES), []
+    while script.current:
+        order.append(script.current.id)
+        script.read(4)
+    assert order == [f"{emotion}-{n}" for emotion in EMOTIONS for n in range(3)]
+    with pytest.raises(ValueError, match="nothing left"):
+        script.read(4)
+
+
+def test_another_day_goes_on_where_it_ended() -> None:
+    script = Script(LINES, read={"neutral-0": 4, "neutral-1": 5}, other={"neutral": 60})
+    assert now(script) == "neutral-2"
+    progress = script.progress()[0]
+    assert (progress.said, progress.asked, progress.read, progress.sentences) == (69, 420, 2, 3)
+
+
+def test_enough_of_an_emotion_leads_to_the_next() -> None:
+    """V2: seven minutes each."""
+    script = Script(LINES)
+    script.read(419.9)
+    assert now(script) == "neutral-1"
+    script.read(0.2)
+    assert now(script) == "happy-0"
+    assert script.progress()[0].full
+
+
+def test_one_emotion_alone_goes_on_to_its_last_sentence() -> None:
+    script = Script(LINES, only="sad", other={"sad": 999})
+    seen = []
+    while script.current:
+        seen.append(now(script))
+        script.read(4)
+    assert seen == ["sad-0", "sad-1", "sad-2"]
+    assert not script.next_emotion()
+
+
+def test_what_is_skipped_comes_last_another_day() -> None:
+    script = Script(LINES)
+    script.skip()
+    assert now(script) == "neutral-1"
+    assert script.skipped == {"neutral-0"}
+    later = Script(LINES, skipped=script.skipped)
+    assert now(later) == "neutral-1"
+    later.read(4)
+    later.read(4)
+    assert now(later) == "neutral-0"
+
+
+def test_a_retake_goes_back_and_then_on() -> None:
+    script = Script(LINES)
+    assert not script.retake()
+    script.read(4)
+    script.read(5)
+    assert script.retake()
+    assert (now(script), script.again) == ("neutral-1", True)
+    assert script.retake()
+    assert now(script) == "neutral-0"
+    assert not script.retake()
+    script.read(6)  # in the place of the first
+    assert (now(script), script.again) == ("neutral-2", False)
+    assert script.progress()[0].said == 11
+    assert script.progress()[0].read == 2
+
+
+def test_a_retake_that_is_skipped_stays_as_it_was() -> None:
+    script = Script(LINES)
+    script.read(4)
+    script.retake()
+    script.skip()
+    assert (now(script), script.skipped) == ("neutral-1", frozenset())
+    assert script.progress()[0].said == 4
+
+
+def test_emotions_take_turns() -> None:
+    script = Script(LINES)
+    script.read(4)
+    assert script.next_emotion()
+    assert now(script) == "happy-0"
+    for _ in range(8):
+        assert script.next_emotion()
+    assert now(script) == "neutral-1"
+
+
+def test_speech_without_a_sentence_counts() -> None:
+    script = Script(LINES)
+    script.heard("neutral", 2.5)
+    script.heard("neutral", 1)
+    assert script.progress()[0].said == 3.5
+    assert now(script) == "neutral-0"
+
+
+@given(st.lists(st.sampled_from(["read", "skip", "retake", "next_emotion"]), max_size=60))
+def test_no_sentence_is_lost_and_none_comes_twice(keys: list[str]) -> None:
+    script, read = Script(LINES), set()
+    for key in keys:
+        if key != "read":
+            getattr(script, key)()
+        elif script.current:
+            if not script.again:
+                assert script.current.id not in read
+            read.add(script.current.id)
+            script.read(1)
+    script.skip()  # out of a retake
+    while script.current:
+        read.add(script.current.id)
+        script.read(1)
+    assert read | script.skipped == {line.id for line in LINES}
+    assert sum(progress.said for progress in script.progress()) == len(read)
