@@ -34,6 +34,8 @@ from aitwin.corpus.store import Store
 from aitwin.demo import SAMPLE_OWNER, THOTA, tour
 from aitwin.prompt import ROW_TOKENS, Persona
 from aitwin.style.recipe import Recipe
+from aitwin.voice.engines import Bundled
+from aitwin.voice.speech import Speech
 
 REPOSITORY = Path(__file__).parent.parent
 PAGES = (
@@ -41,7 +43,7 @@ PAGES = (
     REPOSITORY / "CHANGELOG.md",
     *sorted((REPOSITORY / "docs").glob("*.md")),
 )
-NOT_RUN = 24
+NOT_RUN = 26
 """Blocks with a reason why they are not run. More of them need a good one."""
 PICTURE_LIMIT = 400_000  # bytes
 
@@ -124,6 +126,10 @@ def world(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     home = tmp_path_factory.mktemp("docs")
     shutil.copytree(THOTA, home / "Mail")
     (home / "mail.txt").write_text("Hi,\n\ncan we move the review to Thursday at three?\n\nAna\n")
+    (home / "Recordings").mkdir()
+    spoken = "The kettle is on. Nobody has moved the van, and the ferry does not wait for anyone."
+    Speech(Bundled()).save(spoken, home / "Recordings" / "kettle.wav")
+    (home / "passphrase.txt").write_text("four wet dogs in a van\n")
     (home / "page.txt").write_text("The kettle is on. Nobody has moved the van.\n")
     chat = "03/04/2024, 10:0{} - Ana: line {}\n"
     (home / "WhatsApp Chat with Ana.txt").write_text(

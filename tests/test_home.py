@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aitwin.errors import TwinError
-from aitwin.home import Home, Settings, WriterSettings, hub
+from aitwin.home import VOICES_MARKER, Home, Settings, VoiceSettings, WriterSettings, hub
 
 
 def test_twin_home_comes_first_then_the_home_directory(monkeypatch, tmp_path, home):
@@ -188,3 +188,95 @@ def test_the_key_of_the_server_that_writes(home):
     (home / "secrets" / "writer-key").mkdir()
     with pytest.raises(TwinError, match="cannot be read"):
         place.writer_key()
+
+
+# --- Where the recordings lie ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def volume(home, tmp_path, monkeypatch):
+    """A directory that is as good as on another disk; `volume.lock()` takes the disk away."""
+    path = tmp_path / "Volumes" / "Twin"
+    path.mkdir(parents=True)
+    status = Path.stat
+
+    def stat(self, **how):
+        found = status(self, **how)
+        if self == path and not (tmp_path / "locked").exists():
+            fields = list(found[:10])
+            fields[2] += 1  # st_dev
+            return os.stat_result(fields)
+        return found
+
+    monkeypatch.setattr(Path, "stat", stat)
+    Home(home).write_settings(Settings("Ana", voice=VoiceSettings(str(path))))
+    return path
+
+
+def test_voice_settings_come_back_and_need_no_line_by_default(home):
+    place = Home(home)
+    settings = Settings("Ana", voice=VoiceSettings("/Volumes/Twin/voices", "/models/enc.pth"))
+    place.write_settings(settings)
+    assert place.settings() == settings
+    place.write_settings(replace(settings, voice=VoiceSettings()))
+    assert place.voice_settings() == VoiceSettings()
+    assert "directory" not in place.settings_file.read_text()
+
+
+def test_mistakes_in_voice_are_told_all_at_once(home):
+    home.mkdir()
+    (home / "twin.toml").write_text(
+        '[owner]\nname = "Ana"\n[voice]\ndirectory = "recordings"\nencoder = ""\nmicrophone = 1\n'
+    )
+    with pytest.raises(TwinError) as told:
+        Home(home).settings()
+    for said in (
+        "voice.directory must be a whole path",
+        "voice.encoder",
+        "voice.microphone is not",
+    ):
+        assert said in str(told.value)
+    (home / "twin.toml").write_text('[owner]\nname = "Ana"\n[voice]\ndirectory = 5\nencoder = []\n')
+    with pytest.raises(
+        TwinError, match=r"voice\.directory must be text[^$]*voice\.encoder must be"
+    ):
+        Home(home).voice_settings()
+
+
+def test_recordings_lie_in_the_home_before_anybody_said_who_they_are(home):
+    place = Home(home)
+    assert place.open_voices() == home / "voices" == place.voices
+    assert place.voices.stat().st_mode & 0o777 == 0o700
+    assert place.is_marked
+
+
+def test_a_volume_is_marked_at_first_use_and_known_again(home, volume):
+    """V4: recordings in an encrypted place."""
+    assert Home(home).open_voices() == volume
+    assert (volume / VOICES_MARKER).stat().st_mode & 0o777 == 0o600
+    assert Home(home).open_voices() == volume
+    assert not (home / "voices").exists()
+
+
+def test_a_volume_that_is_absent_is_not_made(home, volume):
+    """V4: what were made in its place would lie on the disk in the clear."""
+    volume.rmdir()
+    with pytest.raises(TwinError, match=r"is not mounted: unlock it.*run it again"):
+        Home(home).open_voices()
+    assert not volume.exists()
+
+
+def test_an_empty_mount_point_is_no_volume(home, volume, tmp_path):
+    (tmp_path / "locked").touch()
+    with pytest.raises(TwinError, match=rf"unlock it.*touch '{volume}/{VOICES_MARKER}'"):
+        Home(home).open_voices()
+    assert list(volume.iterdir()) == []
+    (volume / VOICES_MARKER).touch()
+    assert Home(home).open_voices() == volume
+
+
+def test_a_directory_that_is_a_file_is_no_volume(home, volume):
+    volume.rmdir()
+    volume.touch()
+    with pytest.raises(TwinError, match="is not mounted"):
+        Home(home).open_voices()

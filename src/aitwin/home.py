@@ -22,12 +22,17 @@ MARKER = ".aitwin"
 """This file says that a directory is a twin's home; twin.toml says so, too."""
 DEFAULT_BASE = "qwen2.5-7b-instruct"
 DEFAULT_TRAITS = ("concise", "direct")
+TABLES = ("owner", "style", "redact", "writer", "voice")
+"""The sections of twin.toml."""
 LEAST_CONTEXT = 256
 """Tokens: fewer hold no mail and its answer."""
 MOST_CONTEXT = 131_072
 """Tokens: what the longest of usual bases were trained for; more is a slip of the pen."""
 ENGINES = ("embedded", "ollama", "openai")
 """What can write: llama.cpp in this process, Ollama, any server that speaks as OpenAI's does."""
+DEFAULT_ENCODER = "openvoice-v2"
+VOICES_MARKER = ".aitwin-voices"
+"""This file says that a directory outside of the home is where the recordings lie."""
 PARTS = ("corpus", "datasets", "adapters", "voices", "models", "logs", "run", "secrets", "demo")
 
 
@@ -54,6 +59,16 @@ class WriterSettings:
 
 
 @dataclass(frozen=True)
+class VoiceSettings:
+    """[voice] of twin.toml: where the recordings lie, and what tells voices apart."""
+
+    directory: str = ""
+    """Path of the directory with the voices, on an encrypted volume perhaps; "": in the home."""
+    encoder: str = DEFAULT_ENCODER
+    """Model of the shelf, or path of a .pth or .safetensors, with OpenVoice's reference encoder."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """twin.toml: who the owner is, and what is used."""
 
@@ -76,6 +91,7 @@ class Settings:
     regions: tuple[str, ...] = ()
     """Countries ("DE") whose phone numbers are redacted without a word that announces them."""
     writer: WriterSettings = WriterSettings()
+    voice: VoiceSettings = VoiceSettings()
 
 
 @dataclass(frozen=True)
@@ -103,6 +119,11 @@ class Home:
     def adapters(self) -> Path:
         """One directory per adapter."""
         return self.root / "adapters"
+
+    @property
+    def voices(self) -> Path:
+        """One directory per voice, where [voice] of twin.toml names no other place."""
+        return self.root / "voices"
 
     @property
     def models(self) -> Path:
@@ -216,9 +237,10 @@ class Home:
         style = _table(document, "style")
         redact = _table(document, "redact")
         writer = _table(document, "writer")
+        voice = _table(document, "voice")
         problems = [
-            *_no_tables(document, ("owner", "style", "redact", "writer")),
-            *_unknown(document, "", {"owner", "style", "redact", "writer"}),
+            *_no_tables(document, TABLES),
+            *_unknown(document, "", set(TABLES)),
             *_unknown(owner, "owner.", {"name", "addresses", "chat_names"}),
             *_unknown(style, "style.", {"traits", "base", "languages", "mail_share"}),
             *_unknown(redact, "redact.", {"allow", "names", "people", "regions"}),
@@ -227,6 +249,7 @@ class Home:
             *_wrong_share(style, "style", "mail_share"),
             *_wrong_strings(redact, "redact", (), ("allow", "names", "regions")),
             *_wrong_writer(writer),
+            *_wrong_voice(voice),
         ]
         if not isinstance(redact.get("people", False), bool):
             problems.append("redact.people must be true or false")
@@ -248,7 +271,57 @@ class Home:
             people=redact.get("people", False),
             regions=tuple(region.upper() for region in redact.get("regions", ())),
             writer=WriterSettings(**writer),
+            voice=VoiceSettings(**voice),
         )
+
+    def voice_settings(self) -> VoiceSettings:
+        """[voice] of twin.toml, or what it says by default where there is no twin.toml yet.
+
+        A voice can be made before anybody said whose mail is to be read.
+        """
+        return self.settings().voice if self.settings_file.exists() else VoiceSettings()
+
+    def open_voices(self) -> Path:
+        """The directory with the voices, ready to be used.
+
+        Nothing is ever made in the place of a volume that is locked: its mount point is then
+        absent, or an empty directory of the unencrypted disk, and recordings would land there.
+        So a directory of the owner's choice must exist, and either carry a mark of earlier use,
+        which lies on the volume itself, or be on another disk than the home and the system, as an
+        empty mount point is not; the mark is made then. (Whether it is a mount point itself would
+        say less: the directory may well be a folder on the volume.)
+
+        Raises TwinError when the volume is not there.
+        """
+        chosen = self.voice_settings().directory
+        if not chosen:
+            self.open()
+            return artifact.make_private_dir(self.voices)
+        path = Path(chosen).expanduser()
+        locked = TwinError(
+            f"the volume with your recordings, {path}, is not mounted: unlock it (open its disk "
+            "image, or attach its disk), and run it again; where they lie is voice.directory of "
+            f"{self.settings_file}"
+        )
+        try:
+            if not path.is_dir():
+                raise locked
+            if not (path / VOICES_MARKER).is_file():
+                self.open()
+                if path.stat().st_dev in {Path(own).stat().st_dev for own in (self.root, "/")}:
+                    raise TwinError(
+                        f"{path} is on this machine's own disk and was never used for "
+                        "recordings. Is it the place of an encrypted volume? Then unlock it, and "
+                        "run it again. Shall they lie on this disk? Then say so: "
+                        f"touch '{path / VOICES_MARKER}'"
+                    )
+                artifact.write_private(path / VOICES_MARKER, "An AI Twin keeps voices here.\n")
+        except OSError as error:
+            raise TwinError(
+                f"the directory with your recordings, {path}, cannot be used ({error.strerror}); "
+                "it must be one that you may write to"
+            ) from None
+        return path
 
     def write_settings(self, settings: Settings) -> None:
         """Write twin.toml, keeping the owner's comments in an existing one."""
@@ -271,6 +344,7 @@ class Home:
             ("redact", "people", settings.people),
             ("redact", "regions", list(settings.regions)),
             *(("writer", key, value) for key, value in _stated(settings.writer)),
+            *(("voice", key, value) for key, value in _stated(settings.voice)),
         ):
             if value is None:  # TOML has no word for nothing
                 document.get(table, {}).pop(key, None)
@@ -364,11 +438,11 @@ def _wrong_share(table: dict[str, Any], name: str, key: str) -> list[str]:
     return [] if number and 0 <= value <= 1 else [f"{name}.{key} must be a number from 0 to 1"]
 
 
-def _stated(writer: WriterSettings) -> list[tuple[str, Any]]:
+def _stated(chosen: WriterSettings | VoiceSettings) -> list[tuple[str, Any]]:
     """What the owner chose, and None for what is as it comes: few need a line of [writer]."""
     return [
-        (field.name, None if (value := getattr(writer, field.name)) == field.default else value)
-        for field in fields(writer)
+        (field.name, None if (value := getattr(chosen, field.name)) == field.default else value)
+        for field in fields(chosen)
     ]
 
 
@@ -393,6 +467,21 @@ def _wrong_writer(writer: dict[str, Any]) -> list[str]:
     minutes = writer.get("keep_alive", 0)
     if not isinstance(minutes, int | float) or isinstance(minutes, bool) or not 0 <= minutes < 1e6:
         wrong.append("writer.keep_alive must be a number of minutes; 0 unloads after every draft")
+    return wrong
+
+
+def _wrong_voice(voice: dict[str, Any]) -> list[str]:
+    """What is wrong in [voice]."""
+    wrong = [
+        *_unknown(voice, "voice.", {field.name for field in fields(VoiceSettings)}),
+        *_wrong_strings(voice, "voice", ("directory", "encoder"), ()),
+    ]
+    directory, encoder = voice.get("directory", ""), voice.get("encoder", DEFAULT_ENCODER)
+    # Relative to what? Who starts the twin from elsewhere would find no recordings.
+    if isinstance(directory, str) and directory and not directory.startswith(("/", "~/")):
+        wrong.append('voice.directory must be a whole path, such as "/Volumes/Twin/voices"')
+    if isinstance(encoder, str) and not encoder.strip():
+        wrong.append("voice.encoder must name a model, or a .pth or .safetensors file")
     return wrong
 
 

@@ -19,6 +19,7 @@ HEAVY = {
 }
 WITHOUT_JSON = {
     *("init", "purge", "demo", "serve", "models pull", "corpus report", "dataset report"),
+    *("voice drop", "voice rename", "voice delete", "voice report", "voice record"),
 }
 """Commands whose only result is what they change."""
 TESTS = Path(__file__).parent.parent
@@ -68,7 +69,7 @@ def test_every_command_speaks_json_where_a_program_may_read_it(name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_a_test_that_runs_it(name):
     called = re.compile(
-        r"(?:twin|owner|trained|twin_process|Popen)\w*\(\s*(?:\[\w+, )?\*?\(?"
+        r"(?:twin|owner|ana|trained|twin_process|Popen)\w*\(\s*(?:\[\w+, )?\*?\(?"
         + r",\s*".join(f'"{word}"' for word in name.split())
         + r"\W"
     )

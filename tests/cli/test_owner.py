@@ -81,13 +81,13 @@ def test_init_asks_where_there_is_somebody(twin, home, monkeypatch):
 def test_every_mistake_in_the_settings_is_told_at_once_without_an_address(owner, home):
     (home / "twin.toml").write_text(
         '[owner]\nname = ""\naddresses = "zuccanary@x.example"\nnick = 1\n'
-        '"zuccanary@y.example" = 2\n[style]\nbase = 7\ntraits = [1]\n[voice]\n'
+        '"zuccanary@y.example" = 2\n[style]\nbase = 7\ntraits = [1]\n[music]\n'
     )
     result = owner("corpus", "show")
     result.refused(
         str(home / "twin.toml"), "owner.name is missing", "owner.addresses must be a list",
         "owner.nick is not a setting", "style.base must be text", "style.traits must be a list",
-        "voice is not a setting", "owner.… is not a setting",
+        "music is not a setting", "owner.… is not a setting",
     )  # fmt: skip
     (home / "twin.toml").write_text('[owner]\nname = "A"\naddresses = ["zuccanary@x\n')
     owner("corpus", "show").refused("twin.toml", "line 3")

@@ -17,6 +17,7 @@ from aitwin.cli import (
     serve,
     train,
     voice,
+    voices,
     write,
 )
 from aitwin.cli.console import fail
@@ -38,6 +39,7 @@ train.register(app)
 write.register(app)
 evaluate.register(app)
 voice.register(app)
+app.add_typer(voices.app, name="voice")
 app.add_typer(models.app, name="models")
 serve.register(app)
 app.add_typer(deploy.app, name="deploy")

@@ -3,12 +3,16 @@
 import re
 import sys
 from dataclasses import replace
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from aitwin.cli.console import Json, out, print_json, say, table
+
+if TYPE_CHECKING:
+    from aitwin.home import Home
 
 
 def register(app: typer.Typer) -> None:
@@ -96,6 +100,21 @@ def _given(
     return tuple(part.strip() for part in answer.split(",") if part.strip())
 
 
+def _voices_elsewhere(place: "Home") -> list[Path]:
+    """Recordings that twin.toml keeps outside of the home; the volume they lie on must be there."""
+    from aitwin.errors import TwinError
+    from aitwin.home import VOICES_MARKER
+    from aitwin.voice import voices
+
+    if not place.voice_settings().directory:
+        return []
+    try:
+        directory = place.open_voices()
+    except TwinError as error:
+        raise TwinError(f"{error} (nothing was deleted)") from None
+    return [*voices.belongings(directory), directory / VOICES_MARKER]
+
+
 def doctor(json: Json = False) -> None:
     """Check this machine and the twin's directory; exit code 1 when something is wrong."""
     from aitwin.home import Home
@@ -135,16 +154,18 @@ def purge(
         )
     chosen = (*PARTS, "settings") if "all" in parts else tuple(dict.fromkeys(parts))
     paths = [place.root / (SETTINGS if part == "settings" else part) for part in chosen]
-    doomed = [path for path in paths if path.exists()]
+    elsewhere = _voices_elsewhere(place) if "voices" in chosen else []
+    # twin.toml after them: it says where they lie.
+    doomed = [*elsewhere, *(path for path in paths if path.exists())]
+    names = ", ".join(str(path) if path in elsewhere else path.name for path in doomed)
     if doomed and not yes:
-        names = ", ".join(path.name for path in doomed)
         typer.confirm(f"Delete {names} in {place.root} for good?", abort=True)
     for path in doomed:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
-    say(f"deleted: {', '.join(path.name for path in doomed) or 'nothing, there was nothing'}")
+    say(f"deleted: {names or 'nothing, there was nothing'}")
     remaining = sorted(place.root.iterdir()) if place.root.exists() else []
     if [path.name for path in remaining] == [MARKER]:
         # An empty directory needs no proof. Beside other things it stays, or `init` would refuse.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from aitwin.home import Home, Settings, WriterSettings
 from aitwin.prompt import Persona
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from aitwin.style.ollama import Ollama
     from aitwin.style.writer import Writer
     from aitwin.twin import Twin
+    from aitwin.voice.openvoice import Embedding, ReferenceEncoder
+    from aitwin.voice.prepare import Tools
     from aitwin.voice.speech import Speech
+    from aitwin.voice.voices import Voice
+
+T = TypeVar("T")
 
 
 def persona(settings: Settings) -> Persona:
@@ -204,8 +209,82 @@ def open_speech(voice: str = "") -> "Speech":
 
     speaker = Bundled()
     if voice not in ("", "base", speaker.name):
-        raise TwinError(f"no voice is called {voice!r}; `twin voice list` shows those there are")
+        raise TwinError(
+            f"no voice that speaks is called {voice!r} (so far there is {speaker.name} alone); "
+            "`twin voice list` shows those there are"
+        )
     return Speech(speaker)
+
+
+def open_voices(home: Home) -> Path:
+    """The directory with the owner's voices. Raises TwinError when its volume is locked."""
+    return home.open_voices()
+
+
+def open_voice(home: Home, wanted: str = "") -> "Voice":
+    """A voice of the owner's by id or name; the only one there is, where nothing is said."""
+    from aitwin.voice import voices
+
+    return voices.find(open_voices(home), wanted)
+
+
+def open_encoder(home: Home) -> "tuple[ReferenceEncoder | None, str]":
+    """What tells voices apart; or None, and a sentence on what is wanting.
+
+    Recording, grading and mending go without it; a profile does not.
+    """
+    from aitwin.errors import TwinError
+    from aitwin.voice.openvoice import ReferenceEncoder
+
+    try:
+        return ReferenceEncoder.load(_encoder_file(home)), ""
+    except TwinError as error:
+        return None, str(error)
+    except ModuleNotFoundError as error:
+        return None, f"{error.name} is not installed; run: pip install 'aitwin[clone]'"
+
+
+def open_base_speakers(home: Home) -> "dict[str, Embedding]":
+    """Tone colours of the base speakers, which lie beside the encoder's weights; or none."""
+    from aitwin.errors import TwinError
+    from aitwin.models import SPEAKERS
+    from aitwin.voice import openvoice
+
+    try:
+        directory = _encoder_file(home).parent / SPEAKERS
+        return openvoice.speakers(directory) if directory.is_dir() else {}
+    except (TwinError, ModuleNotFoundError):
+        return {}  # open_encoder has told the owner
+
+
+def _encoder_file(home: Home) -> Path:
+    """The weights that twin.toml names: a file, or a model of the shelf."""
+    from aitwin.models import Shelf
+
+    chosen = home.voice_settings().encoder
+    if chosen.endswith((".pth", ".safetensors")):
+        return Path(chosen).expanduser()
+    return Shelf(home.models).open(chosen)[0]
+
+
+def open_tools(home: Home) -> "Tools":
+    """What listens to recordings; the parts that are not installed are done without."""
+    from aitwin.voice.mos import Listener
+    from aitwin.voice.prepare import Tools
+    from aitwin.voice.transcribe import Transcriber
+    from aitwin.voice.vad import Detector
+
+    encoder, _ = open_encoder(home)
+    return Tools(Detector(), _optional(Listener), _optional(Transcriber.load), encoder)
+
+
+def _optional(opened: "Callable[[], T]") -> "T | None":
+    from aitwin.errors import TwinError
+
+    try:
+        return opened()
+    except (TwinError, ModuleNotFoundError):
+        return None  # not installed: doctor says so
 
 
 @contextmanager

