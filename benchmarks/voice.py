@@ -6,8 +6,8 @@
 noise; 48 kHz, mono, 24-bit FLAC), once as nine takes and once as one file, by one core and by all.
 The baseline reads the same files with soundfile and resamples them with soxr, on one core. Every
 row is a process of its own, so that its peak memory is its own. Times on a shared machine swing:
-the ratios are what counts. The optional tools (DNSMOS, ASR, speaker encoder) are left out but for
-the row that names one.
+the ratios are what counts. The optional tools (DNSMOS, speaker encoder, ASR) join one by one in
+the last rows; the encoder where its weights are (../shared/golden).
 """
 
 import argparse
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ import psutil
 RECORDED = 48_000  # Hertz
 TAKES = 9
 ROOM = -62.0  # dBFS
+OPTIONAL = ("mos", "encoder", "words")
+ENCODER = (
+    Path(__file__).parent.parent.parent
+    / "shared/golden/ref_encoder/ref_enc_openvoice_v2.safetensors"
+)
 SENTENCES = (
     "She sells sea shells by the shore, and the fish she saw was fresh.",
     "We walked along the river until the rain began.",
@@ -104,15 +110,22 @@ def decode(folder: Path) -> None:
                 stream.resample_chunk(block)
 
 
-def prepare(folder: Path, name: str, cores: int, *, mos: bool) -> None:
-    """All takes of a voice."""
+def prepare(folder: Path, name: str, cores: int, listening: Sequence[str]) -> None:
+    """All takes of a voice, with some of OPTIONAL."""
     from aitwin.voice import vad, voices
     from aitwin.voice.mos import Listener
+    from aitwin.voice.openvoice import ReferenceEncoder
     from aitwin.voice.prepare import Recipe, Tools, prepare_all
+    from aitwin.voice.transcribe import Transcriber
 
-    tools = Tools(vad.Detector(), mos=Listener() if mos else None)
+    tools = Tools(
+        vad.Detector(),
+        mos=Listener() if "mos" in listening else None,
+        encoder=ReferenceEncoder.load(ENCODER) if "encoder" in listening else None,
+        transcriber=Transcriber.load() if "words" in listening else None,
+    )
     # A loudness of its own makes every row start afresh.
-    recipe = Recipe(loudness=-23.0 - 0.01 * cores - 0.001 * mos)
+    recipe = Recipe(loudness=-23.0 - 0.01 * cores - 0.001 * len(listening))
     outcome = prepare_all(voices.open_(folder, name), tools, recipe, cores=cores)
     assert not outcome.problems, outcome.problems
 
@@ -132,16 +145,20 @@ def row(name: str, *arguments: str) -> Row:
     return Row(name, seconds, processor_seconds, peak / 2**20)
 
 
-def one_row(folder: Path, name: str, cores: int, mos: bool) -> None:
+def one_row(folder: Path, name: str, cores: int, listening: Sequence[str]) -> None:
     start, used = time.perf_counter(), time.process_time()
     if name == "decode":
         decode(folder)
     else:
-        prepare(folder, name, cores, mos=mos)
+        prepare(folder, name, cores, listening)
     print(json.dumps([time.perf_counter() - start, time.process_time() - used]))
 
 
 def measure_prepare(minutes: float, cores: int) -> dict[str, Any]:
+    ways = {"DNSMOS": ["mos"]}
+    if ENCODER.exists():
+        ways["and the encoder"] = ["mos", "encoder"]
+    ways["and the words"] = [*list(ways.values())[-1], "words"]
     with tempfile.TemporaryDirectory() as folder:
         write_voices(Path(folder), minutes)
         rows = [
@@ -150,14 +167,21 @@ def measure_prepare(minutes: float, cores: int) -> dict[str, Any]:
             row(f"nine takes, {cores} cores", folder, "nine", "--cores", str(cores)),
             row("one file, 1 core", folder, "one"),
             row(f"one file, {cores} cores", folder, "one", "--cores", str(cores)),
-            row(
-                f"nine takes, {cores} cores, DNSMOS", folder, "nine", "--cores", str(cores), "--mos"
+            *(
+                row(
+                    f"nine takes, {cores} cores, {what}",
+                    folder,
+                    "nine",
+                    *("--cores", str(cores)),
+                    *("--with", *some),
+                )
+                for what, some in ways.items()
             ),
         ]
     print(f"{minutes:g} minutes of speech, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     for each in rows:
         print(
-            f"  {each.name:30} {each.seconds:6.1f} s ({each.processor_seconds:.1f} s of processors)"
+            f"  {each.name:36} {each.seconds:6.1f} s ({each.processor_seconds:.1f} s of processors)"
             f" {minutes * 60 / each.seconds:5.0f} x real time"
             f" {each.processor_seconds / rows[0].processor_seconds:5.1f} x decoding"
             f" {each.peak_mib:5.0f} MiB"
@@ -177,10 +201,10 @@ def main() -> None:
     of_row.add_argument("folder", type=Path)
     of_row.add_argument("name")
     of_row.add_argument("--cores", type=int, default=1)
-    of_row.add_argument("--mos", action="store_true")
+    of_row.add_argument("--with", dest="listening", nargs="*", default=[], choices=OPTIONAL)
     options = parser.parse_args()
     if options.command == "one-row":
-        one_row(options.folder, options.name, options.cores, options.mos)
+        one_row(options.folder, options.name, options.cores, options.listening)
         return
     print(
         json.dumps(

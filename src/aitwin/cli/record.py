@@ -435,11 +435,11 @@ def _hears() -> "Hears | None":
     def hears(path: "Path", sentence: str) -> float:
         import numpy as np
 
-        from aitwin.voice import reading
+        from aitwin.voice import read_aloud
         from aitwin.voice.source import Source
 
         samples = np.concatenate(list(Source(path).blocks()))
-        return reading.contains(sentence, Transcriber.load().words(samples))
+        return read_aloud.contains(sentence, Transcriber.load().words(samples))
 
     return hears
 

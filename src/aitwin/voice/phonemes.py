@@ -1,7 +1,7 @@
 """Text to phonemes: which sounds a set of sentences covers, and how many syllables a text has.
 
 The phonemizer is hibari's (general American); its alphabet is folded into the 39 phonemes of
-ARPAbet and the schwa. Does not judge how something was read: see reading.
+ARPAbet and the schwa. Does not judge how something was read: see read_aloud.
 """
 
 import re

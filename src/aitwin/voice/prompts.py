@@ -1,7 +1,7 @@
 """The sentences to read aloud: our own text, about 105 for each emotion, seven minutes of it.
 
 They fit their emotion by what they say, and are phonetically balanced: `phonemes.coverage` tells.
-Does not record anything, and does not know what was read: see reading.
+Does not record anything, and does not know what was read: see read_aloud.
 """
 
 import re

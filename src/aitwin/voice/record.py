@@ -35,7 +35,7 @@ from aitwin.voice.voices import Take, Voice
 Judges: TypeAlias = Callable[[Take], Grade]
 """Grades a take (see judge); a reader waits for it, so within half a second."""
 Hears: TypeAlias = Callable[[Path, str], float]
-"""Share of a sentence's words that are heard in a recording, 0 to 1 (see reading.contains)."""
+"""Share of a sentence's words that are heard in a recording, 0 to 1 (see read_aloud.contains)."""
 
 SESSIONS = "sessions"
 CONSENT = "consent.wav"

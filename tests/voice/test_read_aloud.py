@@ -10,7 +10,7 @@ from aitwin.voice.emotions import EMOTIONS
 from aitwin.voice.engines import Bundled
 from aitwin.voice.heard import RATE
 from aitwin.voice.prompts import Prompt, prompts
-from aitwin.voice.reading import Reading, Slip, compare, contains
+from aitwin.voice.read_aloud import Reading, Slip, compare, contains
 from aitwin.voice.transcribe import Transcriber, Word
 
 VOICE = Bundled()
