@@ -158,8 +158,9 @@ def belonging(
     The owner is whoever has the most seconds; with the embedding of a spoken `consent`, whoever
     sounds most like that, unless nobody does. A whisper says so only where nobody has a voice.
     Every take is then compared with the owner's others: without itself, lest a long one resemble
-    nothing but itself. What is clearly apart is a stranger's, and so are takes of one emotion that
-    are too short to say so each, but do together. Raises ValueError when there are no takes.
+    nothing but itself. What is clearly apart is a stranger's. So is what is in doubt and sounds like
+    that stranger; and so are takes of one emotion that are too short to say so each, but do
+    together. Raises ValueError when there are no takes.
     """
     whispers = np.array([emotion == WHISPERED for emotion in emotions], np.bool_)
     own = _owner(embeddings, seconds, whispers, consent)
@@ -181,6 +182,11 @@ def belonging(
         # The owner's own have nothing but each other to be compared with: they may be in doubt.
         strangers[row] = not own[row] and likeness[row] < limit
         doubtful[row] = likeness[row] < compared(alone, doubt)[1]
+    if strangers.any():
+        stranger = _mean(embeddings, seconds, strangers)
+        for row in np.flatnonzero(doubtful & ~own & ~strangers):
+            alike = cosine(embeddings[row], stranger)
+            strangers[row] = alike >= enough(seconds[row]) and alike > likeness[row]
     for emotion in set(emotions):
         rest = np.array([each == emotion for each in emotions]) & ~own & ~strangers
         if rest.any():
@@ -210,9 +216,10 @@ def _owner(
     near = consent
     if consent is None or max(cosine(one, consent) for one in unit) < DOUBTFUL:
         candidates = unit[:: -(-len(unit) // CANDIDATES)]
-        # Over APART: moods scatter a voice, and a stranger in one mood is more alike.
-        excess = np.maximum(candidates @ unit.T - APART, 0) @ seconds[rows]
-        near = candidates[int(excess.argmax())]
+        # What is surely the same counts in full: moods scatter a voice, and a stranger in one mood
+        # is more alike.
+        shares = np.clip(candidates @ unit.T, APART, DOUBTFUL) - APART
+        near = candidates[int((shares @ seconds[rows]).argmax())]
     own = np.zeros(len(embeddings), np.bool_)
     own[rows] = pool(embeddings[rows], seconds[rows], near).kept
     return own
