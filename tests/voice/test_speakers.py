@@ -121,7 +121,7 @@ def test_the_speaker_with_the_most_to_say_is_found(
     order = random.permutation(len(embeddings))
     pooled = pool(embeddings[order], seconds[order])
     assert pooled.kept[np.argsort(order)].tolist() == [True] * own + [False] * others
-    assert cosine(pooled.embedding, me.astype(np.float32)) > 0.9
+    assert cosine(pooled.embedding, me.astype(np.float32)) > 0.85  # of one stretch of 3 s: 0.90
     assert 8 < np.linalg.norm(pooled.embedding) < 14
     assert pooled.embedding.dtype == np.float32
 
@@ -256,13 +256,14 @@ def test_many_moods_outweigh_one_long_take_of_somebody_else() -> None:
 
 
 def test_short_takes_that_are_doubtful_alone_are_strangers_together() -> None:
-    embeddings, seconds = people(4, [(1, 30)] * 3 + [(0.47, 1.6)] * 12)
-    emotions = ["neutral"] * 3 + ["sad"] * 12
-    one = belonging(embeddings[[0, 1, 2, 4]], seconds[[0, 1, 2, 4]], [*emotions[:3], "sad"])
+    """The noise of 1.6 s allows for it, that of 10 s does not."""
+    embeddings = np.array([[1, 0]] * 3 + [[0.5, 0.866]] * 6, np.float32)
+    seconds = np.array([30.0] * 3 + [1.6] * 6)
+    one = belonging(embeddings[:4], seconds[:4], ["neutral"] * 3 + ["sad"])
     assert not one.strangers[3]
     assert one.doubtful[3]
-    found = belonging(embeddings, seconds, emotions)
-    assert found.strangers.tolist() == [False] * 3 + [True] * 12
+    found = belonging(embeddings, seconds, ["neutral"] * 3 + ["sad"] * 6)
+    assert found.strangers.tolist() == [False] * 3 + [True] * 6
     assert not found.doubtful.any()
 
 

@@ -34,11 +34,12 @@ same 0.903 +- 0.050, different 0.435 +- 0.196)."""
 NOISE = 0.7
 """Seconds. An embedding of s seconds has a cosine of about 1 / sqrt(1 + NOISE / s) to the mean of
 many of the same voice: measured 0.70 to 0.83 at 1 s, 0.91 to 0.95 at 3 s, 0.96 at 8 s."""
-APART = 0.52
-"""Cosine of long stretches under which they are clearly two people's: two of three pairs of
-different people are, and of the same person in one room none (7 deviations). The same voice 9
-semitones higher and brighter is not: 0.50 at 4.4 s, where the limit is 0.48. Such takes are left
-out, so it errs to their side: SAME would leave out whoever gets excited."""
+APART = 0.55
+"""Cosine of long stretches under which they are clearly two people's: 72 of 100 pairs of different
+people are, and of the same person in one room none (7 deviations). The same voice 6 semitones
+higher, brighter or duller, is not (0.54 and more at 4.4 s, where the limit is 0.51); 9 semitones
+higher and brighter it touches the limit. What is under it is left out, so it is far below SAME,
+which would leave out whoever gets excited."""
 DOUBTFUL = 0.65
 """Cosine under which somebody is to listen: 86 of 100 pairs of different people are, and so is a
 voice that is 6 semitones higher, or only 30 dB above white noise."""
@@ -158,8 +159,8 @@ def belonging(
     The owner is whoever has the most seconds; with the embedding of a spoken `consent`, whoever
     sounds most like that, unless nobody does. A whisper says so only where nobody has a voice.
     Every take is then compared with the owner's others: without itself, lest a long one resemble
-    nothing but itself. What is clearly apart is a stranger's. So is what is in doubt and sounds like
-    that stranger; and so are takes of one emotion that are too short to say so each, but do
+    nothing but itself. What is clearly apart is a stranger's. So is what is in doubt and sounds
+    like that stranger; and so are takes of one emotion that are too short to say so each, but do
     together. Raises ValueError when there are no takes.
     """
     whispers = np.array([emotion == WHISPERED for emotion in emotions], np.bool_)
