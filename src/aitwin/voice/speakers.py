@@ -185,9 +185,9 @@ def belonging(
         doubtful[row] = likeness[row] < compared(alone, doubt)[1]
     if strangers.any():
         stranger = _mean(embeddings, seconds, strangers)
-        for row in np.flatnonzero(doubtful & ~own & ~strangers):
-            alike = cosine(embeddings[row], stranger)
-            strangers[row] = alike >= enough(seconds[row]) and alike > likeness[row]
+        for unsure in np.flatnonzero(doubtful & ~own & ~strangers):
+            alike = cosine(embeddings[unsure], stranger)
+            strangers[unsure] = alike >= enough(seconds[unsure]) and alike > likeness[unsure]
     for emotion in set(emotions):
         rest = np.array([each == emotion for each in emotions]) & ~own & ~strangers
         if rest.any():
