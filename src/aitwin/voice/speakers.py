@@ -166,23 +166,23 @@ def belonging(
     whispers = np.array([emotion == WHISPERED for emotion in emotions], np.bool_)
     own = _owner(embeddings, seconds, whispers, consent)
 
-    def compared(members: NDArray[np.bool_], limit: float) -> tuple[float, float]:
-        """Their likeness to the owner's others; and the limit, lowered by the noise of both."""
+    def compared(members: NDArray[np.bool_]) -> tuple[float, float]:
+        """Their likeness to the owner's others; and what limits are lowered by: both's noise."""
         others = own & ~members
         if not others.any():
-            return float("nan"), limit
+            return float("nan"), 1.0
         one, other = (_mean(embeddings, seconds, these) for these in (members, others))
         noise = (1 + NOISE / seconds[members].sum()) * (1 + NOISE / seconds[others].sum())
-        return cosine(one, other), limit / float(np.sqrt(noise))
+        return cosine(one, other), 1 / float(np.sqrt(noise))
 
     likeness, strangers, doubtful = np.zeros(len(own)), np.zeros_like(own), np.zeros_like(own)
     for row, whispered in enumerate(whispers):
         alone = np.arange(len(own)) == row
         apart, doubt = _limits(whispered=bool(whispered))
-        likeness[row], limit = compared(alone, apart)
+        likeness[row], lowered = compared(alone)
         # The owner's own have nothing but each other to be compared with: they may be in doubt.
-        strangers[row] = not own[row] and likeness[row] < limit
-        doubtful[row] = likeness[row] < compared(alone, doubt)[1]
+        strangers[row] = not own[row] and likeness[row] < apart * lowered
+        doubtful[row] = likeness[row] < doubt * lowered
     if strangers.any():
         stranger = _mean(embeddings, seconds, strangers)
         for unsure in np.flatnonzero(doubtful & ~own & ~strangers):
@@ -191,8 +191,8 @@ def belonging(
     for emotion in set(emotions):
         rest = np.array([each == emotion for each in emotions]) & ~own & ~strangers
         if rest.any():
-            together, limit = compared(rest, _limits(whispered=emotion == WHISPERED)[0])
-            strangers |= rest & (together < limit)
+            together, lowered = compared(rest)
+            strangers |= rest & (together < lowered * _limits(whispered=emotion == WHISPERED)[0])
     return Belonging(
         _mean(embeddings, seconds, own),
         likeness.astype(np.float32),
