@@ -40,7 +40,6 @@ GOOD = Measures(
     pitch=120,
     voiced=0.55,
     rate=4.5,
-    likeness=0.92,
     speakers=0.91,
     misread=0,
     words=13,
@@ -87,7 +86,6 @@ def test_a_good_take_is_an_a_without_a_remark(emotion: str) -> None:
         ({"mos": 2.0}, [("quality", "C")]),
         ({"speakers": 0.7}, [("speakers", "C")]),
         ({"speakers": 0.5}, [("speakers", "D")]),
-        ({"likeness": 0.4}, [("likeness", "D")]),
         ({"misread": 4}, [("misread", "B")]),
         ({"voiced": 0.05}, [("voicing", "C")]),
         ({"tonal": 0.5}, [("music", "C")]),
@@ -117,7 +115,7 @@ def test_what_was_found_is_said_with_its_number_and_what_to_do() -> None:
 
 def test_whispering_is_judged_as_such() -> None:
     """V1: soft, near the noise, without pitch, and DNSMOS does not like it."""
-    soft = {"snr": 19, "loudness": -48, "mos": 1.6, "voiced": 0.02, "likeness": 0.65}
+    soft = {"snr": 19, "loudness": -48, "mos": 1.6, "voiced": 0.02}
     assert graded("whispered", **soft) == Grade("A")
     assert graded("neutral", **soft).letter == "C"
     assert graded("whispered", **{**soft, "snr": 8}).letter == "C"
@@ -161,7 +159,6 @@ BAD: dict[str, tuple[float, float]] = {
     "speech": (6, 0),
     "mos": (5, 1),
     "speakers": (1, -1),
-    "likeness": (1, -1),
     "misread": (0, 13),
     "voiced": (1, 0),
     "tonal": (0, 1),

@@ -172,16 +172,6 @@ LIMITS: tuple[Limit, ...] = (
         "record alone; of a conversation, cut out the others and add what is left",
         whispered=Marks(0.70, 0.60, 0.45),
     ),
-    # The same figures: 0.754 is as often passed by another as missed by the same speaker.
-    Limit(
-        "likeness",
-        lambda measures: measures.likeness,
-        "low",
-        Marks(0.75, 0.65, 0.45),
-        "the voice agrees with that of the other takes by only {v:.2f} of 1",
-        "make sure that it is you who speaks, through the same microphone as before",
-        whispered=Marks(0.60, 0.45, None),
-    ),
     # Wrong words do not harm a voice; many of them mean that the take is not what it says. The
     # small ASR itself mishears one word in twenty, and whispering far more.
     Limit(

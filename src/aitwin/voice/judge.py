@@ -1,7 +1,7 @@
 """Judge: the grade of a take right after it was read, while its reader waits.
 
-Hears the original as it is. What takes the whole voice to say, such as the likeness to other
-takes, and what takes an ASR, is said by prepare.
+Hears the original as it is. What takes an ASR or the speaker encoder is said by prepare; what takes
+the whole voice, such as the likeness to other takes, by profile.
 """
 
 import numpy as np

@@ -42,8 +42,6 @@ class Measures:
     """Share of the speech that has a pitch: speech 0.4 to 0.7, whispering near 0."""
     rate: float | None = None
     """Syllables per second of speech."""
-    likeness: float | None = None
-    """Cosine to the voice's other takes (reference encoder)."""
     speakers: float | None = None
     """Least cosine of a stretch within the take to the take's own mean: low when two talk."""
     misread: int | None = None

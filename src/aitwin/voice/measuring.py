@@ -70,7 +70,7 @@ def measure(  # noqa: PLR0913 - one fact of the original each
 ) -> Measures:
     """Sum up a take; what is not heard in it (see Measures) comes as arguments.
 
-    What others find out later (likeness, speakers, misread, words) is put in with
+    What others find out later (speakers, misread, words) is put in with
     `dataclasses.replace`.
     """
     spoken = (heard.speech >= vad.ON) & (heard.level > DEAD)
