@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from aitwin.voice import vad
+from aitwin.voice import gating, vad
 from aitwin.voice.heard import FINE_RATE, FINE_WINDOW, HOP, RATE, Frames, Heard
 from aitwin.voice.listening import DEAD, decibels, pauses
 from aitwin.voice.measures import Measures
@@ -94,7 +94,8 @@ def measure(  # noqa: PLR0913 - one fact of the original each
     """
     spoken = (heard.speech >= vad.ON) & (heard.level > DEAD)
     quiet = pauses(heard.speech, heard.level)
-    noise = _noise(heard.level[quiet])
+    hidden = gating.hidden_noise(heard)
+    noise = _noise(heard.level[quiet]) if hidden is None else hidden
     snr = _snr(heard.level[spoken], noise)
     hum, mains = _hum(heard)
     voices = heard.pitch[spoken & ~np.isnan(heard.pitch)]
@@ -110,13 +111,23 @@ def measure(  # noqa: PLR0913 - one fact of the original each
         snr=snr,
         hum=hum,
         hum_frequency=mains,
-        reverb=_reverb(heard.level, noise, snr),
+        # Where a gate closes, its own pace would be measured.
+        reverb=_reverb(heard.level, noise, snr) if hidden is None else None,
         mos=mos,
         pitch=float(np.median(voices)) if len(voices) else None,
         voiced=len(voices) / max(int(spoken.sum()), 1),
         rate=_rate(heard, spoken),
         tonal=_tonal(heard, quiet),
+        gated=hidden is not None,
     )
+
+
+def uttered(heard: Heard) -> NDArray[np.bool_]:
+    """Frames in which somebody speaks: by the VAD, and any vowel that it was not sure of."""
+    frames = np.isfinite(heard.pitch)
+    for start, stop in vad.speech_spans(heard.speech):
+        frames[start:stop] = True
+    return frames
 
 
 def rate(text: str, speech: float) -> float | None:
