@@ -51,7 +51,7 @@ def heard(sound: Sound) -> Heard:
     return listen(sound.astype(np.float32), detector())
 
 
-@pytest.mark.parametrize("level", [-32, -39])
+@pytest.mark.parametrize("level", [-32, -39, -46])
 @pytest.mark.parametrize("exponent", [0, 1, 2], ids=["white", "pink", "brown"])
 @pytest.mark.parametrize(
     ("hold", "release", "down"),
@@ -90,6 +90,16 @@ def test_an_echo_is_no_gate(reverberation: float, direct: float) -> None:
     response[0] = 1
     wet = fftconvolve(dry(), response)[: len(dry())]
     assert gating.hidden_noise(heard(wet + noise(1, -75))) is None
+
+
+def test_whispering_is_no_noise_behind_a_gate() -> None:
+    """V1: words without a pitch, as steady as noise, in digital silence."""
+    spectrum = np.abs(np.fft.rfft(dry()[: len(dry()) // 256 * 256].reshape(-1, 256)))
+    hiss = np.fft.rfft(np.random.default_rng(0).standard_normal((len(spectrum), 256)))
+    whispered = np.fft.irfft(spectrum * hiss / np.abs(hiss)).reshape(-1)
+    found = heard(whispered)
+    assert np.isfinite(found.pitch).mean() < 0.05
+    assert gating.hidden_noise(found) is None
 
 
 def test_without_pauses_or_speech_nobody_knows() -> None:

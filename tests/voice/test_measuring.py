@@ -24,6 +24,7 @@ SENTENCES = (
     ("Please put the green bottle on the table before you leave the kitchen.", 17),
     ("Would you rather read the letter now, or wait until your brother arrives?", 18),
 )
+BUNDLED = Bundled()
 LEVEL = -26.0
 """dBFS of the speech in the takes."""
 
@@ -35,7 +36,7 @@ def detector() -> Detector:
 
 @cache
 def sentence(index: int) -> Samples:
-    spoken = audio.trim(Bundled().speak(SENTENCES[index][0], seed=index), before=0, after=0)
+    spoken = audio.trim(BUNDLED.speak(SENTENCES[index][0], seed=index), before=0, after=0)
     return audio.resample(spoken, RATE).samples
 
 
@@ -288,7 +289,7 @@ def test_speech_is_counted_and_has_its_pitch() -> None:
 def test_syllables_are_counted(speed: float) -> None:
     """From 3 to 8 a second, within a fifth (measured: 17 % at most over 28 takes, 8 % RMS)."""
     clips = [
-        audio.resample(audio.trim(Bundled().speak(text, speed=speed), before=0, after=0), RATE)
+        audio.resample(audio.trim(BUNDLED.speak(text, speed=speed), before=0, after=0), RATE)
         for text, _ in SENTENCES
     ]
     take = spaced([clip.samples for clip in clips])
