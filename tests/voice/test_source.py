@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from aitwin.errors import TwinError
 from aitwin.voice import source
 from aitwin.voice.audio import Samples
+from aitwin.voice.channels import Channels
 from aitwin.voice.engines import Bundled
 from aitwin.voice.heard import HOP, RATE
 from aitwin.voice.loudness import true_peak
@@ -162,7 +163,7 @@ def test_a_constant_offset_goes_without_a_thump(write: Callable[..., Path], offs
 def test_two_channels_become_their_mean(write: Callable[..., Path], speech: Samples) -> None:
     _, one = streamed(write(speech * 0.75, subtype="FLOAT"))
     take, two = streamed(write(np.stack([speech, speech * 0.5], 1), subtype="FLOAT"))
-    assert take.channels == (0, 1)
+    assert take.channels == Channels(of=2, heard=(0, 1), signs=(1, 1))
     assert np.abs(one - two).max() < 1e-6
 
 
@@ -176,23 +177,37 @@ def test_a_dead_channel_is_left_out(
     both[place] = speech
     _, one = streamed(write(speech, subtype="FLOAT"))
     take, samples = streamed(write(np.stack(both, 1), subtype="FLOAT"))
-    assert take.channels == (place,)
+    assert take.channels == Channels(of=2, heard=(place,), signs=(1,))
     assert np.array_equal(samples, one)
 
 
-def test_channels_that_cancel_out_do_not(write: Callable[..., Path], speech: Samples) -> None:
-    take, samples = streamed(write(np.stack([speech, -speech * 0.95], 1)))
-    assert take.channels == (0,)
-    assert np.sqrt(np.square(samples).mean()) > 0.05
+def test_a_channel_upside_down_is_turned(write: Callable[..., Path], speech: Samples) -> None:
+    """Its mean with the other would be silence."""
+    _, one = streamed(write(speech * 0.95, subtype="FLOAT"))
+    take, two = streamed(write(np.stack([speech, -speech * 0.9], 1), subtype="FLOAT"))
+    assert take.channels == Channels(of=2, heard=(0, 1), signs=(1, -1))
+    assert np.abs(one - two).max() < 1e-6
 
 
-def test_silence_before_the_voice_decides_nothing(
-    write: Callable[..., Path], speech: Samples
+def test_who_speaks_last_is_not_left_out(write: Callable[..., Path], speech: Samples) -> None:
+    """V3: the interviewer for twenty seconds, then the owner, each on a channel."""
+    chance, length = np.random.default_rng(0), len(speech)
+    sound = chance.normal(0, 10 ** (-70 / 20), (6 * length, 2)).astype(np.float32)
+    sound[: 2 * length, 0] += np.tile(speech[::-1], 2)
+    sound[2 * length :, 1] += np.tile(speech, 4)
+    take, samples = streamed(write(sound))
+    assert take.channels == Channels(of=2, heard=(0, 1), signs=(1, 1), apart=True)
+    _, owner = streamed(write(sound[:, 1]))
+    assert np.abs(samples - owner / 2)[4 * RATE * length // NATIVE // 2 :].max() < 0.002
+
+
+def test_channels_are_looked_at_once(
+    write: Callable[..., Path], speech: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fifteen seconds of it, more than the opening."""
-    sound = np.zeros((15 * NATIVE + len(speech), 2), np.float32)
-    sound[15 * NATIVE :, 1] = speech
-    assert streamed(write(sound))[0].channels == (1,)
+    take = Source(write(np.stack([speech, speech], 1)))
+    first = np.concatenate(list(take.blocks()))
+    monkeypatch.setattr(source, "Survey", None)
+    assert np.array_equal(np.concatenate(list(take.blocks())), first)
 
 
 def test_a_take_of_silence_is_as_long_as_it_was(write: Callable[..., Path]) -> None:
@@ -336,16 +351,46 @@ def test_an_mp3_shows_where_its_coder_stopped(
         assert low <= bandwidth <= high
 
 
+def in_noise(speech: Samples, snr: float, seed: int = 0) -> Samples:
+    """White, so many dB under the speech."""
+    level = float(np.sqrt(np.square(speech).mean())) * 10 ** (-snr / 20)
+    noise = np.random.default_rng(seed).normal(0, level, len(speech))
+    return (0.5 * (speech + noise)).astype(np.float32)
+
+
 @pytest.mark.parametrize("snr", [40, 20])
 def test_noise_of_the_room_does_not_widen_the_band(
     write: Callable[..., Path], speech: Samples, snr: float
 ) -> None:
-    level = float(np.sqrt(np.square(speech).mean())) * 10 ** (-snr / 20) * 0.5
-    noise = np.random.default_rng(0).normal(0, level, len(speech))
-    wide = streamed(write(speech * 0.5 + noise))[0].bandwidth
-    narrow = streamed(write(telephone(speech) * 0.5 + noise))[0].bandwidth
-    assert wide == pytest.approx(11_700, rel=0.05)
+    assert streamed(write(in_noise(speech, snr)))[0].bandwidth == pytest.approx(11_700, rel=0.05)
+    narrow = streamed(write(in_noise(telephone(speech), 40)))[0].bandwidth
     assert narrow == pytest.approx(3_800, rel=0.1)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("snr", [25, 18, 14, 10, 5, 0])
+def test_noise_that_hides_the_band_does_not_narrow_it(
+    write: Callable[..., Path], speech: Samples, snr: float, seed: int
+) -> None:
+    """Of a bright voice it may be known; of a dull one, with "s" 20 dB softer, hardly."""
+    dull = scipy.signal.sosfilt(
+        scipy.signal.butter(2, 1_500, fs=NATIVE, output="sos"), speech
+    ).astype(np.float32)
+    for voice in (speech, dull):
+        bandwidth = streamed(write(in_noise(voice, snr, seed)))[0].bandwidth
+        assert bandwidth is None or bandwidth >= 9_000
+    assert streamed(write(in_noise(telephone(speech), min(snr, 18), seed)))[0].bandwidth is None
+
+
+@pytest.mark.parametrize("snr", [30, 20, 14, 10])
+def test_the_noise_of_a_line_ends_with_its_band(
+    write: Callable[..., Path], speech: Samples, snr: float
+) -> None:
+    """V2: a noisy call is a call; so is a noisy headset."""
+    call = streamed(write(telephone(in_noise(speech, snr))))[0].bandwidth
+    assert call == pytest.approx(3_900, rel=0.06)
+    headset = soxr.resample(soxr.resample(in_noise(speech, snr), NATIVE, 16_000), 16_000, NATIVE)
+    assert streamed(write(headset))[0].bandwidth == pytest.approx(7_900, rel=0.05)
 
 
 def test_silence_around_the_voice_does_not_change_the_band(
