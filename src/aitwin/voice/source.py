@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from aitwin.voice.audio import Samples
 from aitwin.voice.channels import Channels, Survey
+from aitwin.voice.clipping import Clipping
 from aitwin.voice.heard import HOP, RATE
 from aitwin.voice.loudness import TruePeak
 from aitwin.voice.sound_file import Recording, SoundInfo
@@ -29,26 +30,6 @@ and wind lie under 40 Hz: down by 11 dB at 40, by 24 at 27. The mains' own 50 Hz
 ORDER = 4
 READ = 1.0
 """Seconds read at a time, whatever blocks are asked for: these depend on nothing but the file."""
-
-FLAT = 2 / 32_768
-"""Least difference of neighbours that is one: two steps of 16 bits, the width of their dither."""
-DROP = 6 * FLAT
-"""How far the samples before and behind a flat top lie beneath it, at the least.
-
-A clipped wave arrives with its full slope. A wave that is flat for three samples because it
-turns there falls by no more than 3 FLAT and two steps of 16 bits to the next: a full-scale sine
-of any pitch never counts.
-"""
-RUN = 3
-"""Samples of a flat top: what is shorter is the top of a wave."""
-NEAR = 0.98
-"""Of the highest sample on its side, where flat tops are clipping. The side's own, since what was
-clipped may have been turned down afterwards, or shifted."""
-FAINT = 0.01
-"""Highest sample (-40 dBFS) of a take in which flat tops mean nothing: steps are waves there."""
-LONGEST = 65_536
-"""Samples of a flat top: what stays for a second and longer is a broken wire, no clipped wave."""
-_LEVELS = 4_096  # steps in which the levels of flat tops are counted
 
 WINDOW = 2_048
 """Samples of a spectrum: 43 ms at 48,000 Hertz."""
@@ -81,11 +62,7 @@ class Source:
     channels: Channels
     """What each of them holds."""
     clipping: float
-    """Share of the original's samples in flat tops at its own full scale, 0 to 1.
-
-    Seen only in what was neither resampled nor coded with loss behind the clipping: both make
-    waves of the flat tops again, and what a limiter held down looks like those.
-    """
+    """Share of the original's samples in flat tops at its own full scale, 0 to 1 (see clipping)."""
     true_peak: float
     """Of the original, dBTP."""
     bandwidth: float | None
@@ -131,7 +108,7 @@ class Source:
         channels = self._surveyed = self._surveyed or self._survey()
         share = np.array(channels.signs, np.float32) / np.float32(len(channels.heard))
         peak, spectrum = TruePeak(), _Spectrum(rate)
-        clippings = [_Clipping() for _ in channels.heard]
+        clippings = [Clipping(rate) for _ in channels.heard]
         high_pass, resampler = _HighPass(rate), _Resampler(rate)
         with closing(self._recording.blocks(READ)) as blocks:
             for block in blocks:
@@ -227,56 +204,6 @@ def resampled(frames: int, rate: int) -> int:
 
 
 # --- facts of the original --------------------------------------------------------------------
-
-
-class _Clipping:
-    """Flat tops of one channel."""
-
-    def __init__(self) -> None:
-        self._frames = 0
-        self._carry = np.zeros(0, np.float32)
-        # Of the lower side and the upper: samples in flat tops by their level, the extreme.
-        self._flat = np.zeros((2, 2 * _LEVELS), np.int64)
-        self._extremes = np.zeros(2)
-
-    def add(self, samples: NDArray[np.float32]) -> None:
-        """Look at what comes next."""
-        self._frames += len(samples)
-        low, high = float(samples.min()), float(samples.max())
-        self._extremes = np.maximum(self._extremes, (-low, high))
-        sound = np.concatenate([self._carry, samples])
-        flat = np.abs(np.diff(sound)) <= FLAT
-        turns = np.flatnonzero(np.diff(flat, prepend=False, append=False))
-        starts, stops = turns[::2], turns[1::2]  # samples start to stop, both included
-        self._carry = sound[-2:]
-        # A top that goes on is looked at when it has ended; silence never is.
-        if len(stops) and stops[-1] == len(sound) - 1:
-            start = starts[-1]
-            if start > 0 and abs(sound[start]) >= FAINT and len(sound) - start < LONGEST:
-                self._carry = sound[start - 1 :]
-            starts, stops = starts[:-1], stops[:-1]
-        long = (stops - starts + 1 >= RUN) & (starts > 0) & (np.abs(sound[starts]) >= FAINT)
-        self._count(sound, starts[long], stops[long])
-
-    def _count(
-        self, sound: NDArray[np.float32], starts: NDArray[np.intp], stops: NDArray[np.intp]
-    ) -> None:
-        sides = np.sign(sound[starts])
-        before = sides * (sound[starts] - sound[starts - 1])
-        behind = sides * (sound[stops] - sound[stops + 1])
-        tops = (before > DROP) & (behind > DROP)
-        levels = np.minimum(np.abs(sound[starts]) * _LEVELS, 2 * _LEVELS - 1).astype(np.intp)
-        upper = (sides > 0).astype(np.intp)
-        np.add.at(self._flat, (upper[tops], levels[tops]), (stops - starts + 1)[tops])
-
-    def share(self) -> float:
-        """Of all samples so far, those in flat tops near the extreme of their side."""
-        clipped = sum(
-            int(flat[int(min(NEAR * extreme * _LEVELS, 2 * _LEVELS - 1)) :].sum())
-            for flat, extreme in zip(self._flat, self._extremes, strict=True)
-            if extreme >= FAINT
-        )
-        return clipped / self._frames
 
 
 class _Spectrum:
