@@ -2,9 +2,12 @@
 
 Seen in two ways. Tops that are flat sample by sample are clipping as it was recorded. Behind a
 resampler or a coder with loss they ring, and no two samples are alike; what is left is that the
-loudest half-waves, and only they, are broader than waves are. That shows where an eighth of them
-are so, mostly from 6 dB of clipping on; by 3 dB it stays unseen there. What a limiter held down
-keeps its round tops, and is no clipping.
+loudest half-waves, and only they, are broader than waves are. What a limiter held down keeps its
+round tops, and is no clipping.
+
+Measured on 15 voices and sentences, resampled, as AAC and as MP3: of 180, clean or limited by up to
+20 dB, none is found; too loud by 3 dB, two of 45; by 6 dB, 36; by 9 dB, 42; by 12 and more, all,
+and then 0.4 to 0.9 of what was cut off.
 """
 
 import numpy as np
@@ -45,8 +48,7 @@ SOFT = (0.2, 0.6)
 """Of it, the heights of half-waves that cannot have been clipped: how this voice's waves are."""
 SUSPECT = 0.12
 """Share of broad ones among the loud from which it is clipping. Of speech, clean or limited by 20
-dB, it is 0.054 at the most; clipped by 6 dB, of more than 0.12 in four of five voices; by 9 dB, of
-all (measured, as they were and through AAC and MP3)."""
+dB, it is 0.054 at the most; clipped by 6 dB, 0.1 to 0.4; by 12 dB, 0.2 to 0.8."""
 MORE = 3.0
 """How many times the share of them among the soft, likewise."""
 FEW = 10
