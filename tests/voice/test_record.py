@@ -15,7 +15,7 @@ import soundfile
 
 from aitwin import artifact
 from aitwin.errors import TwinError
-from aitwin.voice import consent, record, soundcheck, tape, voices
+from aitwin.voice import consent, profile, record, soundcheck, tape, voices
 from aitwin.voice.audio import resample, trim
 from aitwin.voice.emotions import EMOTIONS
 from aitwin.voice.engines import Bundled
@@ -565,3 +565,60 @@ def test_nothing_private_is_in_a_repr(voice: Voice, speech: np.ndarray) -> None:
     kept = read(session, speech)
     shown = repr([kept, session.conditions, record.past(voice), session.kept])
     assert CANARY not in shown
+
+
+def compared(voice: Voice, likeness: float) -> None:
+    """A profile that has compared the consent of now with the takes."""
+    given = consent.load(voice.path / "consent")
+    assert given is not None
+    made = profile.VoiceProfile(
+        path=profile.path_of(voice),
+        manners={},
+        grades={},
+        unprepared=0,
+        pooled=None,
+        utterances=None,
+        base=None,
+        consent=replace(given, sentence="", likeness=likeness),
+        consent_sha256=artifact.sha256(voice.path / "consent" / artifact.MANIFEST),
+        inputs={},
+        versions={},
+    )
+    profile._store(made)
+
+
+def give(voice: Voice, words: float = 1.0) -> None:
+    given = consent.Consent("spoken", TODAY, consent.sentence("Ana", TODAY), "0" * 64, words)
+    consent.store(voice.path / "consent", given)
+
+
+def test_a_consent_without_doubts(voice: Voice) -> None:
+    assert record.consent_doubts(voice) == ()  # there is none
+    give(voice)
+    assert record.consent_doubts(voice) == ()  # nobody has compared it
+    compared(voice, consent.LEAST_LIKENESS + 0.05)
+    assert record.consent_doubts(voice) == ()
+
+
+def test_a_consent_of_somebody_else_is_doubted_until_it_is_given_anew(voice: Voice) -> None:
+    give(voice)
+    compared(voice, consent.LEAST_LIKENESS - 0.05)
+    (doubt,) = record.consent_doubts(voice)
+    assert "somebody else" in doubt
+    give(voice, words=0.9)  # another one: what was compared is not it
+    assert record.consent_doubts(voice) == ()
+
+
+@pytest.mark.parametrize("damaged", ["{", "{}", "[]", ""])
+def test_a_damaged_consent_is_none(voice: Voice, damaged: str) -> None:
+    give(voice)
+    (voice.path / "consent" / artifact.MANIFEST).write_text(damaged)
+    assert "damaged" in record.consent_doubts(voice)[0]
+
+
+def test_a_damaged_profile_says_nothing_of_the_consent(voice: Voice) -> None:
+    give(voice, words=0.5)
+    compared(voice, 0.2)
+    (voice.path / "profile" / artifact.MANIFEST).write_text("{")
+    (doubt,) = record.consent_doubts(voice)
+    assert "words" in doubt
