@@ -599,7 +599,7 @@ def test_a_recording_of_nothing_but_zeros_is_not_kept(
     shown: Callable[[], str],
 ) -> None:
     """A microphone that was muted."""
-    microphone = Muted(performance(takes=1), pace=100_000)
+    microphone = Muted(performance(takes=4), pace=100_000)
     sit(microphone, [*CHECKED, "", " ", " "])
     assert "There is no sound in it" in shown()
     assert voice.takes() == []

@@ -123,6 +123,12 @@ def test_what_is_always_skipped_does_not_hold_up_a_second_reading() -> None:
     assert now(script) == "sad-0"
 
 
+def test_what_was_skipped_and_read_later_counts_as_read() -> None:
+    ids = [f"sad-{n}" for n in range(3)]
+    script = Script(LINES, read={one: [140.0] for one in ids}, skipped=ids, only="sad")
+    assert now(script) == "sad-0"
+
+
 def test_a_retake_within_the_second_reading_leaves_the_first() -> None:
     script = Script(LINES, read={f"neutral-{n}": [10.0] for n in range(3)})
     script.read(20)

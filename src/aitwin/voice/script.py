@@ -83,8 +83,10 @@ class Script:
         self._history: list[tuple[Sentence, int]] = []  # and which reading of it
         self._retaken: int | None = None
         # What was skipped on other days may be skipped for ever: it must not hold up a reading.
-        usual = [self._times(one) for one in self._sentences.get(only, ()) if one.id not in skipped]
-        self._wanted = min(usual, default=0) + 1 if only else 0  # readings, whatever the minutes
+        asked = self._sentences.get(only, [])
+        usual = [one for one in asked if one.id not in skipped] or asked
+        times = min(map(self._times, usual), default=0)
+        self._wanted = times + 1 if only else 0  # readings, whatever the minutes
 
     @property
     def current(self) -> Sentence | None:
