@@ -44,8 +44,9 @@ class Measures:
     """Syllables per second of speech."""
     likeness: float | None = None
     """Cosine to the voice's other takes (reference encoder)."""
-    speakers: float | None = None
-    """Least cosine of a stretch within the take to the take's own mean: low when two talk."""
+    strange: float | None = None
+    """Share of the speech that sounds like somebody else than the rest of it, 0 to 1; of a
+    conversation in equal parts 0.5."""
     misread: int | None = None
     """Words that differ from the prompt; None without prompt or ASR."""
     words: int | None = None
