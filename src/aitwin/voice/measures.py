@@ -41,7 +41,7 @@ class Measures:
     voiced: float
     """Share of the speech that has a pitch: speech 0.4 to 0.7, whispering near 0."""
     rate: float | None = None
-    """Syllables per second of speech."""
+    """Syllables per second of speech: of the words where they are known, else a guess."""
     likeness: float | None = None
     """Cosine to the voice's other takes (reference encoder)."""
     strange: float | None = None
