@@ -376,7 +376,7 @@ def test_two_people_in_a_take_are_noticed(voice: Voice, record: Record, shared: 
     alone = record(np.concatenate([one, rest, one, rest, one]))
     both = record(np.concatenate([one, rest, one, rest, other, rest, one, rest, one]))
     made = [prepare.prepare(voice, take, with_encoder) for take in (alone, both)]
-    same, different = (each.measures.speakers for each in made)
+    same, different = (each.measures.strange for each in made)
     assert same is not None
     assert different is not None
     assert different < 0.7
