@@ -86,7 +86,7 @@ def test_a_good_take_is_an_a_without_a_remark(emotion: str) -> None:
         ({"speech": 0.9, "seconds": 2}, [("short", "B")]),
         ({"mos": 2.0}, [("quality", "C")]),
         ({"strange": 0.02}, [("speakers", "B")]),
-        ({"strange": 0.4}, [("speakers", "C")]),
+        ({"strange": 0.45}, [("speakers", "C")]),
         ({"strange": 0.6}, [("speakers", "D")]),
         ({"likeness": 0.4}, [("likeness", "D")]),
         ({"misread": 4}, [("misread", "B")]),

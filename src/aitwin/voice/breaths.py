@@ -41,7 +41,7 @@ DARK = 0.25
 """Share of power above 2 kHz under which a sound is a voice, however soft: sentences 32 to 38 dB
 under others, most of which the VAD takes for nothing, have 0.02 to 0.2, breaths 0.5 to 0.7."""
 TONAL = 0.1
-"""Flatness (see Heard) of a voice's clearest frame: theirs have 0.01 to 0.1, breaths 0.18 to 0.4."""
+"""Flatness (see Heard) of a voice's clearest frame: theirs have 0.01 to 0.1, breaths 0.18 up."""
 ALONE = 0.3
 """Seconds to the nearest such voice: the consonants of soft words are closer."""
 FAR = 2.0

@@ -163,14 +163,14 @@ LIMITS: tuple[Limit, ...] = (
         whispered=Marks(1.4, 1.2, None),
     ),
     # What is somebody else's is left out of the profile, so a part of it does little harm. Below a
-    # hundredth it may be a false alarm; in a third and more it is a conversation, or a voice that
-    # is played with until nobody can tell (formants up and down by two semitones: 0.0 to 0.34); of
-    # more than a half, nobody knows who the owner is.
+    # hundredth it may be a false alarm. Two fifths and more are a conversation: a voice whose
+    # sentences are moved by up to two semitones with all formants, as far as two people are apart,
+    # gives 0 to 0.41. In more than a half, nobody knows who the owner is.
     Limit(
         "speakers",
         lambda measures: measures.strange,
         "high",
-        Marks(0.01, 0.35, 0.5),
+        Marks(0.01, 0.42, 0.5),
         "somebody else seems to speak in {v:.0%} of it",
         "record alone; of a conversation, cut out the others and add what is left",
         whispered=Marks(0.1, 0.5, None),
