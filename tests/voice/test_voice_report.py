@@ -29,7 +29,7 @@ from aitwin.voice.emotions import EMOTIONS
 from aitwin.voice.grades import Grade, Letter, Reason
 from aitwin.voice.heard import RATE
 from aitwin.voice.measures import Measures
-from aitwin.voice.prepared import Edit, Segment
+from aitwin.voice.prepared import Edit, Segment, Stranger
 from aitwin.voice.profile import Standing, Utterances, VoiceProfile
 from aitwin.voice.voices import Take, Voice
 from tests.voice import sounds
@@ -384,6 +384,20 @@ def test_edits_are_marked_where_they_are(directory: Path, whole: LexborHTMLParse
             edit.start / ready.source_samples, abs=0.003
         )
     assert "breath lowered by 18 dB" in words(plot)
+
+
+def test_somebody_else_is_marked_where_they_speak(directory: Path, whole: LexborHTMLParser) -> None:
+    ana = voices.open_(directory, "ana")
+    take = ana.take(whole.css("details.take")[2].attributes["id"].removeprefix("take-"))
+    ready = ana.prepared(take)
+    assert ready is not None
+    somebody = Stranger(2 * RATE, 5 * RATE, 0.31)
+    drawn = sketches.draw(take, replace(ready, strangers=(somebody,)))
+    (mark,) = (mark for mark in drawn.marks if mark.kind == "other")
+    assert mark.title == "somebody else? 3 s at 0:02, likeness 0.31"
+    whole_take = ready.source_samples / RATE
+    assert mark.x / drawn.columns == pytest.approx(2 / whole_take, abs=0.003)
+    assert mark.width / drawn.columns == pytest.approx(3 / whole_take, abs=0.003)
 
 
 def test_sounds_of_speech_that_are_missing_come_first(whole: LexborHTMLParser) -> None:

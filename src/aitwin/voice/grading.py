@@ -178,15 +178,18 @@ LIMITS: tuple[Limit, ...] = (
         "listen to it; record it again in a quiet room, close to the microphone",
         whispered=Marks(1.4, 1.2, None),
     ),
-    # Stretches of one speaker have a cosine of 0.90 (deviation 0.05), of two 0.44 (0.20).
+    # What is somebody else's is left out of the profile, so a part of it does little harm. Below a
+    # hundredth it may be a false alarm. Two fifths and more are a conversation: a voice whose
+    # sentences are moved by up to two semitones with all formants, as far as two people are apart,
+    # gives 0 to 0.41. In more than a half, nobody knows who the owner is.
     Limit(
         "speakers",
-        lambda measures: measures.speakers,
-        "low",
-        Marks(0.80, 0.72, 0.55),
-        "somebody else seems to speak in it: its least like part agrees by {v:.2f} of 1",
+        lambda measures: measures.strange,
+        "high",
+        Marks(0.01, 0.42, 0.5),
+        "somebody else seems to speak in {v:.0%} of it",
         "record alone; of a conversation, cut out the others and add what is left",
-        whispered=Marks(0.70, 0.60, 0.45),
+        whispered=Marks(0.1, 0.5, None),
     ),
     # Wrong words do not harm a voice; many of them mean that the take is not what it says. The
     # small ASR itself mishears one word in twenty, and whispering far more.

@@ -42,8 +42,9 @@ class Measures:
     """Share of the speech that has a pitch: speech 0.4 to 0.7, whispering near 0."""
     rate: float | None = None
     """Syllables per second of speech: of the words where they are known, else a guess."""
-    speakers: float | None = None
-    """Least cosine of a stretch within the take to the take's own mean: low when two talk."""
+    strange: float | None = None
+    """Share of the speech that sounds like somebody else than the rest of it, 0 to 1; of a
+    conversation in equal parts 0.5."""
     misread: int | None = None
     """Words that differ from the prompt; None without prompt or ASR."""
     words: int | None = None

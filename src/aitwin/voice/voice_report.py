@@ -470,7 +470,7 @@ def _in_words(measures: Measures, likeness: float | None) -> list[tuple[str, str
         ("speech with a pitch", f"{100 * m.voiced:.0f} %"),
         ("pace", _number(m.rate, "{:.1f} syllables/s")),
         ("likeness to your other takes", _number(likeness, "{:.2f} of 1")),
-        ("one speaker throughout", _number(m.speakers, "{:.2f}")),
+        ("somebody else speaks in", _number(_percent(m.strange), "{:.1f} % of the speech")),
         ("tones while nobody speaks", _number(_percent(m.tonal), "{:.0f} %")),
         ("words misread", _misread(m)),
     ]
