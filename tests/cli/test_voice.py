@@ -246,12 +246,12 @@ def test_the_same_sound_in_another_format_is_not_added_twice(
 ) -> None:
     sound, rate = soundfile.read(tmp_path / "takes" / "0.wav", dtype="int16")
     soundfile.write(tmp_path / "same.flac", sound, rate)
-    soundfile.write(tmp_path / "slower.flac", sound, rate + 8_000)
+    soundfile.write(tmp_path / "shorter.flac", sound[:-1], rate)
     add = ("voice", "add", "--emotion", "sad", "--no-prepare")
     result = ana(*add, tmp_path / "same.flac")
     assert "added 0 recordings" in result.err
     assert "1 were here already" in result.err
-    assert "added 1 recordings" in ana(*add, tmp_path / "slower.flac").err
+    assert "added 1 recordings" in ana(*add, tmp_path / "shorter.flac").err
     assert len(opened(home).takes()) == 3
 
 
@@ -422,9 +422,9 @@ def test_a_consent_that_is_taken_back_stays_in_no_profile(
     add = ("voice", "add", spoken, "--emotion", "neutral", "--name", "Ana", "--i-am-the-speaker")
     assert owner(*add).code == 0
     manifest = home / "voices" / "ana" / "profile" / "manifest.json"
-    assert "own voice" in manifest.read_text()
+    assert '"stated"' in manifest.read_text()
     assert owner("voice", "consent", "ana", "--withdraw").code == 0
-    assert "own voice" not in manifest.read_text()
+    assert '"stated"' not in manifest.read_text()
     assert any("consent" in step for step in owner("voice", "show", "--json").json["missing"])
 
 
@@ -471,6 +471,20 @@ def test_a_voice_that_is_being_recorded_is_left_alone(
     result.refused("ana is being recorded in another window")
     assert opened(home).name == "Ana"
     assert not (tmp_path / "ana.voice").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [("prepare", "ana"), *(one for one in CHANGES if one[0] != "rename")],
+    ids=lambda command: command[0],
+)  # fmt: skip
+def test_a_voice_that_is_being_prepared_is_left_alone(
+    ana: Twin, home: Path, tmp_path: Path, passphrase: Path, command: tuple[str, ...]
+) -> None:
+    """Or a preparation would outlive the take that it was made of."""
+    with artifact.holding(opened(home).path):
+        result = ana("voice", *(part.format(tmp_path) for part in command))
+    result.refused("ana is at work in another window")
+    assert len(opened(home).takes()) == 2
 
 
 def test_deleting_asks_first_and_leaves_nothing(ana: Twin, home: Path) -> None:

@@ -410,9 +410,7 @@ def _voice(home: Home, wanted: str, name: str) -> "Voice":
         name = home.settings().name
     if not name:
         raise TwinError("whose voice is it? give it a name: twin voice record --name ana")
-    if voices.place(directory, name).exists():
-        return voices.load(voices.place(directory, name))
-    return voices.create(directory, name)
+    return voices.called(directory, name)
 
 
 def _judge() -> "Judges | None":

@@ -6,7 +6,7 @@ Recording in the terminal: record. Saying something: voice.
 import hashlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -409,7 +409,7 @@ def _make_ready(home: "Home", voice: "Voice") -> list[str]:
 
     if not (takes := voice.takes()):
         return []
-    with _stoppable(PREPARED), progress(TaskProgressColumn()) as bar:
+    with _alone(voice), _stoppable(PREPARED), progress(TaskProgressColumn()) as bar:
         task = bar.add_task("preparing", total=sum(take.seconds for take in takes))
         shares: dict[str, float] = {}
 
@@ -466,6 +466,25 @@ def _finish(voice: "Voice", problems: list[str], *, json: bool) -> None:
         for step in seen.missing:
             say(f"{seen.id}: {step}")
     _tell(problems)
+
+
+@contextmanager
+def _alone(voice: "Voice") -> Iterator[None]:
+    """Keep out what would take from under another what it works on. Recording may go on beside.
+
+    Raises TwinError when the voice is being prepared, exported or changed.
+    """
+    from aitwin import artifact
+    from aitwin.errors import TwinError
+
+    try:
+        with artifact.holding(voice.path, wait=False):
+            yield
+    except BlockingIOError:
+        raise TwinError(
+            f"voice {voice.id} is at work in another window (it is prepared, exported, or takes "
+            "are dropped); wait until that has ended, or end it"
+        ) from None
 
 
 @contextmanager
@@ -578,7 +597,7 @@ def drop(
     home = Home.from_environment()
     owned = open_voice(home, voice)
     problems = []
-    with recording.alone(owned):
+    with recording.alone(owned), _alone(owned):
         had_page = owned.page.exists()
         for take in dict.fromkeys(takes):
             try:
@@ -628,7 +647,7 @@ def export(
     owned = open_voice(Home.from_environment(), voice)
     sealed.check_target(file, force=force)
     passphrase = sealed.check_passphrase(_passphrase(passphrase_file, new=True))
-    with recording.alone(owned), _stoppable("nothing was exported"):
+    with recording.alone(owned), _alone(owned), _stoppable("nothing was exported"):
         say(f"encrypting {owned.id} …")
         files = sealed.export(owned, file, passphrase, force=force)
     if json:
@@ -713,7 +732,10 @@ def delete(
         owned = voices.load(path)
     except TwinError:
         owned = None  # damaged: nobody can record it, and its id is all that is known
-    with recording.alone(owned) if owned else nullcontext():
+    with ExitStack() as stack:
+        if owned:
+            stack.enter_context(recording.alone(owned))
+            stack.enter_context(_alone(owned))
         if not yes:
             count = sum(1 for _ in (path / "takes").glob("[!.]*"))
             named = f"{owned.name} ({owned.id})" if owned else path.name
