@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from aitwin import artifact
-from aitwin.errors import TwinError
 from aitwin.voice import consent, overview, phonemes, prepared, profile, voices
 from aitwin.voice.grades import Grade, Letter, Reason
 from aitwin.voice.heard import RATE

@@ -20,6 +20,7 @@ behind a dot. Does not ask for passphrases.
 
 import os
 import re
+import shlex
 import shutil
 import stat
 import tarfile
@@ -171,7 +172,8 @@ def _changed(voice: Voice) -> Iterator[str]:
             )
         elif artifact.sha256(take.original) != take.sha256:
             yield (
-                f"{take.original} has changed since it came; `twin voice add {take.original} "
+                f"{take.original} has changed since it came; `twin voice add "
+                f"{shlex.quote(str(take.original))} "
                 f"--emotion {take.emotion} --voice {voice.id}` takes it as it is now, then forget "
                 f"what it was: `twin voice drop {voice.id} {take.id}`"
             )

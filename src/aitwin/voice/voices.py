@@ -15,6 +15,7 @@ Does not read sound: see sound_file. What to tell of a voice: see overview.
 
 import hashlib
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -488,7 +489,7 @@ def _plain(name: str) -> str:
 def _load_take(path: Path) -> Take:
     voice_id = path.parent.parent.name
     remedy = (
-        f"`twin voice add {path} --emotion EMOTION --voice {voice_id}` takes its recording up "
+        f"`twin voice add {shlex.quote(str(path))} --emotion EMOTION --voice {voice_id}` takes its recording up "
         f"again, `twin voice drop {voice_id} {path.name}` forgets it"
     )
     manifest = artifact.read_manifest(path, kind="take", remedy=remedy)
