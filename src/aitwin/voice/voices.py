@@ -489,8 +489,8 @@ def _plain(name: str) -> str:
 def _load_take(path: Path) -> Take:
     voice_id = path.parent.parent.name
     remedy = (
-        f"`twin voice add {shlex.quote(str(path))} --emotion EMOTION --voice {voice_id}` takes its recording up "
-        f"again, `twin voice drop {voice_id} {path.name}` forgets it"
+        f"`twin voice add {shlex.quote(str(path))} --emotion EMOTION --voice {voice_id}` takes its "
+        f"recording up again, `twin voice drop {voice_id} {path.name}` forgets it"
     )
     manifest = artifact.read_manifest(path, kind="take", remedy=remedy)
     try:
