@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from aitwin.cli.recording_screen import View, screen
+from aitwin.cli.recording_screen import View, fits, screen
 from aitwin.voice.emotions import EMOTIONS
 from aitwin.voice.script import Progress
 
@@ -31,9 +31,14 @@ VIEW = View(
 )  # fmt: skip
 
 
-def shown(view: View, width: int = 80, height: int = 24, encoding: str = "utf-8") -> list[str]:
+def console_of(width: int, height: int, encoding: str = "utf-8") -> Console:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    console = Console(file=file, width=width, height=height, color_system=None)
+    return Console(file=file, width=width, height=height, color_system=None)
+
+
+def shown(view: View, width: int = 80, height: int = 24, encoding: str = "utf-8") -> list[str]:
+    console = console_of(width, height, encoding)
+    file = console.file
     console.print(screen(view, console), height=height, crop=True)
     file.seek(0)
     return [line.rstrip() for line in file.read().splitlines()]
@@ -52,6 +57,47 @@ def test_everything_is_on_the_screen(width: int, height: int) -> None:
     assert "31.5 of 63 min" in words
     for key, does in VIEW.keys:
         assert f"{key} {does}" in words
+
+
+def words_of(lines: list[str]) -> str:
+    return " ".join(" ".join(lines).replace("│", " ").split())
+
+
+@pytest.mark.parametrize("size", [(60, 18), (60, 12), (40, 12), (40, 9), (120, 9)])
+def test_in_a_small_window_the_sentence_stays_to_the_last(size: tuple[int, int]) -> None:
+    """Whoever cannot see the sentence reads nothing while it records."""
+    assert fits(VIEW, console_of(*size))
+    lines = shown(VIEW, *size)
+    assert len(lines) == size[1]
+    words = words_of(lines)
+    for part in (VIEW.text, "REC 3.2 s", "-18 dB"):
+        assert part in words
+    for key, does in VIEW.keys:
+        assert f"{key} {does}" in words
+
+
+@pytest.mark.parametrize(("height", "hour", "scale"), [(20, 1, 1), (18, 0, 1), (16, 0, 0)])
+def test_progress_goes_first_and_then_the_scale(height: int, hour: bool, scale: bool) -> None:
+    words = words_of(shown(VIEW, 60, height))
+    assert ("31.5 of 63 min" in words, "-48 -36 -24" in words) == (hour, scale)
+    for part in (VIEW.title, VIEW.heading, VIEW.direction, *VIEW.remarks):
+        assert " ".join(part.split()) in words
+
+
+@pytest.mark.parametrize("size", [(39, 24), (80, 7), (40, 8)])
+def test_where_the_sentence_has_no_room_a_larger_window_is_asked_for(size: tuple[int, int]) -> None:
+    assert not fits(VIEW, console_of(*size))
+    words = words_of(shown(VIEW, *size))
+    assert "Make this window larger." in words
+    assert "q quit" in words
+    assert "REC" in words  # shrunk while it records
+    assert "locked the door" not in words
+
+
+def test_all_advice_on_a_room_is_shown() -> None:
+    advice = tuple(f"advice number {n} on what to do about this room of yours" for n in range(7))
+    words = words_of(shown(replace(VIEW, text="", remarks=advice, letter="")))
+    assert all(line in words for line in advice)
 
 
 def test_a_view_of_nothing_shows_nothing_of_its_making() -> None:

@@ -315,6 +315,33 @@ def test_with_the_encoder_the_profile_knows_who_speaks(
     assert not any("embedding" in step for step in result.json["missing"])
 
 
+def test_who_else_speaks_is_told_after_adding_and_whenever_it_is_looked_at(
+    owner: Twin, home: Path, spoken: Path, shared: Path
+) -> None:
+    """Another reader's clips among the owner's takes: named, left out, and what to do about it."""
+    place = shared / "golden" / "ref_encoder"
+    with (home / "twin.toml").open("a") as settings:
+        settings.write(f'\n[voice]\nencoder = "{place / "ref_enc_openvoice_v2.safetensors"}"\n')
+    add = ("voice", "add", "--emotion")
+    assert owner(*add, "neutral", "--name", "Ana", spoken).code == 0
+    result = owner(*add, "sad", *(place / f"spk3331_{clip}.wav" for clip in "ab"))
+    assert result.code == 0
+    ids = [take.id for take in opened(home).takes() if take.emotion == "sad"]
+    assert "ana: sad: 2 takes left out, unlike your other takes (0.4" in result.err
+    assert "twin voice drop ana " in result.err
+    assert all(take in result.err for take in ids)
+    for looked in (owner("voice", "list"), owner("voice", "show")):
+        assert "sad: 2 takes left out" in looked.err
+    shown = owner("voice", "show", "--json").json
+    assert {take["id"] for take in shown["takes"] if not take["usable"]} == set(ids)
+    assert {take["standing"]["verdict"] for take in shown["takes"]} == {"like", "unlike"}
+    assert any("sad: 2 takes left out" in step for step in shown["advice"])
+    dropped = owner("voice", "drop", "ana", *ids)
+    assert dropped.code == 0
+    assert "left out" not in dropped.err
+    assert owner("voice", "list", "--json").json[1]["advice"] == []
+
+
 def test_an_encoder_that_is_not_there_is_told_and_holds_nothing_up(
     owner: Twin, home: Path, spoken: Path
 ) -> None:

@@ -17,6 +17,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -28,12 +29,14 @@ import soundfile
 from rich.console import Console
 
 from aitwin.cli import booth
+from aitwin.cli import keys as keys_module
 from aitwin.cli import record as command
 from aitwin.cli.booth import QuitError
 from aitwin.cli.keys import END, Keys
 from aitwin.errors import TwinError
 from aitwin.voice import consent, record, tape, voices
 from aitwin.voice.audio import trim
+from aitwin.voice.emotions import EMOTIONS
 from aitwin.voice.engines import Bundled
 from aitwin.voice.grades import Grade, Reason
 from aitwin.voice.microphone import FileMicrophone, UnpluggedError
@@ -335,6 +338,23 @@ class Script(Keys):
         return key
 
 
+class Within(Script):
+    """Keys as above, and something that happens after a second of a take."""
+
+    def __init__(
+        self, keys: Sequence[str], microphone: FileMicrophone, strike: Callable[[], str]
+    ) -> None:
+        super().__init__(keys, microphone)
+        self.strike = strike
+        self.blocks = 0
+
+    def pressed(self, wait: float = 0.0) -> str:
+        if wait or self.left:  # the room and the level are still to be listened to
+            return super().pressed(wait)
+        self.blocks += 1
+        return self.strike() if self.blocks == 50 else ""
+
+
 class LooseCable(FileMicrophone):
     """A microphone that can be pulled out, and that loses sound while it is read."""
 
@@ -355,6 +375,13 @@ class LooseCable(FileMicrophone):
     def read(self) -> np.ndarray:
         self.lost += 1
         return super().read()
+
+
+class Muted(LooseCable):
+    """One that gives zeros from then on."""
+
+    def read(self) -> np.ndarray:
+        return super().read() * np.float32(self.times < 2)
 
 
 CHECKED = "    "  # the room and the level, each begun and accepted
@@ -386,12 +413,15 @@ def sit(voice: Voice, shown: Callable[[], str]) -> Callable[..., None]:
         *,
         emotion: str = "",
         anew: bool = False,
+        stated: bool = False,
+        strike: Callable[[], str] | None = None,
         **parts: Any,
     ) -> None:
         sitting = command.Sitting(voice, emotion, **parts)
         microphone = FileMicrophone(heard, pace=100_000) if isinstance(heard, Path) else heard
+        pressed = Within(keys, microphone, strike) if strike else Script(keys, microphone)
         try:
-            sitting.run(microphone, Script(keys, microphone), stated=False, anew=anew)
+            sitting.run(microphone, pressed, stated=stated, anew=anew)
         except QuitError:
             pass
         finally:
@@ -468,19 +498,166 @@ def test_a_microphone_that_gives_nothing_is_explained(
         sit(tmp_path / "zeros.wav", CHECKED)
 
 
-def test_a_reading_in_which_nothing_is_heard_is_not_kept(
+@pytest.fixture
+def then(performance: Callable[..., Path], tmp_path: Path) -> Callable[[np.ndarray], Path]:
+    """A performance of room and level, and then of that."""
+
+    def write(samples: np.ndarray) -> Path:
+        checked, _ = soundfile.read(performance(), dtype="float32")
+        path = tmp_path / "then.wav"
+        soundfile.write(path, np.concatenate([checked, samples]), RATE, subtype="PCM_24")
+        return path
+
+    return write
+
+
+def whisper(seconds: float, above: float = 6.5) -> np.ndarray:
+    """A sound like a whisper, so many dB over the room."""
+    return room(seconds) + room(seconds, -62 + above)[::-1]
+
+
+def test_a_whisper_ends_by_itself_and_is_kept(
+    sit: Callable[..., None], then: Callable[[np.ndarray], Path], voice: Voice
+) -> None:
+    """V1: the whispered takes lie a few dB over the room."""
+    heard = then(np.concatenate([room(0.5), whisper(8), room(20)]))
+    sit(heard, CHECKED + " ", emotion="whispered")
+    (take,) = voice.takes()
+    assert take.prompt_id == prompts("whispered")[0].id
+    assert take.seconds < 0.5 + 8 + 4
+    (said,) = record.past(voice)[0].said.values()
+    assert said == pytest.approx(8, abs=0.1)
+
+
+def test_a_reading_that_nobody_heard_is_kept_without_its_sentence(
     sit: Callable[..., None],
-    performance: Callable[..., Path],
-    tmp_path: Path,
+    then: Callable[[np.ndarray], Path],
     voice: Voice,
     shown: Callable[[], str],
 ) -> None:
-    samples, _ = soundfile.read(performance(), dtype="float32")
-    soundfile.write(tmp_path / "shy.wav", np.concatenate([samples, room(12)]), RATE)
-    sit(tmp_path / "shy.wav", CHECKED + " ")
-    assert "Nothing was heard" in shown()
+    sit(then(room(20)), CHECKED + " ", speaks=lambda path: 0.0)
+    assert "Nothing was heard: come closer" in shown()
+    assert "What there is is kept; the sentence comes again." in shown()
+    (take,) = voice.takes()
+    assert (take.prompt_id, take.emotion) == ("", "neutral")
+    again = record.script(voice, NEUTRAL, record.past(voice))
+    assert (again.current, again.progress()[0].said) == (NEUTRAL[0], 0)
+
+
+def test_a_whisper_under_the_meter_is_a_reading_all_the_same(
+    sit: Callable[..., None], then: Callable[[np.ndarray], Path], voice: Voice
+) -> None:
+    """The voice activity detector hears what lies no higher than the room."""
+    sit(then(room(20)), CHECKED + " ", emotion="whispered", speaks=lambda path: 4.5)
+    (take,) = voice.takes()
+    assert take.prompt_id == prompts("whispered")[0].id
+    assert list(record.past(voice)[0].said.values()) == [4.5]
+
+
+def test_the_detector_tells_speech_from_the_room(
+    said: Callable[[str], np.ndarray], tmp_path: Path
+) -> None:
+    speaks = command._speaks()
+    assert speaks is not None
+    spoken = said(NEUTRAL[0].text)
+    for name, samples in (("room", room(4)), ("said", np.concatenate([room(1), spoken, room(1)]))):
+        soundfile.write(tmp_path / f"{name}.wav", samples, RATE, subtype="PCM_24")
+    assert speaks(tmp_path / "room.wav") == 0
+    assert speaks(tmp_path / "said.wav") == pytest.approx(len(spoken) / RATE, abs=0.5)
+
+
+@pytest.mark.parametrize("key", ["q", "p", "e"])
+def test_a_whisper_that_a_key_breaks_off_is_kept(
+    sit: Callable[..., None], then: Callable[[np.ndarray], Path], voice: Voice, key: str
+) -> None:
+    heard = then(whisper(20, above=3))
+    sit(heard, CHECKED + " ", emotion="whispered", strike=lambda: key)
+    (take,) = voice.takes()
+    assert (take.prompt_id, take.seconds) == ("", 1.0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_window_that_is_closed_keeps_the_take(
+    sit: Callable[..., None], then: Callable[[np.ndarray], Path], voice: Voice, number: int
+) -> None:
+    """SIGHUP, and SIGTERM when the machine is shut down."""
+
+    def end() -> str:
+        keys_module._end(number, None)
+        raise AssertionError
+
+    with pytest.raises(SystemExit):
+        sit(then(whisper(20)), CHECKED + " ", strike=end)
+    (take,) = voice.takes()
+    assert take.seconds == 1.0
+
+
+def test_a_recording_of_nothing_but_zeros_is_not_kept(
+    sit: Callable[..., None],
+    performance: Callable[..., Path],
+    voice: Voice,
+    shown: Callable[[], str],
+) -> None:
+    """A microphone that was muted."""
+    microphone = Muted(performance(takes=4), pace=100_000)
+    sit(microphone, [*CHECKED, "", " ", " "])
+    assert "There is no sound in it" in shown()
     assert voice.takes() == []
     assert list(voice.path.glob("sessions/*/*.wav")) == []
+
+
+@pytest.mark.parametrize("stated", [False, True])
+def test_a_damaged_consent_is_asked_for_and_written_over(
+    sit: Callable[..., None],
+    performance: Callable[..., Path],
+    voice: Voice,
+    shown: Callable[[], str],
+    stated: bool,
+) -> None:
+    (voice.path / "consent" / "manifest.json").write_text("{")
+    keys = " " + CHECKED + " " * (not stated)
+    sit(performance(consent=True), keys, stated=stated, hears=lambda path, sentence: 1.0)
+    assert "The consent that is kept does not count: its record is damaged." in shown()
+    given = consent.load(voice.path / "consent")
+    assert given is not None
+    assert given.kind == ("stated" if stated else "spoken")
+
+
+def test_a_consent_of_somebody_else_is_told_at_the_start(
+    sit: Callable[..., None],
+    performance: Callable[..., Path],
+    voice: Voice,
+    shown: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Even when there is nothing else to do."""
+    monkeypatch.setattr(command, "_sentences", lambda: [])
+    doubt = "it sounds like somebody else than the takes"
+    monkeypatch.setattr(record, "consent_doubts", lambda voice: (doubt,))
+    sit(performance(consent=True), " " + CHECKED + " ", hears=lambda path, sentence: 1.0)
+    assert f"does not count: {doubt}." in shown()
+    assert shown().index(doubt) < shown().index("1. The room")
+    given = consent.load(voice.path / "consent")
+    assert given is not None
+    assert given.kind == "spoken"
+
+
+@pytest.mark.parametrize(("size", "begins"), [((60, 18), True), ((38, 18), False)])
+def test_nothing_is_recorded_in_a_window_that_hides_the_sentence(
+    sit: Callable[..., None],
+    performance: Callable[..., Path],
+    voice: Voice,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    begins: bool,
+) -> None:
+    file = io.StringIO()
+    width, height = size
+    screen = Console(file=file, force_terminal=True, width=width, height=height)
+    monkeypatch.setattr(booth, "err", screen)
+    sit(performance(takes=1), CHECKED + " ")
+    assert len(voice.takes()) == begins
+    assert ("Make this window larger." in file.getvalue()) != begins
 
 
 def test_one_emotion_alone_and_to_its_end(
@@ -491,13 +668,73 @@ def test_one_emotion_alone_and_to_its_end(
     capfd: pytest.CaptureFixture[str],
     shown: Callable[[], str],
 ) -> None:
+    asked_for(monkeypatch, 0.02)
     lines = [Prompt("sad-1", "sad", "It rains."), Prompt("happy-1", "happy", "The sun is out.")]
     monkeypatch.setattr(command, "_sentences", lambda: lines)
     sit(performance(takes=2), CHECKED + "re  ", emotion="sad")
     assert "There is no take before this one" in shown()
     assert "Only sad is left" in shown()
-    assert "all is read that was asked for" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "there is enough of sad; go on with the others: twin voice record --voice ana" in said
     assert [take.prompt_id for take in voice.takes()] == ["sad-1"]
+
+
+def asked_for(monkeypatch: pytest.MonkeyPatch, minutes: float) -> None:
+    """So many of each emotion."""
+    for name, emotion in EMOTIONS.items():
+        monkeypatch.setitem(EMOTIONS, name, replace(emotion, minutes=minutes))
+
+
+def test_whoever_has_read_all_reads_it_once_more(
+    sit: Callable[..., None],
+    performance: Callable[..., Path],
+    voice: Voice,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    shown: Callable[[], str],
+) -> None:
+    """V2: the minutes are asked for; all that is to be read may be read before they are full."""
+    monkeypatch.setattr(command, "_sentences", lambda: [Prompt("happy-1", "happy", "Sun.")])
+    sit(performance(takes=2), CHECKED + "  ", emotion="happy")
+    assert "Happy, excited, second reading: 0 of 1 sentences read" in shown()
+    assert "Say it differently than before." in shown()
+    assert [take.prompt_id for take in voice.takes()] == ["happy-1", "happy-1"]
+    assert "go on when you like: twin voice record --voice ana" in capfd.readouterr().err
+    sit(performance(takes=1), CHECKED, emotion="happy")
+    assert "Happy, excited, third reading: 0 of 1 sentences read" in shown()
+
+
+def there_are_minutes(voice: Voice, emotion: str) -> None:
+    """Enough of them, in a file that was added."""
+    file = voice.path.parent / f"{emotion}.wav"
+    file.write_text(emotion)
+    voice.add(file, {"emotion": emotion, "seconds": 500.0, "sample_rate": RATE, "channels": 1})
+    file.unlink()
+
+
+def test_what_is_said_at_the_end_leads_on(
+    sit: Callable[..., None],
+    performance: Callable[..., Path],
+    voice: Voice,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    shown: Callable[[], str],
+) -> None:
+    lines = [Prompt(f"{emotion}-1", emotion, "Sun.") for emotion in EMOTIONS]
+    monkeypatch.setattr(command, "_sentences", lambda: lines)
+    sit(performance(), CHECKED + "s" * 9)
+    assert "was skipped, and comes again next time: twin voice record" in capfd.readouterr().err
+    for emotion in EMOTIONS:
+        there_are_minutes(voice, emotion)
+    sit(performance(), "")
+    said = capfd.readouterr().err
+    assert "go on with: twin voice prepare ana" in said
+    assert "twin voice record --voice ana --emotion happy" in said
+    sit(performance(takes=1), CHECKED + "  ", emotion="happy")  # as it says
+    assert "Happy, excited: 0 of 1 sentences read" in shown()
+    assert "go on with: twin voice prepare ana" in capfd.readouterr().err
+    sit(performance(takes=1), CHECKED, emotion="happy")
+    assert "Happy, excited, second reading: 0 of 1 sentences read" in shown()
 
 
 def test_what_changed_since_the_last_day_is_shown(

@@ -40,7 +40,6 @@ GOOD = Measures(
     pitch=120,
     voiced=0.55,
     rate=4.5,
-    likeness=0.92,
     speakers=0.91,
     misread=0,
     words=13,
@@ -84,10 +83,11 @@ def test_a_good_take_is_an_a_without_a_remark(emotion: str) -> None:
         ({"loudness": -55}, [("level", "C")]),
         ({"seconds": 20}, [("pauses", "B")]),
         ({"speech": 0.9, "seconds": 2}, [("short", "B")]),
-        ({"mos": 2.0}, [("quality", "C")]),
+        ({"mos": 2.0, "seconds": 40, "speech": 30}, [("quality", "C")]),
+        ({"mos": 2.0}, []),
+        ({"gated": True}, [("gate", "B")]),
         ({"speakers": 0.7}, [("speakers", "C")]),
         ({"speakers": 0.5}, [("speakers", "D")]),
-        ({"likeness": 0.4}, [("likeness", "D")]),
         ({"misread": 4}, [("misread", "B")]),
         ({"voiced": 0.05}, [("voicing", "C")]),
         ({"tonal": 0.5}, [("music", "C")]),
@@ -101,7 +101,7 @@ def test_each_fault_has_its_reason(changes: dict[str, Any], letters: list[Any]) 
 
 
 def test_the_worst_reason_comes_first_and_makes_the_grade() -> None:
-    found = graded(snr=25, clipped=0.05, mos=2.0)
+    found = graded(snr=25, clipped=0.05, mos=2.0, seconds=40, speech=30)
     assert found.letter == "D"
     assert whats(found) == [("clipping", "D"), ("quality", "C"), ("noise", "B")]
 
@@ -117,7 +117,7 @@ def test_what_was_found_is_said_with_its_number_and_what_to_do() -> None:
 
 def test_whispering_is_judged_as_such() -> None:
     """V1: soft, near the noise, without pitch, and DNSMOS does not like it."""
-    soft = {"snr": 19, "loudness": -48, "mos": 1.6, "voiced": 0.02, "likeness": 0.65}
+    soft = {"snr": 19, "loudness": -48, "mos": 1.6, "voiced": 0.02}
     assert graded("whispered", **soft) == Grade("A")
     assert graded("neutral", **soft).letter == "C"
     assert graded("whispered", **{**soft, "snr": 8}).letter == "C"
@@ -161,7 +161,6 @@ BAD: dict[str, tuple[float, float]] = {
     "speech": (6, 0),
     "mos": (5, 1),
     "speakers": (1, -1),
-    "likeness": (1, -1),
     "misread": (0, 13),
     "voiced": (1, 0),
     "tonal": (0, 1),
@@ -294,6 +293,29 @@ def test_silence_is_a_muted_microphone() -> None:
         found = judged(sound)
         assert found.letter == "D"
         assert "muted" in found.reasons[0].advice
+
+
+@pytest.mark.parametrize("samples", [1, 300, 5_000])
+def test_a_take_of_a_moment_is_too_short(samples: int) -> None:
+    """And not said to be noise, or a muted microphone."""
+    for sound in (noise(samples, -30), np.zeros(samples)):
+        found = judged(sound)
+        assert (found.letter, found.reasons[0].what) == ("D", "short")
+        assert found.reasons[0].found == "too short to hold a word"
+
+
+def test_a_gate_is_named_and_no_echo() -> None:
+    """V3: noise 12 dB under the speech, taken out of the pauses in a second, is not 48 dB away."""
+    sound = take() + noise(len(take()), -38)
+    spoken = np.repeat(listen(take().astype(np.float32), detector()).speech >= 0.35, 256)
+    behind = np.zeros(len(sound))
+    last = -RATE
+    for at in range(0, len(sound), 64):
+        last = at if spoken[at : at + 64].any() else last
+        behind[at : at + 64] = at - last
+    closing = np.clip((behind / RATE - 0.1) * 40, 0, 50)
+    found = judged(sound * 10 ** (-closing / 20))
+    assert whats(found) == [("noise", "C"), ("gate", "B")]
 
 
 def test_a_loud_room_without_a_word_is_a_d() -> None:

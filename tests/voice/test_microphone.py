@@ -244,6 +244,16 @@ def test_a_microphone_that_stays_away_is_told(portaudio: FakePortAudio, rate: fl
         microphone.again(before)
 
 
+@pytest.mark.parametrize("private", ["_terminate", "_initialize"])
+def test_where_portaudio_cannot_look_anew_the_same_is_tried(
+    portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch, private: str
+) -> None:
+    """sounddevice may lose what it never promised."""
+    before = microphone.find("18i8")
+    monkeypatch.delattr(FakePortAudio, private)
+    assert microphone.again(before) is before
+
+
 def test_read_waits_for_sound(portaudio: FakePortAudio) -> None:
     with microphone.find().open() as stream:
         thread = threading.Timer(0.02, portaudio.send, [blocks(1)[0]])

@@ -1,5 +1,6 @@
 """What the owner is told of a voice: how much, how good, and the next step."""
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -46,6 +47,17 @@ def ready(voice: Voice, take: Take, letter: Letter, seconds: float, text: str = 
         )  # fmt: skip
 
 
+def judged(voice: Voice, standings: dict[str, tuple[str, float, str]]) -> None:
+    """A profile that an encoder has compared the takes for."""
+    made = profile.build(voice, None)
+    values = json.loads((made.path / artifact.MANIFEST).read_text())
+    values["standings"] = {
+        take: {"emotion": emotion, "seconds": 80.0, "likeness": likeness, "verdict": verdict}
+        for take, (emotion, likeness, verdict) in standings.items()
+    }
+    artifact.write_manifest(made.path, values)
+
+
 def steps(voice: Voice) -> str:
     return "\n".join(overview.of(voice).missing)
 
@@ -72,6 +84,34 @@ def test_a_profile_speaks_for_itself(voice: Voice) -> None:
     assert seen.profile
     assert seen.missing == profile.lacking(profile.load(profile.path_of(voice)))
     assert seen.missing
+
+
+def test_takes_of_another_person_are_told_and_not_counted(voice: Voice) -> None:
+    """In minutes, in sounds, and with what to do; the grade stays what it is."""
+    for emotion, text in (("sad", "She sees."), ("happy", "Boys bring books.")):
+        ready(voice, added(voice, emotion, 120.0), "A", 90.0, text)
+    sad, happy = voice.takes()
+    judged(voice, {sad.id: ("sad", 0.95, "like"), happy.id: ("happy", 0.41, "unlike")})
+    seen = overview.of(voice)
+    assert (seen.usable, seen.minutes) == (1.5, 4.0)
+    assert [take.grade for take in seen.takes] == ["A", "A"]
+    assert [bool(take.standing and take.standing.said) for take in seen.takes] == [False, True]
+    assert {one.emotion: one.usable for one in seen.emotions if one.takes} == {
+        "happy": 0.0,
+        "sad": 1.5,
+    }
+    assert f"twin voice drop ana {happy.id}" in seen.advice[0]
+    assert not any(happy.id in step for step in seen.missing)
+    counts = overview.sounds(voice)
+    assert counts["s"] == 1
+    assert counts["b"] == 0
+
+
+def test_without_a_profile_nothing_is_advised(voice: Voice) -> None:
+    ready(voice, added(voice, "sad", 120.0), "A", 90.0)
+    seen = overview.of(voice)
+    assert seen.advice == ()
+    assert seen.takes[0].standing is None
 
 
 def test_minutes_and_grades_are_counted_by_emotion(voice: Voice) -> None:

@@ -300,6 +300,24 @@ def test_what_is_left_of_a_file_that_was_cut_off_is_prepared_and_remarked(
     assert made.grade.letter >= "B"
 
 
+def test_a_channel_for_each_speaker_is_told_and_nobody_is_lost(
+    voice: Voice, record: Record, tmp_path: Path
+) -> None:
+    """V3: who asks on the left at first, the owner on the right behind."""
+    owner = sounds.in_room(np.concatenate([sounds.silence(12), a_reading()[0]]), -70)
+    other = sounds.in_room(np.resize(sounds.speech(5, first=5).samples, len(owner)), -70)
+    other[12 * RATE :] = 0
+    path = tmp_path / "interview.flac"
+    soundfile.write(path, np.stack([other, owner], axis=1), RATE, "PCM_24")
+    values = {"emotion": "neutral", "prompt": "", "seconds": 30.0, "sample_rate": RATE}
+    made = prepare.prepare(voice, voice.add(path, {**values, "channels": 2}), tools())
+    assert made.grade.letter == "D"
+    assert "export yours alone" in made.grade.reasons[0].advice
+    alone = prepare.prepare(voice, record(owner), tools())
+    # What the owner says, in the one as in the other.
+    assert made.measures.speech > 8 + alone.measures.speech
+
+
 def test_one_bad_take_does_not_hold_up_the_others(voice: Voice, record: Record) -> None:
     good = [record(a_reading(count=1)[0] * level) for level in (1.0, 0.5)]
     bad = spoiled(record(a_reading(count=1)[0] * 0.7))

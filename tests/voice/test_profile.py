@@ -304,6 +304,110 @@ def test_it_is_private_and_holds_no_words(voice: Voice) -> None:
     assert "array" not in repr(made)
 
 
+# --- Of another person ----------------------------------------------------------------------------
+
+
+def test_takes_of_another_person_are_left_out_and_named(voice: Voice) -> None:
+    """Neither minutes, nor manner, nor embeddings are theirs."""
+    for step in range(2):
+        add(voice, [speaker(ANA + step, 7)] * 2)
+    sad = [add(voice, [speaker(BEN + step, 7)], emotion="sad", pitch=90.0) for step in range(2)]
+    happy = add(voice, [speaker(ANA, 7)], emotion="happy")
+    stranger = add(voice, [speaker(BEN, 7)], emotion="happy", rate=9.0)
+    made = build(voice, encoder())
+    assert made.strangers == {stranger.id, *(take.id for take in sad)}
+    assert list(made.manners) == ["neutral", "happy"]
+    assert made.seconds == pytest.approx(35)
+    assert (made.manners["happy"].takes, made.manners["happy"].prosody.rate) == (1, 4.0)
+    assert made.pooled is not None
+    own = encoder().embed(speaker(ANA, 3))
+    for vector in (made.pooled, *(manner.embedding for manner in made.manners.values())):
+        assert vector is not None
+        assert speakers.cosine(vector, own) > 0.99
+    standing = made.standings[stranger.id]
+    assert (standing.emotion, standing.verdict) == ("happy", "unlike")
+    assert standing.seconds == pytest.approx(7)
+    assert (standing.likeness or 1) < 0.1
+    assert "left out" in standing.said
+    assert (made.standings[happy.id].verdict, made.standings[happy.id].said) == ("like", "")
+    assert (made.standings[happy.id].likeness or 0) > 0.99
+    # On the map they are, marked.
+    assert made.utterances is not None
+    assert made.utterances.dropped.sum() == 3
+    assert len(made.utterances.ids) == 8
+    assert load(made.path).standings == made.standings
+    said = profile.doubts(made)
+    assert len(said) == 3
+    assert said[0].startswith("happy: 1 take left out, unlike your other takes (0.0")
+    assert f"`twin voice drop ana {stranger.id}`" in said[0]
+    assert said[1].startswith("sad: 2 takes left out")
+    assert "--consent" in said[2]
+    assert profile.doubts(load(made.path))[0] == said[0]
+
+
+def test_a_spoken_consent_says_whose_the_voice_is(voice: Voice) -> None:
+    mine = [add(voice, [speaker(ANA + step, 7)]) for step in range(2)]
+    theirs = [add(voice, [speaker(BEN + step, 7)], emotion="sad") for step in range(4)]
+    assert build(voice, encoder()).strangers == {take.id for take in mine}
+    consented(voice, speaker(ANA, 5))
+    made = build(voice, encoder())
+    assert made.strangers == {take.id for take in theirs}
+    assert made.consent is not None
+    assert (made.consent.likeness or 0) > 0.9
+    assert not any("--consent" in said for said in profile.doubts(made))
+
+
+def test_a_take_in_doubt_is_used_and_told(voice: Voice) -> None:
+    add(voice, few())
+    both = speaker(ANA, 7) + 1.25 * speaker(BEN, 7)
+    unsure = add(voice, [both], emotion="tired")
+    made = build(voice, encoder())
+    assert made.standings[unsure.id].verdict == "doubtful"
+    assert not made.strangers
+    assert "tired" in made.manners
+    (said,) = profile.doubts(made)
+    assert said.startswith("tired: 1 take used, but only a little like your other takes (0.5")
+
+
+def test_a_take_that_is_gone_is_no_longer_compared(voice: Voice) -> None:
+    add(voice, few())
+    other = add(voice, [speaker(BEN, 7)], emotion="sad")
+    assert build(voice, encoder()).strangers == {other.id}
+    voice.remove(other)
+    made = build(voice, encoder())
+    assert not made.strangers
+    (standing,) = made.standings.values()
+    assert (standing.likeness, standing.verdict) == (None, "like")
+
+
+def test_many_takes_are_told_in_one_line(voice: Voice) -> None:
+    add(voice, minute())
+    for step in range(profile.NAMED + 1):
+        add(voice, [speaker(BEN + step, 3)], emotion="sad")
+    said = profile.doubts(build(voice, encoder()))[0]
+    assert said.startswith("sad: 5 takes left out")
+    assert " …`" in said
+
+
+def test_what_was_marked_as_a_strangers_in_a_take_is_left_out(voice: Voice) -> None:
+    """Neither heard by the encoder, nor counted, nor a pause beside it."""
+    take = add(
+        voice, [speaker(ANA, 4), speaker(ANA + 9, 6), speaker(ANA + 5, 3)], pitches=[90, 300, 95]
+    )
+    made = voice.prepared(take)
+    assert made is not None
+    first, second, third = made.segments
+    marked = replace(made, segments=(first, replace(second, stranger=True), third))
+    prepared.store(made.path, marked)
+    found = build(voice, encoder())
+    assert found.utterances is not None
+    assert found.utterances.ids == (first.id, third.id)
+    neutral = found.manners["neutral"]
+    assert (neutral.seconds, neutral.dropped) == (pytest.approx(7), 1)
+    assert neutral.prosody.pitch == 90
+    assert neutral.prosody.pause is None
+
+
 # --- Again ----------------------------------------------------------------------------------------
 
 
@@ -516,6 +620,30 @@ def test_everything_that_is_missing_is_said_at_once(voice: Voice) -> None:
 
 
 # --- With the real weights ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reader", ["1688", "3331"])
+def test_an_emotion_that_somebody_else_read_is_not_the_voices(
+    voice: Voice, shared: Path, reader: str
+) -> None:
+    """The bundled voice in neutral, a reader of LibriSpeech in sad: only one of them is cloned."""
+    place = shared / "golden" / "ref_encoder"
+    official = ReferenceEncoder.load(place / "ref_enc_openvoice_v2.safetensors")
+    bundled = Bundled()
+    mine = [
+        add(voice, [audio.resample(bundled.speak(text, seed=seed), RATE).samples])
+        for seed, text in enumerate(SENTENCES)
+    ]
+    one, two = (
+        soundfile.read(place / f"spk{reader}_{clip}.wav", dtype="float32")[0] for clip in "ab"
+    )
+    theirs = [add(voice, clips, emotion="sad") for clips in ([one], [two], [one, two])]
+    made = build(voice, official)
+    assert made.strangers == {take.id for take in theirs}
+    assert list(made.manners) == ["neutral"]
+    assert made.manners["neutral"].takes == len(mine)
+    assert all((made.standings[take.id].likeness or 0) > 0.9 for take in mine)
+    assert all((made.standings[take.id].likeness or 1) < 0.55 for take in theirs)
 
 
 def test_the_bundled_voices_profile(voice: Voice, shared: Path) -> None:

@@ -17,6 +17,18 @@ SPELLED_TWO_WAYS = re.compile(
     r"|\bm[ou]m\b|doughnut|donut|yogh?urt|m[ou]+stache|\bplou?[gw]h?\b|licen[sc]e|storey|programme",
     re.IGNORECASE,
 )
+KNOWN_TO_HALF_OF_US = re.compile(
+    r"\b(elevator|fries|chips|crisps|sled(ge)?|closet|queue|lorry|cand(y|ies)|sweets|sidewalk"
+    r"|pavement|petrol|gas|faucet|vacation|diaper|nappy|gotten|have (never )?got"
+    r"|(to|back|up|down)wards?)\b",
+    re.IGNORECASE,
+)
+"""Words that Britons or Americans stumble over, or would change."""
+RUN_ON = re.compile(r"^(?:I|You|He|She|It|We|They) [^,;:.!?]*, (?:I|you|he|she|it|we|they)\b")
+"""Two main clauses with only a comma between, which nobody phrases well at first sight."""
+HARD_TO_SAY = re.compile(
+    r"\b(died|dead|death|funeral|buried|grave|grief|mourn\w*|hospital|doctor)\b", re.IGNORECASE
+)
 READ_TWO_WAYS = re.compile(r"\b(tears?|bow|bowed|wound|bass|dove|sewer|sow|polish|lima)\b")
 
 
@@ -56,9 +68,23 @@ def test_a_prompt_is_read_in_one_breath_and_one_way() -> None:
         or not re.fullmatch(r"[A-Z][A-Za-z ,.;:!?'-]+[.!?]", prompt.text)
         or SPELLED_TWO_WAYS.search(prompt.text)
         or READ_TWO_WAYS.search(prompt.text)
+        or KNOWN_TO_HALF_OF_US.search(prompt.text)
+        or RUN_ON.search(prompt.text)
         or "  " in prompt.text
     ]
     assert bad == []
+
+
+@pytest.mark.parametrize("emotion", EMOTIONS)
+@pytest.mark.parametrize("mark", "?!")
+def test_an_emotion_is_not_a_melody(emotion: str, mark: str) -> None:
+    """V1: else the embedding and the pitch of "surprised" are those of a question."""
+    assert sum(mark in text for text in texts(emotion)) / len(texts(emotion)) <= 0.5
+
+
+def test_sadness_does_not_hurt_who_reads_it() -> None:
+    """Wistful, for seven minutes aloud: whoever mourns must be able to record it."""
+    assert [prompt.id for prompt in prompts("sad") if HARD_TO_SAY.search(prompt.text)] == []
 
 
 def test_no_two_prompts_are_nearly_the_same() -> None:

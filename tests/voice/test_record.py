@@ -15,12 +15,13 @@ import soundfile
 
 from aitwin import artifact
 from aitwin.errors import TwinError
-from aitwin.voice import consent, record, soundcheck, tape, voices
+from aitwin.voice import consent, profile, record, soundcheck, tape, voices
 from aitwin.voice.audio import resample, trim
 from aitwin.voice.emotions import EMOTIONS
 from aitwin.voice.engines import Bundled
 from aitwin.voice.grades import Grade, Reason
 from aitwin.voice.record import Conditions, Recording, Session
+from aitwin.voice.script import Script
 from aitwin.voice.voices import Take, Voice
 
 RATE = 48_000
@@ -180,15 +181,114 @@ def test_an_interrupted_take_is_kept_and_its_sentence_comes_again(
     assert current(session) == "neutral-0"
     later = begin(voice)
     assert current(later) == "neutral-0"
-    assert later.script.progress()[0].said == pytest.approx(recording.meter.said, abs=0.01)
+    lasted = recording.meter.levels().lasted
+    assert later.script.progress()[0].said == pytest.approx(lasted, abs=0.01)
     assert tree(session.path) == ["manifest.json"]
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.01, 3.0])
-def test_of_a_take_in_which_nothing_was_said_nothing_is_kept(voice: Voice, seconds: float) -> None:
+def whisper(session: Session, above: float, seconds: float) -> Recording:
+    """A sound like a whisper, so many dB over the room: 1.5 s of the room, the whisper, 1.5 s."""
+    recording = session.start()
+    hear(recording, room(1.5))
+    said = room(seconds, seed=1) * np.float32(10 ** (above / 20)) + room(seconds, seed=2)
+    hear(recording, said)
+    return recording
+
+
+@pytest.fixture
+def whispering(voice: Voice) -> Session:
+    script = record.script(voice, [Line(f"whispered-{n}", "whispered") for n in range(3)], [])
+    return Session(voice, HERE, script)
+
+
+@pytest.mark.parametrize("above", [6.0, 6.5])
+def test_a_whisper_ends_by_itself_and_counts(whispering: Session, above: float) -> None:
+    """V1's whispered takes lie a few dB over the room."""
+    recording = whisper(whispering, above, 5.0)
+    assert not recording.over()
+    hear(recording, room(1.5))
+    assert recording.over()
+    assert whispering.heard(recording) == pytest.approx(5.0, abs=0.1)
+    kept = whispering.keep(recording)
+    assert kept.seconds == pytest.approx(5.0, abs=0.1)
+    assert kept.take.prompt_id == "whispered-0"
+
+
+@pytest.mark.parametrize("above", [-6.0, 6.0])
+def test_an_interrupted_whisper_is_kept(voice: Voice, whispering: Session, above: float) -> None:
+    """Whatever the meter has heard: q, p, e, Ctrl-C, and a microphone unplugged end here."""
+    take = whispering.interrupt(whisper(whispering, above, 6.5))
+    assert voice.takes() == [take]
+    assert take is not None
+    assert take.seconds == 8.0
+
+
+def test_who_tells_a_whisper_from_the_room_is_asked_when_the_meter_is_deaf(voice: Voice) -> None:
+    asked: list[Path] = []
+
+    def speaks(path: Path) -> float:
+        asked.append(path)
+        assert soundfile.info(path).duration == 4.0
+        return 2.5
+
+    session = Session(voice, HERE, record.script(voice, LINES, []), speaks=speaks)
+    recording = session.start()
+    hear(recording, room(4))
+    assert session.heard(recording) == 2.5
+    assert session.keep(recording).seconds == 2.5
+    assert session.script.progress()[0].said == 2.5
+    assert {path.name for path in asked} == {"neutral.wav"}
+
+
+def test_speech_that_the_meter_hears_is_asked_about_of_nobody(
+    voice: Voice, speech: np.ndarray
+) -> None:
+    def speaks(path: Path) -> float:
+        raise AssertionError
+
+    session = Session(voice, HERE, record.script(voice, LINES, []), speaks=speaks)
+    assert read(session, speech).seconds > 2
+
+
+def test_a_file_that_cannot_be_asked_about_is_kept(voice: Voice) -> None:
+    def speaks(path: Path) -> float:
+        raise TwinError("cannot be read")
+
+    session = Session(voice, HERE, record.script(voice, LINES, []), speaks=speaks)
+    recording = session.start()
+    hear(recording, room(2))
+    assert session.interrupt(recording) is not None
+
+
+def test_the_second_reading_stands_beside_the_first(voice: Voice, speech: np.ndarray) -> None:
+    """V2: whoever reads quickly has read all before the minutes are full."""
+    session = begin(voice)
+    for n in range(3):
+        read(session, speech[: RATE * 2 + n])
+    later = begin(voice)
+    assert current(later) == "neutral-0"
+    assert later.script.progress()[0].reading == 2
+    again = read(later, speech[: RATE * 2 + 3]).take
+    assert len(voice.takes()) == 4
+    assert later.script.retake()
+    retaken = read(later, speech[: RATE * 2 + 4]).take
+    ids = [take.id for take in voice.takes() if take.prompt_id == "neutral-0"]
+    assert len(ids) == 2
+    assert retaken.id in ids
+    assert again.id not in ids
+    progress = begin(voice).script.progress()[0]
+    assert (progress.reading, progress.read) == (2, 1)
+    said = [seconds for past in record.past(voice) for seconds in past.said.values()]
+    assert progress.said == pytest.approx(sum(said))
+
+
+@pytest.mark.parametrize("samples", [room(0.0), room(0.01), np.zeros(RATE * 3, np.float32)])
+def test_of_a_take_in_which_there_is_no_sound_nothing_is_kept(
+    voice: Voice, samples: np.ndarray
+) -> None:
     session = begin(voice)
     recording = session.start()
-    hear(recording, room(seconds))
+    hear(recording, samples)
     assert session.interrupt(recording) is None
     assert voice.takes() == []
     assert tree(session.path) == ["manifest.json"]
@@ -244,9 +344,27 @@ def test_a_killed_session_leaves_what_was_said(
     assert current(begin(voice)) == "neutral-0"
 
 
-def test_recovery_tells_speech_from_nothing(voice: Voice) -> None:
+def test_recovery_keeps_a_whisper(voice: Voice) -> None:
     session = begin(voice)
-    for name, samples in (("neutral", room(2)), ("happy", room(0)), ("consent", room(2))):
+    left = tape.Tape(session.path / "whispered.wav", RATE, 1)
+    left.write(room(8)[:, None] * np.float32(10 ** (2 / 20)))  # -63 dBFS
+    left.close()
+    (take,) = record.recover(voice)
+    assert (take.emotion, take.seconds) == ("whispered", 8.0)
+
+
+def test_recovery_leaves_alone_what_is_not_ours(voice: Voice) -> None:
+    session = begin(voice)
+    (session.path / "notes.wav").write_bytes(b"of the owner" * 9)
+    assert record.recover(voice) == []
+    assert tree(session.path) == ["manifest.json", "notes.wav"]
+
+
+def test_recovery_tells_sound_from_nothing(voice: Voice) -> None:
+    session = begin(voice)
+    zeros = np.zeros(RATE * 2, np.float32)
+    for name, samples in (("neutral", zeros), ("happy", room(0)), ("tired", room(0.2)),
+                          ("consent", room(2))):  # fmt: skip
         left = tape.Tape(session.path / f"{name}.wav", RATE, 2)
         left.write(np.stack([samples, samples], axis=1))
         left.close()
@@ -421,13 +539,15 @@ def test_little_room_on_the_disk_is_told(voice: Voice, monkeypatch: pytest.Monke
 
 
 def test_a_session_ends_when_all_is_read(voice: Voice, speech: np.ndarray) -> None:
-    session = begin(voice)
-    for n in range(len(LINES)):
+    nearly = {emotion: EMOTIONS[emotion].minutes * 60 - 3 for emotion in ("neutral", "sad")}
+    session = Session(voice, HERE, Script(LINES, other=nearly))
+    for n in range(4):  # of two seconds each
         read(session, speech[: RATE * 2 + n])
     assert session.script.current is None
     with pytest.raises(ValueError, match="nothing left"):
         session.start()
-    assert [take.prompt_id for take in voice.takes()] == [line.id for line in LINES]
+    read_aloud = [take.prompt_id for take in voice.takes()]
+    assert read_aloud == ["neutral-0", "neutral-1", "sad-0", "sad-1"]
 
 
 def test_a_recording_knows_when_its_sentence_is_over(voice: Voice, speech: np.ndarray) -> None:
@@ -447,8 +567,58 @@ def test_nothing_private_is_in_a_repr(voice: Voice, speech: np.ndarray) -> None:
     assert CANARY not in shown
 
 
-def test_what_the_system_heard_is_what_the_meter_hears() -> None:
-    """The samples that recovery reads back are those that were written."""
-    steps = np.array([[-tape.FULL, 1], [tape.FULL - 1, -1], [0, 12_345]])
-    data = steps.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
-    assert np.array_equal(record._samples(data, 2), (steps / tape.FULL).astype(np.float32))
+def compared(voice: Voice, likeness: float) -> None:
+    """A profile that has compared the consent of now with the takes."""
+    given = consent.load(voice.path / "consent")
+    assert given is not None
+    made = profile.VoiceProfile(
+        path=profile.path_of(voice),
+        manners={},
+        grades={},
+        unprepared=0,
+        pooled=None,
+        utterances=None,
+        base=None,
+        consent=replace(given, sentence="", likeness=likeness),
+        consent_sha256=artifact.sha256(voice.path / "consent" / artifact.MANIFEST),
+        inputs={},
+        versions={},
+    )
+    profile._store(made)
+
+
+def give(voice: Voice, words: float = 1.0) -> None:
+    given = consent.Consent("spoken", TODAY, consent.sentence("Ana", TODAY), "0" * 64, words)
+    consent.store(voice.path / "consent", given)
+
+
+def test_a_consent_without_doubts(voice: Voice) -> None:
+    assert record.consent_doubts(voice) == ()  # there is none
+    give(voice)
+    assert record.consent_doubts(voice) == ()  # nobody has compared it
+    compared(voice, consent.LEAST_LIKENESS + 0.05)
+    assert record.consent_doubts(voice) == ()
+
+
+def test_a_consent_of_somebody_else_is_doubted_until_it_is_given_anew(voice: Voice) -> None:
+    give(voice)
+    compared(voice, consent.LEAST_LIKENESS - 0.05)
+    (doubt,) = record.consent_doubts(voice)
+    assert "somebody else" in doubt
+    give(voice, words=0.9)  # another one: what was compared is not it
+    assert record.consent_doubts(voice) == ()
+
+
+@pytest.mark.parametrize("damaged", ["{", "{}", "[]", ""])
+def test_a_damaged_consent_is_none(voice: Voice, damaged: str) -> None:
+    give(voice)
+    (voice.path / "consent" / artifact.MANIFEST).write_text(damaged)
+    assert "damaged" in record.consent_doubts(voice)[0]
+
+
+def test_a_damaged_profile_says_nothing_of_the_consent(voice: Voice) -> None:
+    give(voice, words=0.5)
+    compared(voice, 0.2)
+    (voice.path / "profile" / artifact.MANIFEST).write_text("{")
+    (doubt,) = record.consent_doubts(voice)
+    assert "words" in doubt

@@ -92,6 +92,51 @@ def test_who_says_nothing_is_not_waited_for_forever() -> None:
     assert heard(noise(-65, 10.1), room=-65).finished(9)
 
 
+def test_a_slow_reader_who_is_not_heard_has_time_to_end() -> None:
+    assert not heard(noise(-65, 14.5), room=-65).finished(25)
+    assert heard(noise(-65, 15.1), room=-65).finished(25)
+
+
+def test_what_was_said_lasts_from_its_beginning_to_its_end(speech: Samples) -> None:
+    """The rests within count towards the hour, the silence around does not."""
+    quiet, rest = noise(-65, 1.0), noise(-65, 0.8)
+    levels = heard(np.concatenate([quiet, speech, rest, speech, quiet]), room=-65).levels()
+    assert levels.lasted == pytest.approx(2 * len(speech) / RATE + 0.8, abs=0.2)
+    assert levels.said < levels.lasted - 0.7
+    assert heard(quiet, room=-65).levels().lasted == 0
+
+
+def softly(above: float, room: float = -62.0) -> Meter:
+    """A sound like a whisper, `above` dB over the room, between two stretches of the room."""
+    quiet = noise(room, 1.5)
+    breathed = noise(room + above, 3.0, seed=1) + noise(room, 3.0, seed=2)
+    meter = Meter(RATE, room, whispered=True)
+    for block in blocks(np.concatenate([quiet, breathed, quiet])):
+        meter.hear(block)
+    return meter
+
+
+@pytest.mark.parametrize("above", [6.0, 6.5, 12.0])
+@pytest.mark.parametrize("room", [-50.0, -62.0, -80.0])
+def test_a_whisper_is_heard_and_its_end_too(above: float, room: float) -> None:
+    meter = softly(above, room)
+    assert meter.levels().lasted == pytest.approx(3.0, abs=0.1)
+    assert meter.finished(9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_room_is_no_whisper(seed: int) -> None:
+    """White, and falling by 6 dB per octave as rooms do."""
+    brown = np.cumsum(noise(-90, 9.0, seed=seed)).astype(np.float32)
+    brown = np.diff(brown - np.convolve(brown, np.ones(800) / 800, "same"), prepend=0) * 5
+    brown = np.cumsum(brown).astype(np.float32)
+    for samples in (noise(-60, 9.0, seed=seed), brown):
+        meter = Meter(RATE, level(samples[:, None]), whispered=True)
+        for block in blocks(samples):
+            meter.hear(block)
+        assert meter.said == 0
+
+
 def test_a_take_has_an_end() -> None:
     meter = Meter(RATE)
     loud = tone(200, -20, 1.0)[:, None]

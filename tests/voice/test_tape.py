@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from aitwin.errors import TwinError
+from aitwin.voice import tape as module
 from aitwin.voice.tape import FULL, HEAD, Tape, mend
 
 
@@ -103,6 +104,37 @@ def test_a_killed_process_leaves_what_was_said(tmp_path: Path) -> None:
     assert np.array_equal(soundfile.read(path)[0], expected)
     assert mend(path) == 1.0
     assert np.array_equal(soundfile.read(path)[0], expected)
+
+
+def test_the_disk_is_waited_for_once_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut in the middle of a take."""
+    now, synced, slow = 0.0, [], 0.0
+    fsync = os.fsync
+
+    def wait(handle: int) -> None:
+        nonlocal now
+        fsync(handle)
+        synced.append((now, os.fstat(handle).st_size))
+        now += slow
+
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(module.os, "fsync", wait)
+    tape = Tape(tmp_path / "take.wav", 48_000, 1)
+    block = noise(4_800)
+    for n in range(51):
+        now = n / 10
+        tape.write(block)
+    assert synced == [(n, HEAD + 3 * 4_800 * (10 * n + 1)) for n in (1, 2, 3, 4, 5)]
+    synced.clear()
+    slow, now = 3.0, 6.0
+    tape.write(block)
+    for later in (10.0, 20.0, 38.9, 39.1):
+        now = later
+        tape.write(block)
+    assert [at for at, _ in synced] == [6.0, 39.1]  # a slow stick is asked a tenth of the time
+    tape.close()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

@@ -30,7 +30,7 @@ from aitwin.voice.grades import Grade, Letter, Reason
 from aitwin.voice.heard import RATE
 from aitwin.voice.measures import Measures
 from aitwin.voice.prepared import Edit, Segment
-from aitwin.voice.profile import Utterances, VoiceProfile
+from aitwin.voice.profile import Standing, Utterances, VoiceProfile
 from aitwin.voice.voices import Take, Voice
 from tests.voice import sounds
 
@@ -482,6 +482,37 @@ def test_how_somebody_speaks_is_what_the_profile_says(ana: Voice) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("undrawn")
+def test_a_take_of_somebody_else_is_marked_with_what_to_do(ana: Voice) -> None:
+    """First among the takes, named under "ready?", its minutes not counted."""
+    built = profile.build(ana, None)
+    happy = [take for take in ana.takes() if take.emotion == "happy"]
+    other = next(take for take in happy if ana.prepared(take).grade.letter == "A")  # type: ignore[union-attr]
+    unsure = next(take for take in happy if take.id != other.id)
+    standings = {
+        other.id: Standing("happy", 6.0, 0.412, "unlike"),
+        unsure.id: Standing("happy", 6.0, 0.588, "doubtful"),
+    }
+    before = page(ana, profile=built)
+    shown = page(ana, profile=replace(built, standings=standings))
+    takes = {node.attributes["id"]: node for node in shown.css("details.take")}
+    marked = words(takes[f"take-{other.id}"])
+    assert "Left out: it does not sound like your other takes (0.41 of 1)." in marked
+    assert f"twin voice drop ana {other.id}" in marked
+    assert "likeness to your other takes 0.41 of 1" in marked
+    assert "nothing to complain of" not in marked
+    doubted = words(takes[f"take-{unsure.id}"])
+    assert "It sounds only a little like your other takes (0.59 of 1)." in doubted
+    assert "keep it, or drop it" in doubted
+    letters = [node.attributes["data-letter"] for node in shown.css("details.take")]
+    assert letters.index("A") < letters.index("C")
+    assert "happy: 1 take left out" in words(shown.css_first(".checks"))
+    assert "happy: 1 take used" in words(shown.css_first(".checks"))
+    for one, counted in ((before, True), (shown, False)):
+        bars = one.css("tr.e-happy .bar")
+        assert bars[0].attributes["aria-label"].endswith(" 0.0 left out") is counted
+
+
 def test_what_a_profile_lacks_is_told(ana: Voice) -> None:
     built = profile.build(ana, None)
     told = words(page(ana, profile=built).css_first(".checks"))

@@ -80,6 +80,7 @@ class Booth:
 
         Raises QuitError when the owner goes.
         """
+        from aitwin.cli.recording_screen import fits
         from aitwin.voice import soundcheck
 
         self.view.recording, self.view.peak, self.view.clipped = False, soundcheck.SILENCE, False
@@ -89,7 +90,8 @@ class Booth:
             key = self._keys.pressed(FRAME)
             if key in ("q", END):
                 raise QuitError
-            if key in keys:
+            # Nobody reads aloud, or agrees to anything, from a window that does not show it.
+            if key in keys and fits(self.view, err):
                 return key
             if not listening:
                 continue

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from aitwin.cli.recording_screen import View
     from aitwin.voice.microphone import Block, Microphone
     from aitwin.voice.prompts import Prompt
-    from aitwin.voice.record import Hears, Judges, Kept, Recording, Session
+    from aitwin.voice.record import Hears, Judges, Kept, Recording, Session, Speaks
     from aitwin.voice.soundcheck import Levels, Room
     from aitwin.voice.voices import Voice
 
 ROOM_SECONDS = 3.0  # of silence; hum needs two
-TOO_SHORT = 0.5  # seconds; a key that was struck twice
 LINE = "The quick brown fox jumps over the lazy dog, and then it sits down in the sun."
 """For the level: everybody knows it, and it has every letter."""
 
+_READINGS = {2: "second", 3: "third", 4: "fourth"}
 _START = {" ": "start"}
 _GO_ON = {" ": "go on", "r": "again"}
 _READY = {" ": "start", "r": "retake", "s": "skip", "e": "next emotion", "p": "pause"}
@@ -85,7 +85,7 @@ def record(  # noqa: PLR0913 (one flag per thing to choose)
         heard = microphone.find(device, pace=pace)
         owned = _voice(Home.from_environment(), voice, name)
         with recording.alone(owned):
-            sitting = Sitting(owned, emotion, _judge(), _hears())
+            sitting = Sitting(owned, emotion, _judge(), _hears(), _speaks())
             try:
                 sitting.run(heard, keys, stated=i_am_the_speaker, anew=consent)
             except QuitError:
@@ -110,6 +110,7 @@ class Sitting:
         emotion: str = "",
         judge: "Judges | None" = None,
         hears: "Hears | None" = None,
+        speaks: "Speaks | None" = None,
     ) -> None:
         from aitwin.voice import record as recording
 
@@ -119,14 +120,19 @@ class Sitting:
         self._script = recording.script(voice, _sentences(), self._past, emotion)
         self._judge = judge
         self._hears = hears
+        self._speaks = speaks
+        self._only = emotion
+        self._doubts = recording.consent_doubts(voice)
         self._session: Session | None = None
 
     def run(self, microphone: "Microphone", keys: Keys, *, stated: bool, anew: bool) -> None:
         """All of it. Raises QuitError when the owner goes."""
-        if self._script.current is None and not anew:
+        if self._script.current is None and not (anew or self._doubts):
             return
         title = f"{self.voice.name}, {microphone.name}, {microphone.sample_rate / 1_000:g} kHz"
         with opened(microphone, keys, title) as booth:
+            if self._doubts:
+                self._tell_doubts(booth, stated=stated)
             room = booth.insist(lambda: check_room(booth))
             levels = booth.insist(lambda: check_voice(booth, room))
             session = self._begin(booth, room, levels)
@@ -146,19 +152,25 @@ class Sitting:
             f"takes kept: {len(kept)}{f' ({letters})' if letters else ''}; voice {self.voice.id} "
             f"has {said / 60:.1f} of {asked / 60:.0f} minutes"
         )
+        again = f"twin voice record --voice {self.voice.id}"
         if self._script.current is not None:
-            say(f"go on when you like: twin voice record --voice {self.voice.id}")
-        else:
+            say(f"go on when you like: {again}")
+        elif all(one.full for one in progress):
             say(
-                "all is read that was asked for; more of one emotion: "
-                f"twin voice record --voice {self.voice.id} --emotion happy"
+                f"that is all that was asked for; go on with: twin voice prepare {self.voice.id} "
+                "(one emotion once more, from its first sentence to its last: "
+                f"{again} --emotion {self._only or 'happy'})"
             )
+        elif self._only and not self._script.skipped:
+            say(f"there is enough of {self._only}; go on with the others: {again}")
+        else:
+            say(f"what is left was skipped, and comes again next time: {again}")
 
     def _begin(self, booth: Booth, room: "Room", levels: "Levels") -> "Session":
         from aitwin.voice import record as recording
 
         conditions = recording.Conditions.found(booth.microphone, room, levels)
-        session = recording.Session(self.voice, conditions, self._script, self._judge)
+        session = recording.Session(self.voice, conditions, self._script, self._judge, self._speaks)
         self._session = session
         warnings = [recording.room_left(self.voice)]
         if self._past:
@@ -175,14 +187,22 @@ class Sitting:
         from aitwin.voice import consent as consents
 
         place = self.voice.path / "consent"
-        given = consents.load(place)
-        if given is not None and not given.doubts and not anew:
+        if not (anew or self._doubts) and consents.load(place) is not None:
             return
         today = datetime.now().astimezone().date()
         if stated:
             consents.store(place, consents.stated(self.voice.name, today))
         else:
             ask_consent(booth, session, today, self._hears)
+        self._doubts = ()
+
+    def _tell_doubts(self, booth: Booth, *, stated: bool) -> None:
+        view = booth.view
+        view.heading, view.direction = "Your consent is wanted anew", ""
+        view.text = f"The consent that is kept does not count: {', and '.join(self._doubts)}."
+        then = "by the flag" if stated else "to be read aloud, after the room and the level"
+        booth.show(_START, f"it comes {then}", ())
+        booth.ask(_START)
 
 
 def check_room(booth: Booth) -> "Room":
@@ -283,7 +303,7 @@ def read_aloud(booth: Booth, session: "Session") -> None:
     booth.show(_READY, "", ("Everything is kept as you go; end whenever you like.",))
     while (sentence := session.script.current) is not None:
         _present(booth.view, session)
-        again = "once more: " if session.script.again else ""
+        again = "once more: " if session.script.retaken is not None else ""
         booth.show(_READY, f"{again}press space, then read aloud")
         key = booth.ask(_READY)
         if key == " ":
@@ -339,17 +359,20 @@ def _hear_consent(booth: Booth, session: "Session", sentence: str) -> "Recording
 
 
 def _keep(booth: Booth, session: "Session", recording: "Recording", *, stopped: bool) -> None:
-    """Keep a reading, unless there is nothing in it."""
+    """Keep what was recorded: as a reading, or without its sentence when nobody heard one."""
     from aitwin.voice.record import LEAST_SAID
 
-    levels = recording.meter.levels()
-    # A whisper may stay under what the meter takes for speech: then the owner's key counts.
-    whispered = stopped and recording.tape.seconds >= TOO_SHORT and not levels.silent
-    if levels.said < LEAST_SAID and not whispered:
+    if recording.empty:
         session.discard(recording)
-        booth.show(_READY, "", ("Nothing was heard; it is not kept.",))
+        booth.show(_READY, "", ("There is no sound in it; it is not kept.",))
         return
     booth.show({}, "kept; how was it?")
+    # The owner who ends it with a key says that it was read, whatever the meter has heard.
+    if not stopped and session.heard(recording) < LEAST_SAID:
+        session.interrupt(recording)
+        unheard = "Nothing was heard: come closer, or end it with the space when you have read."
+        booth.show(_READY, "", (unheard, "What there is is kept; the sentence comes again."))
+        return
     kept = session.keep(recording)
     letter = kept.grade.letter if kept.grade else ""
     booth.show(_READY, "", _verdict(kept, session.conditions.noise), letter)
@@ -358,7 +381,7 @@ def _keep(booth: Booth, session: "Session", recording: "Recording", *, stopped: 
 def _verdict(kept: "Kept", noise: float) -> tuple[str, ...]:
     from aitwin.voice.soundcheck import voice_advice
 
-    first = f"{kept.levels.said:.1f} s of speech, peak {kept.levels.peak:.0f} dB"
+    first = f"{kept.seconds:.1f} s of speech, peak {kept.levels.peak:.0f} dB"
     if kept.grade is None:
         return (first, *voice_advice(kept.levels, noise)[:1])
     return (first, *(f"{reason.found}: {reason.advice}" for reason in kept.grade.reasons[:1]))
@@ -395,8 +418,11 @@ def _present(view: "View", session: "Session") -> None:
         emotion = EMOTIONS[sentence.emotion]
         (progress,) = (one for one in view.progress if one.emotion == emotion.id)
         read = f"{progress.read} of {progress.sentences} sentences read"
-        view.heading, view.direction = f"{emotion.title.capitalize()}: {read}", emotion.direction
-        view.text = sentence.text
+        title, view.direction = emotion.title.capitalize(), emotion.direction
+        if progress.reading > 1:
+            title += f", {_READINGS.get(progress.reading, 'another')} reading"
+            view.direction = f"Say it differently than before. {emotion.direction}"
+        view.heading, view.text = f"{title}: {read}", sentence.text
 
 
 def _voice(home: Home, wanted: str, name: str) -> "Voice":
@@ -440,6 +466,28 @@ def _hears() -> "Hears | None":
         return read_aloud.contains(sentence, Transcriber.load().words(samples))
 
     return hears
+
+
+def _speaks() -> "Speaks | None":
+    """Who tells a whisper from the room's noise; None where the network is not installed."""
+    from aitwin.voice import vad
+
+    try:
+        detector = vad.Detector()
+    except TwinError:
+        return None
+
+    def speaks(path: "Path") -> float:
+        import numpy as np
+
+        from aitwin.voice.heard import HOP, RATE
+        from aitwin.voice.source import Source
+
+        samples = np.concatenate([np.zeros(0, np.float32), *Source(path).blocks()])
+        spans = vad.speech_spans(detector.probabilities(samples))
+        return (spans[-1][1] - spans[0][0]) * HOP / RATE if spans else 0.0
+
+    return speaks
 
 
 def _sentences() -> "list[Prompt]":

@@ -20,7 +20,7 @@ from aitwin.cli.console import Json, fail, print_json, progress, say, table
 if TYPE_CHECKING:
     from aitwin.home import Home
     from aitwin.voice.openvoice import ReferenceEncoder
-    from aitwin.voice.overview import Overview
+    from aitwin.voice.overview import Overview, TakeOverview
     from aitwin.voice.voices import Take, Voice
 
 app = typer.Typer(
@@ -112,7 +112,7 @@ def list_(json: Json = False) -> None:
         columns = ("id", "name", "takes#", "minutes#", "usable#", "grades", "consent", "clone")
         table("Yours", columns, map(_line, seen))
         for one in seen:
-            for step in one.missing:
+            for step in (*one.missing, *one.advice):
                 say(f"{one.id}: {step}")
     if not owned and not problems:
         say(
@@ -146,6 +146,7 @@ def _summary(seen: "Overview") -> dict[str, Any]:
         "profile": seen.profile,
         "ready": not seen.missing,
         "missing": seen.missing,
+        "advice": seen.advice,
     }
 
 
@@ -208,7 +209,7 @@ def show(voice: OnlyId = "", json: Json = False) -> None:
             [
                 (
                     *(take.id, take.emotion, f"{take.seconds:.1f}", take.grade or "-"),
-                    "; ".join(f"{one.found} ({one.advice})" for one in take.reasons),
+                    "; ".join(_lowering(take)),
                 )
                 for take in seen.takes
             ],
@@ -219,9 +220,18 @@ def show(voice: OnlyId = "", json: Json = False) -> None:
     say(f"consent: {given}")
     for step in seen.missing:
         say(f"missing: {step}")
+    for step in seen.advice:
+        say(f"advice: {step}")
     if not seen.missing:
         say("ready to be cloned")
     _tell(owned.damaged())
+
+
+def _lowering(take: "TakeOverview") -> Iterator[str]:
+    """What speaks against a take: first whether it is its owner's at all."""
+    if take.standing and take.standing.said:
+        yield take.standing.said
+    yield from (f"{one.found} ({one.advice})" for one in take.reasons)
 
 
 @app.command(epilog="Example: twin voice report ana --open")
@@ -463,7 +473,7 @@ def _finish(voice: "Voice", problems: list[str], *, json: bool) -> None:
     else:
         say(f"{seen.id}: {seen.usable:.1f} usable minutes of {seen.minutes:.1f} recorded")
         say(f"grades: {_counts(seen.grades)}")
-        for step in seen.missing:
+        for step in (*seen.missing, *seen.advice):
             say(f"{seen.id}: {step}")
     _tell(problems)
 

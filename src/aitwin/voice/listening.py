@@ -91,11 +91,16 @@ def decibels(power: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def pauses(speech: Frames, level: Frames) -> NDArray[np.bool_]:
     """Frames in which the room alone is heard: MARGIN away from speech, and no digital silence."""
+    return apart(speech) & (level > DEAD)
+
+
+def apart(speech: Frames) -> NDArray[np.bool_]:
+    """Frames that lie MARGIN away from speech, digital silence or not."""
+    if not len(speech):
+        return np.zeros(0, bool)
     reach = round(MARGIN * RATE / HOP)
     near = np.pad(speech >= vad.OFF, reach)
-    beside = sliding_window_view(near, 2 * reach + 1).any(axis=1) if len(speech) else near[:0]
-    quiet: NDArray[np.bool_] = ~beside & (level > DEAD)
-    return quiet
+    return np.asarray(~sliding_window_view(near, 2 * reach + 1).any(axis=1))
 
 
 def _spectra(

@@ -25,25 +25,23 @@ class Measures:
     clipped: float
     """Share of the samples that lie in runs at full scale, 0 to 1."""
     noise: float | None
-    """Level of the pauses, dBFS."""
+    """Level of the pauses, dBFS; of the noise within speech where it is `gated`."""
     snr: float | None
-    """Speech over pauses, dB."""
+    """Speech over noise, dB."""
     hum: float | None
     """Mains hum and its harmonics over the noise around them, dB; 0 without."""
     hum_frequency: float | None
     """50 or 60 Hertz; None without hum."""
     reverb: float | None
-    """Estimated reverberation time RT60, seconds."""
+    """Estimated reverberation time RT60, seconds; None where it is `gated`."""
     mos: float | None
-    """DNSMOS P.835 overall, 1 to 5, the mean over sampled stretches."""
+    """DNSMOS P.835 overall, 1 to 5, the mean over stretches; of short takes, of a few (see mos)."""
     pitch: float | None
     """Median fundamental frequency, Hertz."""
     voiced: float
     """Share of the speech that has a pitch: speech 0.4 to 0.7, whispering near 0."""
     rate: float | None = None
-    """Syllables per second of speech."""
-    likeness: float | None = None
-    """Cosine to the voice's other takes (reference encoder)."""
+    """Syllables per second of speech: of the words where they are known, else a guess."""
     speakers: float | None = None
     """Least cosine of a stretch within the take to the take's own mean: low when two talk."""
     misread: int | None = None
@@ -52,3 +50,5 @@ class Measures:
     """Words of the prompt, or of the transcript where there is no prompt."""
     tonal: float | None = None
     """Share of the take that sounds and is tonal while nobody speaks: music has much of it."""
+    gated: bool = False
+    """Whether noise is heard within speech that something switches off between the words."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from aitwin.voice import vad
+from aitwin.voice import gating, vad
 from aitwin.voice.heard import FINE_RATE, FINE_WINDOW, HOP, RATE, Frames, Heard
 from aitwin.voice.listening import DEAD, decibels, pauses
 from aitwin.voice.measures import Measures
@@ -22,14 +22,26 @@ LEAST_SNR = -10.0
 
 MAINS = (50.0, 60.0)
 """Hertz: Europe, Asia, Africa; the Americas."""
+WAVER = 0.2
+"""Hertz that the grid may be off its 50 or 60."""
 HARMONICS = 12
-"""Up to 600 Hz: a hum's power lies below."""
+"""Up to 600 Hz: a hum's power lies below, and..."""
+LOWEST = 40.0
+"""...Hertz from which: below is what a high-pass leaves of rumble."""
+OFF_GRID = 1.2
+"""Hertz that a line may lie beside a harmonic: so well is its place known between the bins."""
+LEAST_LINES = 2
+"""Harmonics of a hum: one line alone is any tone. And it has twice as many as lie off its grid:
+a chord, or a voice next door, has a few on it by chance."""
 LEAST_WINDOWS = 3
 """Fine windows, half a second of pauses, from which hum is told."""
 HUM_FLOOR = 6.0
 """dB over the noise around it from which a line is heard as a tone, and..."""
 HUM_DOUBT = 22.0
 """...of one window alone: noise itself makes lines of 4 standard deviations, 5.6 dB each."""
+
+BELOW, ABOVE = np.arange(-7, -3), np.arange(4, 8)
+"""Bins beside a line where the noise around it is heard: behind the slopes of Hann's window."""
 
 STEADY = 0.5
 """dB by which a decay may rise from a frame to the next."""
@@ -45,12 +57,19 @@ LEAST_DECAYS = 3
 REVERB_SNR = 18.0
 """dB under which the noise leaves too little of a decay, and its own swings pass for some."""
 
-DIP = 2.0
+BELL = 5
+"""Frames, 58 ms, that the level is smoothed by: shorter than a syllable."""
+DIP = 2.5
 """dB between two syllables at least (de Jong & Wempe, Behavior Research Methods 41(2), 2009)."""
-APART = 0.1
+APART = 0.08
 """Seconds between two syllables at least."""
-FAINT = 25.0
+FAINT = 20.0
 """dB under the loudest speech at which no syllable is counted."""
+SLOW = 3.0
+"""Syllables per second up to which each has a peak of its own. Faster, they run together, and..."""
+MERGED = 0.6
+"""...for each that is counted beyond, so many are missed: what errs least on synthetic speech, slow
+and fast, and on people (measured)."""
 
 AUDIBLE = -55.0
 """dBFS from which music is heard as such."""
@@ -70,12 +89,13 @@ def measure(  # noqa: PLR0913 - one fact of the original each
 ) -> Measures:
     """Sum up a take; what is not heard in it (see Measures) comes as arguments.
 
-    What others find out later (likeness, speakers, misread, words) is put in with
-    `dataclasses.replace`.
+    What others find out later (speakers, misread, words) is put in with `dataclasses.replace`; so
+    is the `rate` of known words.
     """
     spoken = (heard.speech >= vad.ON) & (heard.level > DEAD)
     quiet = pauses(heard.speech, heard.level)
-    noise = _noise(heard.level[quiet])
+    hidden = gating.hidden_noise(heard)
+    noise = _noise(heard.level[quiet]) if hidden is None else hidden
     snr = _snr(heard.level[spoken], noise)
     hum, mains = _hum(heard)
     voices = heard.pitch[spoken & ~np.isnan(heard.pitch)]
@@ -91,13 +111,37 @@ def measure(  # noqa: PLR0913 - one fact of the original each
         snr=snr,
         hum=hum,
         hum_frequency=mains,
-        reverb=_reverb(heard.level, noise, snr),
+        # Where a gate closes, its own pace would be measured.
+        reverb=_reverb(heard.level, noise, snr) if hidden is None else None,
         mos=mos,
         pitch=float(np.median(voices)) if len(voices) else None,
         voiced=len(voices) / max(int(spoken.sum()), 1),
         rate=_rate(heard, spoken),
         tonal=_tonal(heard, quiet),
+        gated=hidden is not None,
     )
+
+
+def uttered(heard: Heard) -> NDArray[np.bool_]:
+    """Frames in which somebody speaks: by the VAD, and any vowel that it was not sure of."""
+    frames = np.isfinite(heard.pitch)
+    for start, stop in vad.speech_spans(heard.speech):
+        frames[start:stop] = True
+    return frames
+
+
+def rate(text: str, speech: float) -> float | None:
+    """Syllables per second of a text that was said in `speech` seconds of speech (Measures.speech).
+
+    Better than what `measure` guesses from the sound: put it in its place where the words are
+    known, from a prompt or an ASR. None under a second of speech. Raises TwinError when the
+    phonemizer is not installed.
+    """
+    if speech < 1:
+        return None
+    from aitwin.voice import phonemes
+
+    return phonemes.syllables(text) / speech
 
 
 def _noise(level: Frames) -> float | None:
@@ -121,27 +165,43 @@ def _hum(heard: Heard) -> tuple[float | None, float | None]:
     """
     if heard.fine_windows < LEAST_WINDOWS:
         return None, None
-    mean = heard.fine_spectrum / heard.fine_windows
-    doubt = max(HUM_FLOOR, HUM_DOUBT / np.sqrt(heard.fine_windows))
-    found = {mains: _lines(mean, mains) for mains in MAINS}
+    hertz, heights = _lines(heard.fine_spectrum / heard.fine_windows)
+    heard_as_tones = heights >= max(HUM_FLOOR, HUM_DOUBT / np.sqrt(heard.fine_windows))
+    hertz, heights = hertz[heard_as_tones], heights[heard_as_tones]
+    found = {mains: _on_grid(hertz, mains) for mains in MAINS}
     # 300 and 600 Hz belong to both: the sum over all lines decides.
-    sums = {mains: lines[lines >= doubt].sum() for mains, lines in found.items()}
-    mains = max(MAINS, key=lambda mains: sums[mains])
-    return (float(found[mains].max()), mains) if sums[mains] > 0 else (0.0, None)
+    mains = max(MAINS, key=lambda mains: heights[found[mains]].sum())
+    on = int(found[mains].sum())
+    if on < max(LEAST_LINES, 2 * (len(hertz) - on)):
+        return 0.0, None
+    return float(heights[found[mains]].max()), mains
 
 
-def _lines(spectrum: NDArray[np.float64], mains: float) -> NDArray[np.float64]:
-    """How far each harmonic of `mains` stands above its neighbourhood, dB, shape [HARMONICS]."""
+def _lines(spectrum: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Every local peak of a fine spectrum in dB: its Hertz, and how many dB above what is around.
+
+    Between the bins, the place is that of the parabola through the three highest.
+    """
     width = FINE_RATE / FINE_WINDOW
-    lines = np.zeros(HARMONICS)
-    for index in range(HARMONICS):
-        centre = round((index + 1) * mains / width)
-        below, above = spectrum[centre - 7 : centre - 3], spectrum[centre + 4 : centre + 8]
-        # Over both sides: on the slope of a high-pass, one side alone lies far below.
-        around = max(np.median(below), np.median(above))
-        # The mains waver by 0.2 %, less than a bin.
-        lines[index] = spectrum[centre - 1 : centre + 2].max() - around
-    return lines
+    top = (HARMONICS + 0.5) * max(MAINS)
+    bins = np.arange(round(LOWEST / width), round(top / width))
+    left, middle, right = spectrum[bins - 1], spectrum[bins], spectrum[bins + 1]
+    peaks = (middle > left) & (middle >= right)
+    bins, left, middle, right = bins[peaks], left[peaks], middle[peaks], right[peaks]
+    hertz = (bins + 0.5 * (left - right) / (left - 2 * middle + right)) * width
+    # Over both sides: on the slope of a high-pass, one side alone lies far below.
+    sides = [np.median(spectrum[bins[:, None] + beside], axis=1) for beside in (BELOW, ABOVE)]
+    return hertz, middle - np.maximum(*sides)
+
+
+def _on_grid(hertz: NDArray[np.float64], mains: float) -> NDArray[np.bool_]:
+    """Which of the lines are harmonics of one frequency within WAVER of `mains`."""
+    most = np.zeros(len(hertz), bool)
+    for exact in np.linspace(mains - WAVER, mains + WAVER, 5):
+        order = np.clip(np.round(hertz / exact), 1, HARMONICS)
+        on = np.abs(hertz - order * exact) <= OFF_GRID
+        most = on if on.sum() > most.sum() else most
+    return most
 
 
 def _reverb(level: Frames, noise: float | None, snr: float | None) -> float | None:
@@ -185,17 +245,23 @@ def _first(mask: NDArray[np.bool_]) -> int:
 
 
 def _rate(heard: Heard, spoken: NDArray[np.bool_]) -> float | None:
-    """Syllables per second of speech: peaks of the level below 2 kHz, with a dip between."""
+    """Syllables per second of speech: peaks of the level below 2 kHz, with a dip between.
+
+    An estimate. From 3 to 8 a second it is 8 % off (RMS; 17 % at most) on synthetic speech and
+    15 % on four LibriSpeech clips; in an echoing room, where dips fill up, by 25 %. Where the
+    words are known: `rate`.
+    """
     if spoken.sum() < SECOND:
         return None
     from scipy.signal import find_peaks
 
     power = 10 ** (heard.level.astype(np.float64) / 10) * (1 - heard.high)
-    bell = np.hanning(9)[1:-1]  # 81 ms: shorter than a syllable, longer than a pitch period
+    bell = np.hanning(BELL + 2)[1:-1]
     low = decibels(np.convolve(power, bell / bell.sum(), "same"))
     loudest = float(np.percentile(low[spoken], 95))
     peaks, _ = find_peaks(low, height=loudest - FAINT, prominence=DIP, distance=APART * SECOND)
-    return float(spoken[peaks].sum() / spoken.sum() * SECOND)
+    counted = float(spoken[peaks].sum() / spoken.sum() * SECOND)
+    return counted + MERGED * max(0.0, counted - SLOW)
 
 
 def _tonal(heard: Heard, quiet: NDArray[np.bool_]) -> float | None:

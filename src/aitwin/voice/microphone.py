@@ -296,15 +296,20 @@ def find(wanted: str = "", *, pace: float = 1.0) -> Microphone:
 def again(microphone: Microphone) -> Microphone:
     """The same microphone, after it was plugged in again.
 
-    Raises UnpluggedError while it is away.
+    Where PortAudio cannot be made to look anew, the one that was: opening it tells whether it is
+    back. Raises UnpluggedError while it is away.
     """
     if not isinstance(microphone, SoundDevice):
         return microphone
     portaudio = _portaudio()
+    # PortAudio lists the devices when it starts, and never again. sounddevice has no public name
+    # for starting it anew; these two are as old as itself, and may go all the same.
+    stop, start = (getattr(portaudio, name, None) for name in ("_terminate", "_initialize"))
+    if stop is None or start is None:
+        return microphone
     try:
-        # PortAudio lists the devices when it starts, and never again.
-        portaudio._terminate()
-        portaudio._initialize()
+        stop()
+        start()
         listed = devices()
     except portaudio.PortAudioError:
         listed = []

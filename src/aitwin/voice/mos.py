@@ -2,7 +2,10 @@
 
 Reddy, Gopal, Cutler, "DNSMOS P.835: a non-intrusive perceptual objective speech quality metric to
 evaluate noise suppressors", ICASSP 2022; network and polynomials from the package speechmos (MIT).
-A listen costs 0.4 s on one core, so takes are sampled: an hour of them in 10 s.
+A listen costs 0.4 s on one core however little it hears, and 900 prompts would take six minutes. So
+long takes are listened to in places, an hour in 10 s; and of the prompts that make an hour as many
+as in one piece, for the owner to see. These scores are no part of a short take's grade: which of
+them are heard is chance.
 """
 
 import numpy as np
@@ -20,6 +23,9 @@ STRETCH = -(-LENGTH * RATE // MOS_RATE)
 """The same at RATE."""
 EVERY = 150.0
 """Seconds of sound to one listen: 24 an hour."""
+LONG = 20.0
+"""Seconds from which every take is listened to, at least once, and graded by it as well: an hour in
+such pieces costs 70 s of one processor. A prompt takes 3 to 8."""
 NOMINAL = -26.0
 """dBFS to which every stretch is brought: the level of ITU-T's listening tests. A faint recording
 is made louder anyway (see prepare), and left at -56 dBFS it would lose 0.9 of its score."""
@@ -84,7 +90,7 @@ def places(speech: Frames) -> list[tuple[int, int]]:
 def is_sampled(take_id: str, seconds: float) -> bool:
     """Whether a take of that length is one to listen to.
 
-    Long ones all are; of the short ones as many as make one listen per EVERY seconds, told by
-    the id, so that the same takes are chosen on every day.
+    Those that are LONG all are; of the others as many as make one listen per EVERY seconds, told
+    by the id, so that the same takes are chosen on every day.
     """
-    return int(artifact.digest(take_id)[:8], 16) / 0x100000000 < seconds / EVERY
+    return seconds >= LONG or int(artifact.digest(take_id)[:8], 16) / 0x100000000 < seconds / EVERY

@@ -17,7 +17,7 @@ from aitwin.voice.emotions import EMOTIONS
 from aitwin.voice.grades import Letter, Reason
 from aitwin.voice.heard import RATE
 from aitwin.voice.prepared import Prepared
-from aitwin.voice.profile import VoiceProfile
+from aitwin.voice.profile import Standing, VoiceProfile
 from aitwin.voice.voices import Take, Voice
 
 
@@ -31,7 +31,8 @@ class TakeOverview:
     seconds: float
     """As recorded."""
     usable: float
-    """Seconds that are left when it is prepared; 0 where it is not, or its grade is D."""
+    """Seconds that are left when it is prepared; 0 where it is not, its grade is D, or somebody
+    else seems to speak in it."""
     sample_rate: int
     """Hertz."""
     channels: int
@@ -40,6 +41,8 @@ class TakeOverview:
     grade: Letter | None
     """None: not prepared yet."""
     reasons: tuple[Reason, ...] = ()
+    standing: Standing | None = None
+    """How it sounds beside the others; None: not compared yet."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class EmotionOverview:
     minutes: float
     """As recorded."""
     usable: float
-    """Minutes, prepared, of grade A to C."""
+    """Minutes, prepared, of grade A to C, and like the others."""
     asked: float
     """Minutes (V1, V2)."""
     grades: dict[str, int]
@@ -79,6 +82,8 @@ class Overview:
     """Whether a profile is built."""
     missing: tuple[str, ...]
     """What stands between this voice and a clone, each with the command that helps; none: ready."""
+    advice: tuple[str, ...]
+    """Takes that somebody else seems to speak, with what to do about them; cloning goes without."""
 
     @property
     def minutes(self) -> float:
@@ -87,7 +92,7 @@ class Overview:
 
     @property
     def usable(self) -> float:
-        """Minutes, prepared, of grade A to C."""
+        """Minutes, prepared, of grade A to C, and like the others."""
         return sum(take.usable for take in self.takes) / 60
 
     @property
@@ -98,9 +103,9 @@ class Overview:
 
 def of(voice: Voice) -> Overview:
     """Look at a voice. Raises TwinError when a take, or the consent, is damaged."""
-    takes = tuple(_take(take, voice.prepared(take)) for take in voice.takes())
-    given = consents.load(voice.path / "consent")
     made = _profile(voice)
+    takes = tuple(_take(take, voice.prepared(take), made) for take in voice.takes())
+    given = consents.load(voice.path / "consent")
     return Overview(
         id=voice.id,
         name=voice.name,
@@ -111,25 +116,34 @@ def of(voice: Voice) -> Overview:
         consent_given_on=given.given_on if given else None,
         profile=made is not None,
         missing=tuple(_missing(voice.id, takes, given, made)),
+        advice=profile.doubts(made) if made else (),
     )
 
 
 def sounds(voice: Voice) -> Mapping[str, int]:
     """How often each phoneme of English was said in takes of grade A to C; empty: nobody knows.
 
-    Counts what was to be read, or was heard; the texts themselves stay here.
+    Counts what was to be read, or was heard, but for what others said; the texts themselves stay
+    here.
     """
-    ready = [one for take in voice.takes() if (one := voice.prepared(take))]
+    made = _profile(voice)
+    strangers = made.strangers if made else frozenset()
+    ready = [
+        one for take in voice.takes() if take.id not in strangers and (one := voice.prepared(take))
+    ]
     usable = [one for one in ready if one.grade.letter in profile.USABLE]
-    texts = [part.text for one in usable for part in one.segments if part.text]
+    texts = [part.text for one in usable for part in one.segments if not part.stranger]
+    texts = [text for text in texts if text]
     try:
         return phonemes.coverage(texts).counts if texts else {}
     except TwinError:
         return {}  # what knows how words are said is not installed
 
 
-def _take(take: Take, ready: Prepared | None) -> TakeOverview:
-    usable = ready is not None and ready.grade.letter in profile.USABLE
+def _take(take: Take, ready: Prepared | None, made: VoiceProfile | None) -> TakeOverview:
+    standing = made.standings.get(take.id) if made else None
+    good = ready is not None and ready.grade.letter in profile.USABLE
+    usable = good and (standing is None or standing.verdict != "unlike")
     return TakeOverview(
         id=take.id,
         emotion=take.emotion,
@@ -141,6 +155,7 @@ def _take(take: Take, ready: Prepared | None) -> TakeOverview:
         prompted=bool(take.prompt),
         grade=ready.grade.letter if ready else None,
         reasons=ready.grade.reasons if ready else (),
+        standing=standing,
     )
 
 

@@ -14,14 +14,14 @@ from aitwin.voice.heard import HOP, RATE, Frames
 
 LOWEST = 60.0
 """Hertz: a deep male voice at the end of a tired sentence."""
-HIGHEST = 500.0
-"""Hertz: a woman or child exclaiming."""
+HIGHEST = 800.0
+"""Hertz: a child, or a woman who shouts."""
 PITCH_RATE = RATE // 2
 """Hertz at which periods are compared: half the work, and a voice's periods lie below 5 kHz."""
 STEP = HOP // 2
 """Samples at PITCH_RATE from frame to frame."""
 LONGEST = round(PITCH_RATE / LOWEST)
-SHORTEST = int(PITCH_RATE / HIGHEST)
+SHORTEST = round(PITCH_RATE / HIGHEST)
 SPAN = 512
 """Samples at PITCH_RATE that a frame looks at: a window of 30 ms, and the longest period."""
 COMPARED = SPAN - LONGEST - 2
@@ -91,16 +91,16 @@ def _periods(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     inner = normal[:, SHORTEST : LONGEST + 1]
     left, right = normal[:, SHORTEST - 1 : LONGEST], normal[:, SHORTEST + 1 : LONGEST + 2]
     dips = (inner <= left) & (inner < right)
-    depth = np.where(dips, inner, 2)
+    bend = left - 2 * inner + right
+    shift = np.clip(np.where(dips, 0.5 * (left - right) / np.where(dips, bend, 1), 0), -0.5, 0.5)
+    # Between the samples: of a short period the nearest one may miss the dip by half its depth.
+    depth = np.where(dips, inner - 0.25 * (left - right) * shift, 2)
     least = depth.min(axis=1)
     # The first dip that is about as deep as the deepest; YIN takes the first below a threshold.
     enough = depth <= np.maximum(DIP, least + 0.05)[:, None]
     at = np.argmax(enough, axis=1)
     rows = np.arange(len(windows))
-    a, b, c = left[rows, at], inner[rows, at], right[rows, at]
-    bend = a - 2 * b + c
-    shift = np.where(bend > 0, 0.5 * (a - c) / np.where(bend > 0, bend, 1), 0)
-    periods = SHORTEST + at + np.clip(shift, -0.5, 0.5)
+    periods = SHORTEST + at + shift[rows, at]
     return np.where(least <= VOICED, periods, 0).astype(np.float32)
 
 

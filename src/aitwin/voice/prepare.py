@@ -490,15 +490,14 @@ def _spoken(heard: Heard, but: Iterable[Span] = (), guard: int = 0) -> list[Span
 
 
 def _noted(verdict: Grade, source: Source) -> Grade:
-    """With a remark where the original is not whole."""
-    if not source.damaged and source.missing < MISSED:
+    """With remarks where the original is not whole, or its channels are not one voice."""
+    remarks = list(source.channels.remarks)
+    if source.damaged or source.missing >= MISSED:
+        seconds = f"{source.missing:.0f} of its seconds" if source.missing >= MISSED else "parts"
+        found = f"the recording is damaged: {seconds} are missing"
+        advice = "copy it again from where it came; what could be read of it is used"
+        remarks.append(Reason("damage", "B", found, advice))
+    if not remarks:
         return verdict
-    seconds = f"{source.missing:.0f} of its seconds" if source.missing >= MISSED else "parts"
-    reason = Reason(
-        "damage",
-        "B",
-        f"the recording is damaged: {seconds} are missing",
-        "copy it again from where it came; what could be read of it is used",
-    )
-    reasons = sorted([*verdict.reasons, reason], key=lambda each: each.letter, reverse=True)
-    return Grade(max(verdict.letter, reason.letter), tuple(reasons))
+    reasons = sorted([*verdict.reasons, *remarks], key=lambda each: each.letter, reverse=True)
+    return Grade(max(verdict.letter, reasons[0].letter), tuple(reasons))

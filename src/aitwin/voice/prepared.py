@@ -55,6 +55,8 @@ class Segment:
     """Tenth percentile of F0, Hertz."""
     pitch_high: float | None = None
     """The ninetieth."""
+    stranger: bool = False
+    """Whether it sounds like somebody else than the take's own speaker: left out of the profile."""
 
 
 @dataclass(frozen=True)

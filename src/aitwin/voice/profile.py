@@ -4,7 +4,8 @@
       manifest.json    manner by emotion, grades, base speaker, consent, digests of every input
       embeddings.npz   the vectors: pooled, by emotion, and of every utterance
 
-Made of takes that were graded A to C. Does not prepare takes (see prepare), and does not clone.
+Made of takes that were graded A to C, but for those that another person spoke (see
+speakers.belonging). Does not prepare takes (see prepare), and does not clone.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 from zipfile import BadZipFile
 
 import numpy as np
@@ -32,7 +33,7 @@ from aitwin.voice.prepared import Prepared, Segment
 from aitwin.voice.speakers import Embeddings
 from aitwin.voice.voices import Take, Voice
 
-VERSION = 1
+VERSION = 2
 """Of the profile's recipe: one that another version made is made anew."""
 VECTORS = "embeddings.npz"
 REMEDY = "run `twin voice prepare`"
@@ -41,8 +42,24 @@ USABLE = ("A", "B", "C")
 LEAST_SPEECH = 60.0
 """Seconds without which nothing is cloned. Measured: 8 s of speech are within 0.98 of the voice's
 embedding, 26 s within 0.994; a minute leaves room for two or three emotions."""
+NAMED = 4
+"""Takes that are named in a line of advice; `twin voice show` names all."""
 BASES = ("en-au", "en-br", "en-default", "en-india", "en-us")
 """MeloTTS-English's own speakers, by the names of their embeddings' files."""
+
+
+_DOUBTS = {
+    "unlike": "{count} left out, unlike your other takes ({likeness} of 1): another person, or "
+    "another microphone? {drop}, and read again",
+    "doubtful": "{count} used, but only a little like your other takes ({likeness} of 1): listen; "
+    "where it is not you, {drop}",
+}
+_SAID = {
+    "like": "",
+    "unlike": "left out: it does not sound like your other takes ({:.2f} of 1)",
+    "doubtful": "it sounds only a little like your other takes ({:.2f} of 1)",
+}
+"""What is said of several takes and of one, by the verdict on them."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +86,31 @@ class Prosody:
     """Its ninetieth percentile."""
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a take sounds beside the voice's other takes."""
+
+    emotion: str
+    seconds: float
+    """Of its utterances that were compared."""
+    likeness: float | None
+    """Cosine of its embedding to that of the owner's other takes, across emotions (see
+    speakers.belonging); None: there are no others."""
+    verdict: Literal["like", "doubtful", "unlike"]
+    """What is "unlike" is clearly another person's, or from another room: it counts for nothing."""
+
+    @property
+    def said(self) -> str:
+        """What it means for the take; empty where there is nothing to say."""
+        return _SAID[self.verdict].format(self.likeness)
+
+
 @dataclass(frozen=True, eq=False)
 class Manner:
     """A voice in one emotion."""
 
     takes: int
-    """Graded A to C."""
+    """Graded A to C, and like the others."""
     seconds: float
     """Of utterances that were kept."""
     dropped: int
@@ -93,7 +129,10 @@ class Manner:
 
 @dataclass(frozen=True, eq=False)
 class Utterances:
-    """Every utterance that was embedded, in the order of the takes: what an emotion map shows."""
+    """Every utterance that was embedded, in the order of the takes: what an emotion map shows.
+
+    Those of takes that are left out, too, so that they can be seen.
+    """
 
     ids: tuple[str, ...]
     """Of segments."""
@@ -102,9 +141,9 @@ class Utterances:
     embeddings: NDArray[np.float32] = field(repr=False)
     """Shape [utterances, 256]."""
     dropped: NDArray[np.bool_] = field(repr=False)
-    """Sounds like somebody else than its emotion's others."""
+    """Sounds like somebody else than its emotion's others, or its take is left out."""
     cosines: NDArray[np.float32] = field(repr=False)
-    """To its emotion's embedding."""
+    """To its emotion's embedding; of a take that is left out, to the owner's."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +166,14 @@ class VoiceProfile:
     path: Path
     manners: dict[str, Manner]
     """By emotion, in the order of EMOTIONS; those without a usable take are absent."""
+    standings: dict[str, Standing]
+    """By take; empty without encoder. Takes with no utterance to hear are absent."""
     grades: dict[str, int]
     """Takes by letter, D too."""
     unprepared: int
     """Takes that nothing is known of yet."""
     pooled: Embedding | None = field(repr=False)
-    """Robust mean over the kept utterances of all emotions."""
+    """Robust mean over the kept utterances of all emotions that sound like their owner's voice."""
     utterances: Utterances | None = field(repr=False)
     """None without encoder."""
     base: Base | None
@@ -145,6 +186,11 @@ class VoiceProfile:
     """SHA-256 of everything that it was made of."""
     versions: dict[str, str]
     """Of the packages that made it."""
+
+    @property
+    def strangers(self) -> frozenset[str]:
+        """Ids of the takes that are left out, since somebody else seems to speak in them."""
+        return frozenset(name for name, one in self.standings.items() if one.verdict == "unlike")
 
     @property
     def seconds(self) -> float:
@@ -172,9 +218,11 @@ def build(
     """Make a voice's profile of its prepared takes, unless nothing has changed.
 
     Without `encoder` it has no embeddings, and cannot be cloned; one that has them is then left as
-    it is as long as nothing else changed. `on_progress` is told how many takes are done, and of how
-    many. Raises TwinError when a prepared sound is damaged, the profile then being as it was; or
-    when no take is usable: a profile of takes that are gone does not outlive them.
+    it is as long as nothing else changed. Takes that another person spoke are left out, and named:
+    `strangers`. Whose voice it is, the seconds tell, or a spoken consent. `on_progress` is told how
+    many takes are done, and of how many. Raises TwinError when a prepared sound is damaged, the
+    profile then being as it was; or when no take is usable: a profile of takes that are gone does
+    not outlive them.
     """
     takes, prepared = voice.takes(), {}
     for take in takes:
@@ -197,8 +245,9 @@ def build(
             f"the voice {voice.id} has no take that is {state}, so there is nothing to make a "
             "profile of; record some with `twin voice record`"
         )
-    vectors = _embedded(voice, usable, encoder, on_progress)
-    profile = _assembled(voice, usable, vectors, base_speakers or {})
+    spoken = _consent_embedding(voice, encoder) if encoder is not None else None
+    heard = _heard(voice, usable, encoder, spoken, on_progress) if encoder is not None else None
+    profile = _assembled(voice, usable, heard, base_speakers or {})
     letters = [each.grade.letter for each in prepared.values()]
     profile = replace(
         profile,
@@ -206,8 +255,9 @@ def build(
         unprepared=len(takes) - len(prepared),
         inputs=inputs,
     )
-    if encoder is not None:
-        profile = replace(profile, consent=_compared(voice, profile, encoder))
+    if spoken is not None and profile.pooled is not None and profile.consent is not None:
+        likeness = speakers.cosine(spoken, profile.pooled)
+        profile = replace(profile, consent=replace(profile.consent, likeness=likeness))
     _store(profile)
     return profile
 
@@ -230,10 +280,12 @@ def load(path: Path) -> VoiceProfile:
             )
             for emotion, values in sorted(manifest.pop("manners").items(), key=_as_listed)
         }
+        standings = {take: Standing(**values) for take, values in manifest.pop("standings").items()}
         base, given = manifest.pop("base"), manifest.pop("consent")
         return VoiceProfile(
             path=path,
             manners=manners,
+            standings=standings,
             pooled=vectors.get("pooled"),
             utterances=_utterances(vectors) if "embeddings" in vectors else None,
             base=Base(**base) if base else None,
@@ -265,6 +317,43 @@ def lacking(profile: VoiceProfile) -> tuple[str, ...]:
             f"least: {LEAST_SPEECH - profile.seconds:.0f} s are missing: `twin voice record`"
         )
     return tuple(missing)
+
+
+def doubts(profile: VoiceProfile) -> tuple[str, ...]:
+    """Takes that may be another person's, by emotion, each with what to do about it.
+
+    They keep nobody from cloning: what is clearly apart is left out already, the rest is used.
+    """
+    voice, told = profile.path.parent.name, []
+    for emotion in EMOTIONS:
+        for verdict, text in _DOUBTS.items():
+            these = {
+                take: one
+                for take, one in profile.standings.items()
+                if (one.emotion, one.verdict) == (emotion, verdict)
+            }
+            if not these:
+                continue
+            named = " ".join([*these][:NAMED]) + (" …" if len(these) > NAMED else "")
+            said = text.format(
+                count=f"{len(these)} take{'s' if len(these) > 1 else ''}",
+                likeness=_range(these),
+                drop=f"`twin voice drop {voice} {named}`",
+            )
+            told.append(f"{emotion}: {said}")
+    if profile.strangers and (profile.consent is None or profile.consent.kind != "spoken"):
+        told.append(
+            "if the takes that are left out are yours, and the others are not: your consent, read "
+            f"aloud, says who you are: `twin voice record --voice {voice} --consent`"
+        )
+    return tuple(told)
+
+
+def _range(standings: Mapping[str, Standing]) -> str:
+    """Their likeness: "0.46", or "0.42 to 0.47"."""
+    values = [one.likeness for one in standings.values() if one.likeness is not None]
+    ends = dict.fromkeys(f"{value:.2f}" for value in (min(values), max(values)))
+    return " to ".join(ends)
 
 
 def remove(voice: Voice) -> None:
@@ -344,23 +433,34 @@ def _known(path: Path) -> VoiceProfile | None:
 _Usable: TypeAlias = Sequence[tuple[Take, Prepared]]
 
 
-def _embedded(
+@dataclass(frozen=True, eq=False)
+class _Heard:
+    """What the encoder makes of a voice's takes."""
+
+    utterances: Utterances
+    standings: dict[str, Standing]
+    pooled: Embedding | None
+    manners: dict[str, Embedding]
+    """By emotion."""
+
+
+def _heard(
     voice: Voice,
     usable: _Usable,
-    encoder: ReferenceEncoder | None,
+    encoder: ReferenceEncoder,
+    consent: Embedding | None,
     on_progress: Callable[[int, int], None],
-) -> Utterances | None:
+) -> _Heard:
     """Every utterance that is long and loud enough; from the disk as far as it was seen before."""
-    if encoder is None:
-        return None
     cache = Embeddings(voice.path / "embeddings", encoder)
-    keys, ids, emotions, seconds, embeddings = [], [], [], [], []
+    keys, ids, takes, emotions, seconds, embeddings = [], [], [], [], [], []
     for done, (take, prepared) in enumerate(usable, 1):
         for segment, samples in _sounds(prepared):
-            if not speakers.audible(samples):
+            if segment.stranger or not speakers.audible(samples):
                 continue
             keys.append(cache.key(samples))
             ids.append(segment.id)
+            takes.append(take.id)
             emotions.append(take.emotion)
             seconds.append(len(samples) / RATE)
             embeddings.append(cache.of(samples))
@@ -368,13 +468,62 @@ def _embedded(
     # Embeddings of takes that were dropped are the owner's voice, too: they do not stay (P4).
     cache.keep(keys)
     rows = np.stack(embeddings) if embeddings else np.zeros((0, encoder.size), np.float32)
-    dropped, cosines = np.zeros(len(ids), np.bool_), np.zeros(len(ids), np.float32)
-    durations = np.array(seconds, np.float64)
-    for emotion in set(emotions):
-        members = np.array([each == emotion for each in emotions])
-        pooled = speakers.pool(rows[members], durations[members])
-        dropped[members], cosines[members] = ~pooled.kept, pooled.cosines
-    return Utterances(tuple(ids), tuple(emotions), durations, rows, dropped, cosines)
+    utterances = Utterances(
+        ids=tuple(ids),
+        emotions=tuple(emotions),
+        seconds=np.array(seconds, np.float64),
+        embeddings=rows,
+        dropped=np.zeros(len(ids), np.bool_),
+        cosines=np.zeros(len(ids), np.float32),
+    )
+    return _sorted_out(utterances, np.array(takes, np.str_), consent)
+
+
+def _sorted_out(heard: Utterances, takes: NDArray[np.str_], consent: Embedding | None) -> _Heard:
+    """Takes of others left out, then utterances that are unlike their emotion's; the rest pooled.
+
+    In this order: where another person has most of an emotion, their utterances would be kept.
+    """
+    if not len(takes):
+        return _Heard(heard, {}, None, {})
+    known = list(dict.fromkeys(takes.tolist()))
+    rows = [takes == take for take in known]
+    pools = [speakers.pool(heard.embeddings[these], heard.seconds[these]) for these in rows]
+    spoken = np.array(
+        [heard.seconds[these][one.kept].sum() for these, one in zip(rows, pools, strict=True)]
+    )
+    names = np.array(heard.emotions, np.str_)
+    emotions = [str(names[these][0]) for these in rows]
+    found = speakers.belonging(
+        np.stack([one.embedding for one in pools]), spoken, emotions, consent
+    )
+    standings = {
+        take: Standing(
+            emotion=emotions[place],
+            seconds=float(spoken[place]),
+            likeness=None if np.isnan(found.likeness[place]) else float(found.likeness[place]),
+            verdict="unlike"
+            if found.strangers[place]
+            else "doubtful"
+            if found.doubtful[place]
+            else "like",
+        )
+        for place, take in enumerate(known)
+    }
+    dropped = np.isin(takes, np.array(known, np.str_)[found.strangers])
+    cosines = np.array([speakers.cosine(row, found.embedding) for row in heard.embeddings])
+    manners = {}
+    for emotion in dict.fromkeys(heard.emotions):
+        members = np.flatnonzero((names == emotion) & ~dropped)
+        if not len(members):
+            continue
+        own = speakers.pool(heard.embeddings[members], heard.seconds[members])
+        dropped[members], cosines[members] = ~own.kept, own.cosines
+        manners[emotion] = own.embedding
+    kept = ~dropped
+    pooled = speakers.pool(heard.embeddings[kept], heard.seconds[kept], near=found.embedding)
+    utterances = replace(heard, dropped=dropped, cosines=cosines.astype(np.float32))
+    return _Heard(utterances, standings, pooled.embedding, manners)
 
 
 def _sounds(prepared: Prepared) -> Iterator[tuple[Segment, Samples]]:
@@ -399,24 +548,26 @@ def _sounds(prepared: Prepared) -> Iterator[tuple[Segment, Samples]]:
 def _assembled(
     voice: Voice,
     usable: _Usable,
-    utterances: Utterances | None,
+    heard: _Heard | None,
     base_speakers: Mapping[str, Embedding],
 ) -> VoiceProfile:
     """The profile, but for what `build` knows better."""
-    pooled = _pooled(utterances) if utterances is not None else None
-    foreign = (
-        {name for name, out in zip(utterances.ids, utterances.dropped, strict=True) if out}
-        if utterances is not None
-        else set()
-    )
+    pooled = heard.pooled if heard else None
+    standings = heard.standings if heard else {}
+    foreign = _dropped(heard.utterances) if heard else set()
     manners = {}
     for emotion in EMOTIONS:
-        takes = [prepared for take, prepared in usable if take.emotion == emotion]
+        takes = [
+            prepared
+            for take, prepared in usable
+            if take.emotion == emotion
+            and not (take.id in standings and standings[take.id].verdict == "unlike")
+        ]
         if not takes:
             continue
-        own = _pooled(utterances, emotion) if utterances is not None else None
+        own = heard.manners.get(emotion) if heard else None
         kept = [
-            [segment for segment in prepared.segments if segment.id not in foreign]
+            [part for part in prepared.segments if not part.stranger and part.id not in foreign]
             for prepared in takes
         ]
         manners[emotion] = Manner(
@@ -431,10 +582,11 @@ def _assembled(
     return VoiceProfile(
         path=path_of(voice),
         manners=manners,
+        standings=standings,
         grades={},
         unprepared=0,
         pooled=pooled,
-        utterances=utterances,
+        utterances=heard.utterances if heard else None,
         base=None if pooled is None else _base(pooled, base_speakers),
         consent=replace(given, sentence="", likeness=None) if given else None,
         consent_sha256=_sha256(voice.path / "consent" / artifact.MANIFEST),
@@ -443,14 +595,8 @@ def _assembled(
     )
 
 
-def _pooled(utterances: Utterances, emotion: str = "") -> Embedding | None:
-    """Of the kept utterances of one emotion, or of all."""
-    members = ~utterances.dropped
-    if emotion:
-        members &= np.array([each == emotion for each in utterances.emotions], np.bool_)
-    if not members.any():
-        return None
-    return speakers.pool(utterances.embeddings[members], utterances.seconds[members]).embedding
+def _dropped(utterances: Utterances) -> set[str]:
+    return {name for name, out in zip(utterances.ids, utterances.dropped, strict=True) if out}
 
 
 def _base(pooled: Embedding, base_speakers: Mapping[str, Embedding]) -> Base | None:
@@ -480,6 +626,7 @@ def _prosody(takes: Sequence[Prepared], kept: Sequence[Sequence[Segment]]) -> Pr
         ((after.source_start - before.source_stop) / RATE, 1.0)
         for take in takes
         for before, after in pairwise(take.segments)
+        if not (before.stranger or after.stranger)
     ]
     spoken = sum(weight for _, weight in rates)
     lows, pitches, highs = (
@@ -514,16 +661,16 @@ def _quantiles(weighted: Sequence[tuple[float, float]]) -> tuple[float | None, .
     return tuple(float(value) for value in found)
 
 
-def _compared(voice: Voice, profile: VoiceProfile, encoder: ReferenceEncoder) -> Consent | None:
-    """The consent, a spoken one with its likeness to the takes where it can be compared."""
-    given = profile.consent
-    if given is None or given.kind != "spoken" or profile.pooled is None:
-        return given
+def _consent_embedding(voice: Voice, encoder: ReferenceEncoder) -> Embedding | None:
+    """Of a spoken consent whose recording can be heard."""
+    given = consents.load(voice.path / "consent")
+    if given is None or given.kind != "spoken":
+        return None
     for path in sorted((voice.path / "consent").glob("consent.*")):
         samples = _recording(path)
         if samples is not None and speakers.audible(samples):
-            return replace(given, likeness=speakers.cosine(encoder.embed(samples), profile.pooled))
-    return given
+            return encoder.embed(samples)
+    return None
 
 
 def _recording(path: Path) -> Samples | None:
@@ -573,6 +720,7 @@ def _store(profile: VoiceProfile) -> None:
             {
                 "version": VERSION,
                 "manners": manners,
+                "standings": {take: asdict(one) for take, one in profile.standings.items()},
                 "grades": profile.grades,
                 "unprepared": profile.unprepared,
                 "base": asdict(profile.base) if profile.base else None,

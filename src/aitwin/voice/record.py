@@ -5,31 +5,30 @@
       EMOTION.wav     the take under way; once it is kept it lies among the voice's takes
       consent.wav     the consent under way
 
-Holds no terminal and opens no microphone: see cli.record and microphone. What a take is worth is
-for others to judge, and handed in.
+Holds no terminal and opens no microphone: see cli.record and microphone. What a take is worth, and
+whether there is speech in what the meter took for the room, is for others to judge, and handed in.
 """
 
 import shutil
 import wave
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from aitwin import artifact
 from aitwin.errors import TwinError
 from aitwin.voice import consent as consents
+from aitwin.voice import profile as profiles
 from aitwin.voice.consent import Consent
 from aitwin.voice.emotions import EMOTIONS
 from aitwin.voice.grades import Grade
 from aitwin.voice.microphone import Block, Microphone
 from aitwin.voice.script import Script, Sentence
-from aitwin.voice.soundcheck import LEAST_NOISE, Levels, Meter, Room
-from aitwin.voice.tape import FULL, HEAD, WIDTH, Tape, mend
+from aitwin.voice.soundcheck import Levels, Meter, Room
+from aitwin.voice.tape import HEAD, Tape, mend
 from aitwin.voice.voices import Take, Voice
 
 Judges: TypeAlias = Callable[[Take], Grade]
@@ -37,12 +36,18 @@ Judges: TypeAlias = Callable[[Take], Grade]
 Hears: TypeAlias = Callable[[Path, str], float]
 """Share of a sentence's words that are heard in a recording, 0 to 1 (see read_aloud.contains)."""
 
+Speaks: TypeAlias = Callable[[Path], float]
+"""Seconds of speech in a recording, a whispered one too (see vad)."""
+
 SESSIONS = "sessions"
 CONSENT = "consent.wav"
 CONSENT_TRIES = 3
 OTHER_ROOM = 6.0  # dB of noise between two days after which it is another room, or another fan
 OTHER_LEVEL = 6.0  # dB of voice: another distance, or another input level
-LEAST_SAID = 0.3  # seconds; of an interrupted take with less there is nothing to keep
+LEAST_SAID = 0.3  # seconds of speech; with less, nobody has read a sentence
+TOO_SHORT = 0.5  # seconds of sound; a key that was struck twice
+WHISPERED = "whispered"
+"""The emotion that is to be heard over the room's noise, not far above it."""
 SPACE = 500_000_000  # bytes; 24 bits at 48 kHz in mono take 518 MB an hour
 
 
@@ -107,7 +112,7 @@ class PastSession:
     started_at: datetime
     conditions: Conditions
     said: Mapping[str, float]
-    """Seconds of speech of each take it kept, by the take's id."""
+    """Seconds of speech of each take it kept, the pauses within included, by the take's id."""
     skipped: frozenset[str]
     """Ids of sentences."""
 
@@ -118,6 +123,8 @@ class Kept:
 
     take: Take
     levels: Levels
+    seconds: float
+    """Of speech, the pauses within included: what counts towards the hour."""
     grade: Grade | None
     """None: nobody was there to judge, or there was too little to judge."""
 
@@ -142,6 +149,14 @@ class Recording:
         """Whether the reader has come to an end."""
         return self.meter.finished(self._words)
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to keep: not a moment of sound, or nothing but zeros.
+
+        What the meter takes for the room's noise may be a whisper: it is not for us to drop.
+        """
+        return self.tape.seconds < TOO_SHORT or self.meter.levels().silent
+
 
 class Session:
     """One sitting: leads through the script and keeps what is read."""
@@ -152,12 +167,15 @@ class Session:
         conditions: Conditions,
         script: Script,
         judge: Judges | None = None,
+        speaks: Speaks | None = None,
     ) -> None:
         """Begin a session of `voice`; its directory is made at once."""
         self.voice = voice
         self.conditions = conditions
         self.script = script
         self._judge = judge
+        self._speaks = speaks
+        self._readings: list[Take] = []  # as the script counts them
         self._started_at = datetime.now(UTC)
         self._said: dict[str, float] = {}
         self.grades: dict[str, str] = {}
@@ -181,19 +199,36 @@ class Session:
         sentence = self.script.current
         if sentence is None:
             raise ValueError("there is nothing left to read")
-        return self._record(f"{sentence.emotion}.wav", sentence.text)
+        whispered = sentence.emotion == WHISPERED
+        return self._record(f"{sentence.emotion}.wav", sentence.text, whispered=whispered)
 
     def start_consent(self, sentence: str) -> Recording:
         """Begin to record the owner's consent."""
         (self.path / CONSENT).unlink(missing_ok=True)
         return self._record(CONSENT, sentence)
 
+    def heard(self, recording: Recording) -> float:
+        """Seconds of speech in a take that is over, the pauses within included.
+
+        By the meter; where it heard nothing, by whoever tells a whisper from the room's noise.
+        """
+        levels = recording.meter.levels()
+        if levels.said >= LEAST_SAID or self._speaks is None:
+            return levels.lasted
+        try:
+            return self._speaks(recording.tape.finish())
+        except TwinError:
+            return levels.lasted
+
     def keep(self, recording: Recording) -> Kept:
-        """The sentence was read: make it a take, in the place of an earlier one of it."""
+        """The sentence was read: make it a take, in the place of the one that is retaken.
+
+        An earlier reading of the same sentence stays.
+        """
         sentence = self.script.current
         if sentence is None:
             raise ValueError("there is nothing left to read")
-        levels = recording.meter.levels()
+        levels, seconds = recording.meter.levels(), self.heard(recording)
         take = self._add(
             recording.tape.finish(),
             sentence.emotion,
@@ -201,40 +236,42 @@ class Session:
             {"prompt": sentence.text, "prompt_id": sentence.id},
         )
         grade = self._grade(take)
-        self._said[take.id] = round(levels.said, 2)
+        self._said[take.id] = round(seconds, 2)
         if grade:
             self.grades[take.id] = grade.letter
-        self.script.read(levels.said)
-        # The new one is safe: only now may an earlier one of the same sentence go.
-        for earlier in self.voice.takes():
-            if earlier.prompt_id == sentence.id and earlier.id != take.id:
-                self.voice.remove(earlier)
-                self._said.pop(earlier.id, None)
-                self.grades.pop(earlier.id, None)
-                self.kept = [kept for kept in self.kept if kept.id != earlier.id]
+        place = self.script.retaken
+        self.script.read(seconds)
+        if place is None:
+            self._readings.append(take)
+        else:
+            # The new one is safe: only now may the one that it replaces go.
+            earlier, self._readings[place] = self._readings[place], take
+            if earlier.id != take.id:
+                self._forget(earlier)
         self.kept.append(take)
         self._write()
-        return Kept(take, levels, grade)
+        return Kept(take, levels, seconds, grade)
 
     def interrupt(self, recording: Recording) -> Take | None:
         """Something came between: keep what was said so far; the sentence is read again.
 
-        The take has no sentence, since nobody knows how much of it was read. None when nothing
-        was said. What cannot be made a take now, on a full disk, lies safe in the session's
-        directory and becomes one next time.
+        The take has no sentence, since nobody knows how much of it was read. None when there is
+        nothing in it (see Recording.empty). What cannot be made a take now, on a full disk, lies
+        safe in the session's directory and becomes one next time.
         """
-        tape, levels = recording.tape, recording.meter.levels()
+        tape = recording.tape
         tape.close()
         if not tape.path.exists():
             return None  # made a take already, a moment before
         emotion = tape.path.stem
-        if levels.said < LEAST_SAID or emotion not in EMOTIONS:  # half a consent is none
+        if recording.empty or emotion not in EMOTIONS:  # half a consent is none
             tape.path.unlink()
             return None
+        seconds = self.heard(recording)
         take = self._add(tape.finish(), emotion, tape.seconds, {})
-        self._said[take.id] = round(levels.said, 2)
+        self._said[take.id] = round(seconds, 2)
         self.kept.append(take)
-        self.script.heard(emotion, levels.said)
+        self.script.heard(emotion, seconds)
         self._write()
         return take
 
@@ -273,10 +310,10 @@ class Session:
         path.unlink()
         return given
 
-    def _record(self, name: str, text: str) -> Recording:
+    def _record(self, name: str, text: str, *, whispered: bool = False) -> Recording:
         conditions = self.conditions
         tape = Tape(self.path / name, conditions.sample_rate, conditions.channels)
-        meter = Meter(conditions.sample_rate, conditions.noise)
+        meter = Meter(conditions.sample_rate, conditions.noise, whispered=whispered)
         return Recording(tape, meter, len(text.split()))
 
     def _add(self, path: Path, emotion: str, seconds: float, values: Mapping[str, str]) -> Take:
@@ -293,6 +330,12 @@ class Session:
             },
             move=True,
         )
+
+    def _forget(self, take: Take) -> None:
+        self.voice.remove(take)
+        self._said.pop(take.id, None)
+        self.grades.pop(take.id, None)
+        self.kept = [kept for kept in self.kept if kept.id != take.id]
 
     def _grade(self, take: Take) -> Grade | None:
         if self._judge is None:
@@ -357,12 +400,12 @@ def script(
     sessions = list(sessions)
     said = {take: seconds for session in sessions for take, seconds in session.said.items()}
     known = {sentence.id for sentence in sentences}
-    read: dict[str, float] = {}
+    read: dict[str, list[float]] = {}
     other: dict[str, float] = {}
     for take in voice.takes():
         seconds = said.get(take.id, take.seconds)
         if take.prompt_id in known:
-            read[take.prompt_id] = seconds
+            read.setdefault(take.prompt_id, []).append(seconds)
         else:
             other[take.emotion] = other.get(take.emotion, 0.0) + seconds
     skipped = {sentence for session in sessions for sentence in session.skipped}
@@ -370,15 +413,20 @@ def script(
 
 
 def recover(voice: Voice) -> list[Take]:
-    """Make takes of what a session that was killed, or found no room, has left behind."""
+    """Make takes of what a session that was killed, or found no room, has left behind.
+
+    Whatever sounds is kept, a whisper no louder than the room too.
+    """
     found = []
     for path in sorted((voice.path / SESSIONS).glob("[0-9]*/*.wav")):
         # Half a consent is none, and a file that has just been opened holds nothing.
-        if path.stem not in EMOTIONS or path.stat().st_size <= HEAD:
+        if path.name == CONSENT or path.stat().st_size <= HEAD:
             path.unlink()
             continue
+        if path.stem not in EMOTIONS:
+            continue  # none of ours
         seconds = mend(path)
-        if _said(path) < LEAST_SAID:
+        if seconds < TOO_SHORT or not _sounds(path):
             path.unlink()
             continue
         with wave.open(str(path)) as file:
@@ -387,6 +435,26 @@ def recover(voice: Voice) -> list[Take]:
         values |= {"channels": channels, "session": path.parent.name}
         found.append(voice.add(path, values, move=True))
     return found
+
+
+def consent_doubts(voice: Voice) -> tuple[str, ...]:
+    """Why the consent that is kept does not count, in plain words; none where there is none.
+
+    Its speaker is compared with the takes' when a profile is made: what was found then counts as
+    long as the consent is the same.
+    """
+    place = voice.path / "consent"
+    try:
+        given = consents.load(place)
+    except TwinError:
+        return ("its record is damaged",)
+    if given is None:
+        return ()
+    with suppress(TwinError):  # without a profile, nobody has compared it yet
+        made = profiles.load(profiles.path_of(voice))
+        if made.consent and made.consent_sha256 == artifact.sha256(place / artifact.MANIFEST):
+            return made.consent.doubts
+    return given.doubts
 
 
 def room_left(voice: Voice) -> str:
@@ -411,23 +479,13 @@ def _load(path: Path) -> PastSession:
         raise TwinError(f"{path / artifact.MANIFEST} is damaged; its takes are safe") from None
 
 
-def _said(path: Path) -> float:
-    """Seconds of speech in a tape."""
+def _sounds(path: Path) -> bool:
+    """Whether a tape holds anything but zeros."""
     with wave.open(str(path)) as file:
-        rate, channels = file.getframerate(), file.getnchannels()
-        meter = Meter(rate, LEAST_NOISE)
-        while data := file.readframes(rate // 50):
-            meter.hear(_samples(data, channels))
-    return meter.said
-
-
-def _samples(data: bytes, channels: int) -> Block:
-    """24-bit little-endian PCM as float32, shape [time, channels]."""
-    wide = np.zeros((len(data) // WIDTH, WIDTH + 1), np.uint8)
-    # Into the upper three bytes, so that the sign is in its place.
-    wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, WIDTH)
-    steps = wide.view("<i4").reshape(-1, channels)
-    return (steps / (FULL * 256)).astype(np.float32)
+        while data := file.readframes(file.getframerate()):
+            if any(data):
+                return True
+    return False
 
 
 def _free(parent: Path, name: str) -> Path:

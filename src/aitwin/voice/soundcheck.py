@@ -17,11 +17,16 @@ CLIP = 0.9995
 """Of full scale: 16-bit converters stop at 32,767 of 32,768, and some drivers a step below."""
 ABOVE_NOISE = 8.0  # dB over the room at which a block counts as said
 LEAST_NOISE = -70.0  # dBFS; in a quieter room a rustle would count as said
+WHISPER_ABOVE_NOISE = 5.0
+"""dB: a whisper is 20 to 30 dB softer than speech, and over a room's noise it stays under 8."""
+LEAST_WHISPER_NOISE = -90.0  # dBFS: many a converter's own; a whisper is no louder than a rustle
 ONSET = 0.08  # seconds; a key or a click is shorter, a syllable longer
 REST = 1.2  # seconds of quiet after which a sentence is over
 LONG_REST = 3.0  # the same while much of the sentence is still to be read
 PER_WORD = 0.18  # seconds of speech that a word takes at least: 330 words a minute
 UNHEARD = 10.0  # seconds after which somebody who says nothing is asked why
+SLOW_WORD = 0.6
+"""Seconds of a word read slowly, pauses and all: whoever is not heard may be reading even so."""
 LONGEST = 120.0  # seconds; nobody reads a sentence so long
 
 LOUD_ROOM = -50.0  # dBFS
@@ -40,6 +45,8 @@ class Levels:
 
     said: float
     """Seconds of it, pauses left out."""
+    lasted: float
+    """Seconds from its beginning to its end, the pauses within it included."""
     speech: float
     """Mean level of what was said, dBFS; SILENCE when nothing was."""
     peak: float
@@ -53,10 +60,15 @@ class Levels:
 class Meter:
     """Follows the level block by block, and knows what was said from what was quiet."""
 
-    def __init__(self, sample_rate: int, noise: float = LEAST_NOISE) -> None:
-        """`noise`: of the room, dBFS."""
+    def __init__(
+        self, sample_rate: int, noise: float = LEAST_NOISE, *, whispered: bool = False
+    ) -> None:
+        """`noise`: of the room, dBFS; `whispered`: what is to be heard is soft."""
         self._rate = sample_rate
-        self._threshold = max(noise, LEAST_NOISE) + ABOVE_NOISE
+        if whispered:
+            self._threshold = max(noise, LEAST_WHISPER_NOISE) + WHISPER_ABOVE_NOISE
+        else:
+            self._threshold = max(noise, LEAST_NOISE) + ABOVE_NOISE
         self.level = SILENCE
         """Of the last block, dBFS."""
         self.peak = SILENCE
@@ -72,6 +84,7 @@ class Meter:
         self._run = 0.0
         self._run_power = 0.0
         self._power = 0.0
+        self._began = 0.0
 
     def hear(self, block: Block) -> None:
         """Take the next block, shape [time, channels]."""
@@ -92,6 +105,8 @@ class Meter:
         if self._run < ONSET:
             self.quiet += seconds
             return
+        if not self.said:
+            self._began = self.seconds - self._run
         # The onset counts only once it has proved to be one.
         self.said += self._run if self._run - seconds < ONSET else seconds
         self._power += self._run_power
@@ -101,15 +116,16 @@ class Meter:
     def finished(self, words: int) -> bool:
         """Whether the reader of so many words has come to the end, or says nothing at all."""
         if not self.said:
-            return self.seconds >= UNHEARD
+            return self.seconds >= max(UNHEARD, words * SLOW_WORD)
         rest = REST if self.said >= words * PER_WORD else LONG_REST
         return self.quiet >= rest or self.seconds >= LONGEST
 
     def levels(self) -> Levels:
         """What was heard so far."""
         speech = decibels((self._power / self.said) ** 0.5) if self.said else SILENCE
+        lasted = self.seconds - self.quiet - self._began if self.said else 0.0
         silent = self.peak == SILENCE
-        return Levels(self.said, speech, self.peak, self.clipped, silent)
+        return Levels(self.said, lasted, speech, self.peak, self.clipped, silent)
 
 
 @dataclass(frozen=True)

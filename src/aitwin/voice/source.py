@@ -1,12 +1,12 @@
 """Source: a recording as everything behind it hears it: mono, without rumble, at heard.RATE.
 
-While it streams, it gathers what only the original tells: clipping, true peak, bandwidth. Neither
-opens files nor decodes (see sound_file); makes no louder, cuts nothing, judges nothing.
+While it streams, it gathers what only the original tells: clipping, true peak, bandwidth. Which
+channels hold a voice is known from the whole file (see channels). Neither opens files nor decodes
+(see sound_file); makes no louder, cuts nothing, judges nothing.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aitwin.voice.audio import Samples
+from aitwin.voice.channels import Channels, Survey
+from aitwin.voice.clipping import Clipping
 from aitwin.voice.heard import HOP, RATE
 from aitwin.voice.loudness import TruePeak
-from aitwin.voice.sound_file import Block, Recording, SoundInfo
+from aitwin.voice.sound_file import Recording, SoundInfo
 
 CORNER = 55.0
 """Hertz, of the high-pass (Butterworth, see ORDER).
@@ -28,37 +30,6 @@ and wind lie under 40 Hz: down by 11 dB at 40, by 24 at 27. The mains' own 50 Hz
 ORDER = 4
 READ = 1.0
 """Seconds read at a time, whatever blocks are asked for: these depend on nothing but the file."""
-
-OPENING = 10.0
-"""Seconds of sound from which it is decided which channels hold the voice."""
-OPENING_LIMIT = 60.0
-"""Seconds after which it is decided, though hardly anything was heard."""
-DEAD = 1e-3
-"""Power beside the loudest channel's (-30 dB) under which a channel is left out: it would only
-halve the voice and add its noise."""
-CANCELLED = 0.05
-"""Power of the channels' mean beside theirs (-13 dB) under which they cancel out, as when one
-wire is swapped; of channels that have nothing in common it is 1 / channels."""
-
-FLAT = 2 / 32_768
-"""Least difference of neighbours that is one: two steps of 16 bits, the width of their dither."""
-DROP = 6 * FLAT
-"""How far the samples before and behind a flat top lie beneath it, at the least.
-
-A clipped wave arrives with its full slope. A wave that is flat for three samples because it
-turns there falls by no more than 3 FLAT and two steps of 16 bits to the next: a full-scale sine
-of any pitch never counts.
-"""
-RUN = 3
-"""Samples of a flat top: what is shorter is the top of a wave."""
-NEAR = 0.98
-"""Of the highest sample on its side, where flat tops are clipping. The side's own, since what was
-clipped may have been turned down afterwards, or shifted."""
-FAINT = 0.01
-"""Highest sample (-40 dBFS) of a take in which flat tops mean nothing: steps are waves there."""
-LONGEST = 65_536
-"""Samples of a flat top: what stays for a second and longer is a broken wire, no clipped wave."""
-_LEVELS = 4_096  # steps in which the levels of flat tops are counted
 
 WINDOW = 2_048
 """Samples of a spectrum: 43 ms at 48,000 Hertz."""
@@ -72,6 +43,11 @@ ABOVE = 10.0
 """dB between the loudest class and the softest where there is speech, and not the floor alone."""
 DEEPEST = 70.0
 """dB under the strongest partial where speech ends in any case: "s" is 40 dB under a vowel's."""
+HIDES = 60.0
+"""dB under the strongest partial from which noise hides speech: of some voices all above 4,000
+Hertz is 46 dB under it (LibriSpeech), and has to rise from the noise by ABOVE."""
+WIDE = 9_000.0
+"""Hertz from which a band is as wide as anybody asks: where noise hides more, no harm is done."""
 SMOOTH = 200.0  # Hertz over which spectra are smoothed: the distance of a high voice's partials
 EDGE = 400.0  # Hertz of which more than half must be heard for the band to reach there
 
@@ -83,14 +59,17 @@ class Source:
     """What the file is."""
     samples: int
     """How many `blocks()` gave. This and all that follows is known once it has ended."""
-    channels: tuple[int, ...]
-    """Those that hold the voice; the others are silent, or its mirror."""
+    channels: Channels
+    """What each of them holds."""
     clipping: float
-    """Share of the original's samples in flat tops at its own full scale, 0 to 1."""
+    """Share of the original's samples in flat tops at its own full scale, 0 to 1 (see clipping)."""
     true_peak: float
     """Of the original, dBTP."""
     bandwidth: float | None
-    """Hertz up to which speech rises from the noise floor; None when nothing does."""
+    """Hertz up to which speech rises from the noise floor, or at which both end.
+
+    None when nothing rises, or when noise hides where it ends.
+    """
     missing: float
     """See Recording."""
     damaged: bool
@@ -100,6 +79,7 @@ class Source:
         """Look into the file. Raises TwinError (see Recording)."""
         self._recording = Recording(path)
         self.info = self._recording.info
+        self._surveyed: Channels | None = None
 
     def blocks(self, seconds: float = 10.0) -> Generator[Samples, None, None]:
         """The whole of it, in blocks of the multiple of HOP nearest to `seconds`.
@@ -125,15 +105,14 @@ class Source:
     def _stream(self) -> Generator[Samples, None, None]:
         """Pieces of any length, and the facts at their end."""
         rate = self.info.sample_rate
+        channels = self._surveyed = self._surveyed or self._survey()
+        share = np.array(channels.signs, np.float32) / np.float32(len(channels.heard))
+        peak, spectrum = TruePeak(), _Spectrum(rate)
+        clippings = [Clipping(rate) for _ in channels.heard]
+        high_pass, resampler = _HighPass(rate), _Resampler(rate)
         with closing(self._recording.blocks(READ)) as blocks:
-            opening = _opening(blocks, self.info)
-            channels = _voices(np.concatenate(opening))
-            share = np.full(len(channels), 1 / len(channels), np.float32)
-            peak, spectrum = TruePeak(), _Spectrum(rate)
-            clippings = [_Clipping() for _ in channels]
-            high_pass, resampler = _HighPass(rate), _Resampler(rate)
-            for block in chain(opening, blocks):
-                heard = block.take(channels, axis=1)  # [time, channels] in memory too
+            for block in blocks:
+                heard = block.take(channels.heard, axis=1)  # [time, channels] in memory too
                 peak.add(heard)
                 for clipping, channel in zip(clippings, heard.T, strict=True):
                     clipping.add(channel)
@@ -143,37 +122,24 @@ class Source:
         peak.add(heard[:0], last=True)
         yield resampler.end()
         self.samples = resampler.given
-        self.channels = tuple(int(channel) for channel in channels)
+        self.channels = channels
         self.clipping = float(np.mean([clipping.share() for clipping in clippings]))
         self.true_peak = peak.dbtp
         self.bandwidth = spectrum.bandwidth()
         self.missing, self.damaged = self._recording.missing, self._recording.damaged
 
+    def _survey(self) -> Channels:
+        """What each channel holds, of a whole file: its first half may be the interviewer's.
 
-# --- to mono ----------------------------------------------------------------------------------
-
-
-def _opening(blocks: Iterator[Block], info: SoundInfo) -> list[Block]:
-    """The first blocks, until OPENING seconds of them are more than silence."""
-    opening: list[Block] = []
-    heard = 0.0
-    for block in blocks:
-        opening.append(block)
-        heard += READ * bool(np.ptp(block, axis=0).max() > 2 * FLAT)
-        if info.channels == 1 or heard >= OPENING or len(opening) * READ >= OPENING_LIMIT:
-            break
-    return opening
-
-
-def _voices(opening: Block) -> NDArray[np.intp]:
-    """The channels whose mean is the voice, ascending."""
-    opening = opening - opening.mean(axis=0)  # an offset is not heard
-    power = np.square(opening).mean(axis=0, dtype=np.float64)
-    alive = np.flatnonzero(power >= DEAD * power.max())
-    mean = np.square(opening[:, alive].mean(axis=1)).mean(dtype=np.float64)
-    if mean < CANCELLED * power[alive].mean():
-        return np.array([power.argmax()])
-    return alive
+        Decodes it once more than mono needs; no window of it tells what the rest holds.
+        """
+        if self.info.channels == 1:
+            return Channels(of=1, heard=(0,), signs=(1,))
+        survey = Survey(self.info.sample_rate, self.info.channels)
+        with closing(self._recording.blocks(READ)) as blocks:
+            for block in blocks:
+                survey.add(block)
+        return survey.end()
 
 
 # --- to heard.RATE ----------------------------------------------------------------------------
@@ -240,61 +206,11 @@ def resampled(frames: int, rate: int) -> int:
 # --- facts of the original --------------------------------------------------------------------
 
 
-class _Clipping:
-    """Flat tops of one channel."""
-
-    def __init__(self) -> None:
-        self._frames = 0
-        self._carry = np.zeros(0, np.float32)
-        # Of the lower side and the upper: samples in flat tops by their level, the extreme.
-        self._flat = np.zeros((2, 2 * _LEVELS), np.int64)
-        self._extremes = np.zeros(2)
-
-    def add(self, samples: NDArray[np.float32]) -> None:
-        """Look at what comes next."""
-        self._frames += len(samples)
-        low, high = float(samples.min()), float(samples.max())
-        self._extremes = np.maximum(self._extremes, (-low, high))
-        sound = np.concatenate([self._carry, samples])
-        flat = np.abs(np.diff(sound)) <= FLAT
-        turns = np.flatnonzero(np.diff(flat, prepend=False, append=False))
-        starts, stops = turns[::2], turns[1::2]  # samples start to stop, both included
-        self._carry = sound[-2:]
-        # A top that goes on is looked at when it has ended; silence never is.
-        if len(stops) and stops[-1] == len(sound) - 1:
-            start = starts[-1]
-            if start > 0 and abs(sound[start]) >= FAINT and len(sound) - start < LONGEST:
-                self._carry = sound[start - 1 :]
-            starts, stops = starts[:-1], stops[:-1]
-        long = (stops - starts + 1 >= RUN) & (starts > 0) & (np.abs(sound[starts]) >= FAINT)
-        self._count(sound, starts[long], stops[long])
-
-    def _count(
-        self, sound: NDArray[np.float32], starts: NDArray[np.intp], stops: NDArray[np.intp]
-    ) -> None:
-        sides = np.sign(sound[starts])
-        before = sides * (sound[starts] - sound[starts - 1])
-        behind = sides * (sound[stops] - sound[stops + 1])
-        tops = (before > DROP) & (behind > DROP)
-        levels = np.minimum(np.abs(sound[starts]) * _LEVELS, 2 * _LEVELS - 1).astype(np.intp)
-        upper = (sides > 0).astype(np.intp)
-        np.add.at(self._flat, (upper[tops], levels[tops]), (stops - starts + 1)[tops])
-
-    def share(self) -> float:
-        """Of all samples so far, those in flat tops near the extreme of their side."""
-        clipped = sum(
-            int(flat[int(min(NEAR * extreme * _LEVELS, 2 * _LEVELS - 1)) :].sum())
-            for flat, extreme in zip(self._flat, self._extremes, strict=True)
-            if extreme >= FAINT
-        )
-        return clipped / self._frames
-
-
 class _Spectrum:
     """Power spectra of a mono stream, averaged among frames that are equally loud."""
 
     def __init__(self, rate: int) -> None:
-        self._rate = rate
+        self._step = rate / WINDOW  # Hertz between bins
         self._window = np.hanning(WINDOW).astype(np.float32)
         self._rest = np.zeros(0, np.float32)
         classes = round(-DIGITAL_SILENCE / CLASS) + 10
@@ -323,13 +239,22 @@ class _Spectrum:
         if common.sum() < 2:
             return None
         means = self._sums[common] / self._counts[common, np.newaxis]
-        step = self._rate / WINDOW
-        means = np.array([_smooth(mean, SMOOTH / step) for mean in means])
+        means = np.array([_smooth(mean, SMOOTH / self._step) for mean in means])
         speech, floor = means.max(axis=0), means.min(axis=0)
         rises = speech > floor * 10 ** (ABOVE / 10)
         rises &= speech > speech.max() * 10 ** (-DEEPEST / 10)
-        reached = np.flatnonzero(_smooth(rises.astype(np.float64), EDGE / step) > 0.5)
-        return float(reached[-1] * step) if len(reached) else None
+        hidden = floor > speech.max() * 10 ** (-HIDES / 10)
+        risen, end = self._last(rises), self._last(rises | hidden)
+        if risen is None or risen >= WIDE:
+            return risen
+        # Noise that ends is that of a line or a coder, and the voice ends with it. Noise that
+        # goes on may hide as much.
+        return end if end is not None and end < WIDE else None
+
+    def _last(self, bins: NDArray[np.bool_]) -> float | None:
+        """Hertz up to which more than half of EDGE is among the bins."""
+        reached = np.flatnonzero(_smooth(bins.astype(np.float64), EDGE / self._step) > 0.5)
+        return float(reached[-1] * self._step) if len(reached) else None
 
 
 def _smooth(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:

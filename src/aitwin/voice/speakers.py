@@ -6,6 +6,10 @@ told apart from about 3 s on. What is compared is tone colour *and room*: white 
 clean voice moves its embedding as far as another person would (cosine 0.73), and so does a change
 of pitch with all formants by two semitones (0.66 to 0.79). A whisper, another microphone or a cold
 may look like somebody else. So nothing here is proof of identity: it sorts, and it asks.
+
+Moods move it, too, though by less than another person does: a voice whose pitch alone was raised or
+lowered by 4 semitones is 0.64 to 0.70 like itself, by 6 semitones 0.58 to 0.61, by 9 semitones 0.53
+to 0.57, and 0.03 less where it is brighter as well (16 sentences of 4 s each, the bundled voice).
 """
 
 import hashlib
@@ -20,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from aitwin import artifact
 from aitwin.voice.audio import Samples
+from aitwin.voice.grading import WHISPERED
 from aitwin.voice.heard import RATE
 from aitwin.voice.openvoice import Embedding, ReferenceEncoder
 
@@ -29,6 +34,21 @@ same 0.903 +- 0.050, different 0.435 +- 0.196)."""
 NOISE = 0.7
 """Seconds. An embedding of s seconds has a cosine of about 1 / sqrt(1 + NOISE / s) to the mean of
 many of the same voice: measured 0.70 to 0.83 at 1 s, 0.91 to 0.95 at 3 s, 0.96 at 8 s."""
+APART = 0.55
+"""Cosine of long stretches under which they are clearly two people's: 72 of 100 pairs of different
+people are, and of the same person in one room none (7 deviations). The same voice 6 semitones
+higher, brighter or duller, is not (0.54 and more at 4.4 s, where the limit is 0.51); 9 semitones
+higher and brighter it touches the limit. What is under it is left out, so it is far below SAME,
+which would leave out whoever gets excited."""
+DOUBTFUL = 0.65
+"""Cosine under which somebody is to listen: 86 of 100 pairs of different people are, and so is a
+voice that is 6 semitones higher, or only 30 dB above white noise."""
+WHISPERED_APART = 0.33
+"""As APART, for a whisper against its speaker's voice. Whispers of four voices (by LPC, with noise
+for the excitation) were 0.37 to 0.77 like their own speaker, 0.14 to 0.51 like others: half of the
+strangers who whisper are found at best."""
+WHISPERED_DOUBTFUL = 0.40
+"""As DOUBTFUL, for a whisper."""
 LEAST = 1.5
 """Seconds. Shorter stretches are more noise than voice: they are not embedded."""
 QUIET = 1e-4
@@ -77,23 +97,32 @@ class Pool:
     """Of each to the mean."""
 
 
-def pool(embeddings: NDArray[np.float32], seconds: NDArray[np.float64]) -> Pool:
+def pool(
+    embeddings: NDArray[np.float32],
+    seconds: NDArray[np.float64],
+    near: Embedding | None = None,
+) -> Pool:
     """The mean of embeddings [stretches, size] that belong together; the others are left out.
 
     Begins at the stretch that has the most seconds of others nearest to it, keeps those that are
     near enough to it, and goes on with their mean until the same ones are kept. So the speaker with
-    the most to say wins, not an average of two. Weights are seconds: the variance falls with them.
-    Raises ValueError when there is nothing to pool.
+    the most to say wins, not an average of two; with `near`, the one who sounds like that. Weights
+    are seconds: the variance falls with them. Raises ValueError when there is nothing to pool.
     """
     lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
     if not len(embeddings) or not (np.isfinite(lengths) & (lengths > 0)).all():
         raise ValueError("nothing to pool, or an embedding that is none")
     unit = embeddings / lengths
     wanted = enough(seconds)
-    candidates = unit[:: -(-len(unit) // CANDIDATES)]
-    # By how much, not how many: a stretch with half of two speakers in it is near to all of both.
-    near = np.maximum(candidates @ unit.T - wanted, 0) @ seconds
-    found = unit @ candidates[int(near.argmax())] >= wanted
+    if near is None:
+        candidates = unit[:: -(-len(unit) // CANDIDATES)]
+        # By how much, not how many: one with half of two speakers in it is near to all of both.
+        excess = np.maximum(candidates @ unit.T - wanted, 0) @ seconds
+        centre = candidates[int(excess.argmax())]
+    else:
+        centre = near / np.linalg.norm(near)
+    found = unit @ centre >= wanted
+    found[int((unit @ centre).argmax())] = True
     for _ in range(ROUNDS):
         kept = found
         mean = np.average(embeddings[kept], axis=0, weights=seconds[kept])
@@ -102,6 +131,106 @@ def pool(embeddings: NDArray[np.float32], seconds: NDArray[np.float64]) -> Pool:
         if not found.any() or (found == kept).all():
             break
     return Pool(mean.astype(np.float32), kept, cosines.astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Belonging:
+    """Which of a voice's takes are its owner's, by their sound."""
+
+    embedding: Embedding = field(repr=False)
+    """Mean of the takes that surely are."""
+    likeness: NDArray[np.float32] = field(repr=False)
+    """Cosine of each to the others that surely are, shape [takes]; NaN: there are no others."""
+    strangers: NDArray[np.bool_] = field(repr=False)
+    """Clearly somebody else's, or from another room."""
+    doubtful: NDArray[np.bool_] = field(repr=False)
+    """May be; not among the strangers."""
+
+
+def belonging(
+    embeddings: NDArray[np.float32],
+    seconds: NDArray[np.float64],
+    emotions: Sequence[str],
+    consent: Embedding | None = None,
+) -> Belonging:
+    """Tell the owner's takes from those of others, across emotions.
+
+    One row for each take: its pooled embedding [takes, size], its seconds of speech, its emotion.
+    The owner is whoever has the most seconds; with the embedding of a spoken `consent`, whoever
+    sounds most like that, unless nobody does. A whisper says so only where nobody has a voice.
+    Every take is then compared with the owner's others: without itself, lest a long one resemble
+    nothing but itself. What is clearly apart is a stranger's. So is what is in doubt and sounds
+    like that stranger; and so are takes of one emotion that are too short to say so each, but do
+    together. Raises ValueError when there are no takes.
+    """
+    whispers = np.array([emotion == WHISPERED for emotion in emotions], np.bool_)
+    own = _owner(embeddings, seconds, whispers, consent)
+
+    def compared(members: NDArray[np.bool_]) -> tuple[float, float]:
+        """Their likeness to the owner's others; and what limits are lowered by: both's noise."""
+        others = own & ~members
+        if not others.any():
+            return float("nan"), 1.0
+        one, other = (_mean(embeddings, seconds, these) for these in (members, others))
+        noise = (1 + NOISE / seconds[members].sum()) * (1 + NOISE / seconds[others].sum())
+        return cosine(one, other), 1 / float(np.sqrt(noise))
+
+    likeness, strangers, doubtful = np.zeros(len(own)), np.zeros_like(own), np.zeros_like(own)
+    for row, whispered in enumerate(whispers):
+        alone = np.arange(len(own)) == row
+        apart, doubt = _limits(whispered=bool(whispered))
+        likeness[row], lowered = compared(alone)
+        # The owner's own have nothing but each other to be compared with: they may be in doubt.
+        strangers[row] = not own[row] and likeness[row] < apart * lowered
+        doubtful[row] = likeness[row] < doubt * lowered
+    if strangers.any():
+        stranger = _mean(embeddings, seconds, strangers)
+        for unsure in np.flatnonzero(doubtful & ~own & ~strangers):
+            alike = cosine(embeddings[unsure], stranger)
+            strangers[unsure] = alike >= enough(seconds[unsure]) and alike > likeness[unsure]
+    for emotion in set(emotions):
+        rest = np.array([each == emotion for each in emotions]) & ~own & ~strangers
+        if rest.any():
+            together, lowered = compared(rest)
+            strangers |= rest & (together < lowered * _limits(whispered=emotion == WHISPERED)[0])
+    return Belonging(
+        _mean(embeddings, seconds, own),
+        likeness.astype(np.float32),
+        strangers,
+        doubtful & ~strangers,
+    )
+
+
+def _limits(*, whispered: bool) -> tuple[float, float]:
+    return (WHISPERED_APART, WHISPERED_DOUBTFUL) if whispered else (APART, DOUBTFUL)
+
+
+def _owner(
+    embeddings: NDArray[np.float32],
+    seconds: NDArray[np.float64],
+    whispers: NDArray[np.bool_],
+    consent: Embedding | None,
+) -> NDArray[np.bool_]:
+    """The takes that surely are the owner's, shape [takes]: never none of them."""
+    rows = np.flatnonzero(whispers if whispers.all() else ~whispers)
+    unit = embeddings[rows] / np.linalg.norm(embeddings[rows], axis=1, keepdims=True)
+    near = consent
+    if consent is None or max(cosine(one, consent) for one in unit) < DOUBTFUL:
+        candidates = unit[:: -(-len(unit) // CANDIDATES)]
+        # What is surely the same counts in full: moods scatter a voice, and a stranger in one mood
+        # is more alike.
+        shares = np.clip(candidates @ unit.T, APART, DOUBTFUL) - APART
+        near = candidates[int((shares @ seconds[rows]).argmax())]
+    own = np.zeros(len(embeddings), np.bool_)
+    own[rows] = pool(embeddings[rows], seconds[rows], near).kept
+    return own
+
+
+def _mean(
+    embeddings: NDArray[np.float32], seconds: NDArray[np.float64], members: NDArray[np.bool_]
+) -> Embedding:
+    mean = np.average(embeddings[members], axis=0, weights=seconds[members])
+    return np.asarray(mean, np.float32)
 
 
 @dataclass(frozen=True)
@@ -146,17 +275,6 @@ def consistency(samples: Samples, encoder: ReferenceEncoder) -> Consistency:
         else:
             strangers.append(Stretch(start, stop, float(value)))
     return Consistency(float(pooled.cosines.min()), tuple(strangers))
-
-
-def likeness(samples: Samples, voice: Embedding, encoder: ReferenceEncoder) -> float | None:
-    """Cosine of a take's own speaker to a voice's pooled embedding; None: too little to be heard.
-
-    Compare with `enough` of the take's seconds.
-    """
-    found = list(_windows(samples))
-    if not found:
-        return None
-    return cosine(_pooled(samples, found, encoder).embedding, voice)
 
 
 def _pooled(samples: Samples, spans: Sequence[tuple[int, int]], encoder: ReferenceEncoder) -> Pool:

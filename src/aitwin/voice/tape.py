@@ -2,13 +2,15 @@
 
 What was said must outlive the program: each block is handed to the system as it comes, under a
 head that leaves the length open (as a streamed WAV does), so a process that is killed leaves all
-but the block in its hands. FLAC would halve the size, but keeps up to a frame in memory and
+but the block in its hands; about once a second the disk is waited for, so a power cut takes no
+more than that. FLAC would halve the size, but keeps up to a frame in memory and
 leaves a head without a length that not every reader forgives.
 Knows nothing of prompts or levels: see record.
 """
 
 import os
 import struct
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,11 @@ from aitwin.voice.audio import UNKNOWN_SIZE
 
 HEAD = 44  # bytes before the sound
 WIDTH = 3  # bytes of a sample
+SYNC = 1.0  # seconds between two waits for the disk
+SYNC_SHARE = 0.1
+"""Of the time that may go into waiting: a stick that takes a second is waited for every ten.
+
+The microphone is heard by a thread of its own meanwhile, and its sound waits (microphone.QUEUE)."""
 FULL = 1 << 23
 """Steps from 0 to full scale: every float32 that a 24-bit converter made is kept exactly."""
 
@@ -38,6 +45,7 @@ class Tape:
         # Unbuffered: what is in our own memory dies with us.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._file = os.fdopen(handle, "wb", buffering=0)
+        self._sync_at = time.monotonic() + SYNC
         try:
             self._put(_head(None, sample_rate, channels))
         except OSError:
@@ -51,7 +59,7 @@ class Tape:
         return self.frames / self.sample_rate
 
     def write(self, block: NDArray[np.float32]) -> None:
-        """Add sound, shape [time, channels].
+        """Add sound, shape [time, channels]; waits for the disk now and then.
 
         Raises OSError when the disk is full; what was written before stays.
         """
@@ -59,6 +67,10 @@ class Tape:
         # The low three bytes of each little-endian 32-bit number.
         self._put(steps.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :WIDTH].tobytes())
         self.frames += len(block)
+        if (now := time.monotonic()) >= self._sync_at:
+            os.fsync(self._file.fileno())
+            done = time.monotonic()
+            self._sync_at = done + max(SYNC, (done - now) / SYNC_SHARE)
 
     def close(self) -> None:
         """Stop. The file is readable, and still says that its length is open."""

@@ -30,7 +30,7 @@ from aitwin.voice.grades import Reason
 from aitwin.voice.heard import RATE
 from aitwin.voice.measures import Measures
 from aitwin.voice.prepared import Prepared
-from aitwin.voice.profile import Prosody, VoiceProfile
+from aitwin.voice.profile import Prosody, Standing, VoiceProfile
 from aitwin.voice.sketches import Sketch
 from aitwin.voice.voices import Take, Voice
 
@@ -111,11 +111,11 @@ class Context:
 
     emotion: Emotion
     usable: float
-    """Minutes of prepared sound graded A to C."""
+    """Minutes of prepared sound graded A to C, and like the other takes."""
     waiting: float
     """Minutes that are not prepared yet."""
     left_out: float
-    """Minutes graded D."""
+    """Minutes graded D, or unlike the other takes."""
     takes: int
     unprepared: int
     grades: list[tuple[str, int]]
@@ -160,6 +160,8 @@ class Row:
     reasons: tuple[Reason, ...]
     measures: list[tuple[str, str]]
     changes: str
+    standing: Standing | None = None
+    """How it sounds beside the other takes."""
     sketch: Sketch | None = None
     trouble: str = ""
     """Why it is not drawn, where it should be."""
@@ -168,6 +170,11 @@ class Row:
     def letter(self) -> str:
         """Its grade; empty when it is not prepared."""
         return self.prepared.grade.letter if self.prepared else ""
+
+    @property
+    def rank(self) -> str:
+        """Its grade; D where it is left out since somebody else seems to speak."""
+        return "D" if self.standing and self.standing.verdict == "unlike" else self.letter
 
 
 def write(
@@ -204,7 +211,9 @@ def _page(
 ) -> str:
     takes = [(take, voice.prepared(take)) for take in voice.takes()]
     contexts = [_context(emotion, takes, profile) for emotion in EMOTIONS.values()]
-    rows = _drawn([_row(take, prepared) for take, prepared in _worst_first(takes)], on_progress)
+    standings = profile.standings if profile else {}
+    rows = [_row(take, prepared, standings.get(take.id)) for take, prepared in takes]
+    rows = _drawn(_worst_first(rows), on_progress)
     checks = _checks(voice, takes, contexts, profile)
     return _render(
         voice=voice,
@@ -320,12 +329,18 @@ def _profile(voice: Voice, profile: VoiceProfile | None) -> Iterator[Check]:
     if not missing:
         nearest = f"; nearest base speaker {profile.base.name}" if profile.base else ""
         yield Check(True, f"a profile of {profile.minutes:.1f} minutes of speech{nearest}")
+    yield from (Check(False, text, needed=False) for text in profiles.doubts(profile))
 
 
 def _context(emotion: Emotion, takes: Takes, profile: VoiceProfile | None) -> Context:
     these = [(take, prepared) for take, prepared in takes if take.emotion == emotion.id]
     ready = [prepared for _, prepared in these if prepared]
-    good = [prepared for prepared in ready if prepared.grade.letter in profiles.USABLE]
+    strangers = profile.strangers if profile else frozenset()
+    good = [
+        prepared
+        for prepared in ready
+        if prepared.grade.letter in profiles.USABLE and prepared.take not in strangers
+    ]
     manner = profile.manners.get(emotion.id) if profile else None
     return Context(
         emotion=emotion,
@@ -381,15 +396,9 @@ def _map(profile: VoiceProfile | None) -> dict[str, Any]:
 # Take by take
 
 
-def _worst_first(takes: Takes) -> Takes:
-    """By grade, then by how much there is to say; those without a preparation at the end."""
-    return sorted(
-        takes,
-        key=lambda pair: (
-            -ord(pair[1].grade.letter) if pair[1] else 0,
-            -len(pair[1].grade.reasons) if pair[1] else 0,
-        ),
-    )
+def _worst_first(rows: Iterable[Row]) -> list[Row]:
+    """Left out or by grade, then by how much there is to say; those not prepared at the end."""
+    return sorted(rows, key=lambda row: (-ord(row.rank) if row.rank else 0, -len(row.reasons)))
 
 
 def _drawn(rows: Sequence[Row], on_progress: Callable[[int, int], None]) -> list[Row]:
@@ -430,19 +439,19 @@ def _chosen(rows: Sequence[Row]) -> set[str]:
     return set(chosen)
 
 
-def _row(take: Take, prepared: Prepared | None) -> Row:
+def _row(take: Take, prepared: Prepared | None, standing: Standing | None) -> Row:
     if prepared is None:
         return Row(take, None, "not prepared yet", (), [], "")
     reasons = prepared.grade.reasons
-    if reasons:
-        more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-        summary = reasons[0].found + more
-    else:
-        summary = "nothing to complain of"
-    return Row(take, prepared, summary, reasons, _in_words(prepared.measures), _changes(prepared))
+    found = [*filter(None, [standing.said if standing else ""]), *(one.found for one in reasons)]
+    summary = found[0] if found else "nothing to complain of"
+    if len(found) > 1:
+        summary += f", and {len(found) - 1} more"
+    measures = _in_words(prepared.measures, standing.likeness if standing else None)
+    return Row(take, prepared, summary, reasons, measures, _changes(prepared), standing)
 
 
-def _in_words(measures: Measures) -> list[tuple[str, str]]:
+def _in_words(measures: Measures, likeness: float | None) -> list[tuple[str, str]]:
     """The measures that there are, named and with their units."""
     m = measures
     told: list[tuple[str, str | None]] = [
@@ -460,7 +469,7 @@ def _in_words(measures: Measures) -> list[tuple[str, str]]:
         ("usual pitch", _number(m.pitch, "{:.0f} Hz")),
         ("speech with a pitch", f"{100 * m.voiced:.0f} %"),
         ("pace", _number(m.rate, "{:.1f} syllables/s")),
-        ("likeness to your other takes", _number(m.likeness, "{:.2f}")),
+        ("likeness to your other takes", _number(likeness, "{:.2f} of 1")),
         ("one speaker throughout", _number(m.speakers, "{:.2f}")),
         ("tones while nobody speaks", _number(_percent(m.tonal), "{:.0f} %")),
         ("words misread", _misread(m)),
