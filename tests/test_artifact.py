@@ -140,7 +140,7 @@ def test_an_artifact_without_manifest_is_a_bug(tmp_path):
     assert entries(tmp_path) == []
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", "\x00"])
+@pytest.mark.parametrize("content", [None, "{", "[]", "\x00", "[" * 100_000])
 def test_a_manifest_that_cannot_be_used_says_the_next_step(tmp_path, content):
     if content is not None:
         (tmp_path / artifact.MANIFEST).write_text(content)
@@ -157,15 +157,67 @@ def test_the_manifest_reads_well(tmp_path):
 
 def test_what_killed_processes_had_half_made_is_removed(tmp_path: Path) -> None:
     """And nothing else: not what a living process makes, not what only looks like it."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-        gone.wait()
-    dead, living = gone.pid, os.getpid()
+    dead, living = dead_process(), os.getpid()
     kept = [f".thing.{living}.abcdefgh", ".thing.run", ".thing.12", f".thing2.{dead}.abcdefgh"]
     for name in (*kept, f".thing.{dead}.abcdefgh"):
         (tmp_path / name).mkdir()
     (tmp_path / f".thing.{dead}.fileabcd").touch()
     artifact.write_private(tmp_path / "thing", "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "thing"])
+
+
+def dead_process() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    return gone.pid
+
+
+def test_a_removal_takes_what_killed_builds_had_half_made(tmp_path: Path) -> None:
+    """P4: deleted is deleted, the copy that a build was at work on included."""
+    dead, living = dead_process(), os.getpid()
+    kept = [f".thing.{living}.abcdefgh", f".thing2.{dead}.abcdefgh"]
+    for name in (*kept, "thing", f".thing.{dead}.abcdefgh"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sound").touch()
+    artifact.remove(tmp_path / "thing")
+    assert entries(tmp_path) == sorted(kept)
+    artifact.remove(tmp_path / "nowhere" / "thing")
+
+
+def test_a_sweep_takes_what_killed_processes_had_half_made_of_anything(tmp_path: Path) -> None:
+    dead = dead_process()
+    kept = [".hidden", f".b.{os.getpid()}.abcdefgh", f"c.{dead}.abcdefgh", "whole"]
+    for name in (*kept, f".a.{dead}.abcdefgh", f".b.c.{dead}.abcdefgh"):
+        (tmp_path / name).mkdir()
+    (tmp_path / f".d.html.{dead}.abcdefgh").touch()
+    artifact.sweep(tmp_path)
+    assert entries(tmp_path) == sorted(kept)
+    artifact.sweep(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, "1", [], float("nan"), float("inf"), -float("inf"), 10**400]
+)
+def test_a_number_in_a_manifest_is_finite(value):
+    with pytest.raises(ValueError, match="number"):
+        artifact.number(value)
+    assert artifact.number(3) == 3.0
+    assert artifact.number(-0.5) == -0.5
+
+
+@pytest.mark.parametrize("value", [None, True, 0, -1, 1.0, "1"])
+def test_a_count_in_a_manifest_is_a_whole_number_above_zero(value):
+    with pytest.raises(ValueError, match="count"):
+        artifact.count(value)
+    assert artifact.count(1) == 1
+
+
+@pytest.mark.parametrize("value", [None, 5, "b", "aa", "a\n"])
+def test_a_text_in_a_manifest_has_its_form(value):
+    with pytest.raises(ValueError, match="text"):
+        artifact.text(value, "a")
+    assert artifact.text("a", "a") == "a"
+    assert artifact.text("anything") == "anything"
 
 
 def test_one_holds_a_directory(tmp_path: Path) -> None:

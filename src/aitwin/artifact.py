@@ -19,7 +19,11 @@ from typing import Any, BinaryIO
 from aitwin.errors import TwinError
 
 MANIFEST = "manifest.json"
+LARGEST = 1e300
+"""Of numbers in a manifest: what is larger is damage, if it fits into a float at all."""
 _REMOVED = ".removed"
+_HALF_MADE = re.compile(r"\.(.+)\.(\d+)\.\w{8}")
+"""What is being made, the process that makes it, and what makes the name its own."""
 
 
 def make_private_dir(path: Path) -> Path:
@@ -94,17 +98,33 @@ def _scratch(target: Path) -> str:
     return f".{target.name}.{os.getpid()}."
 
 
+def sweep(directory: Path) -> None:
+    """Remove what processes that were killed had half made in `directory`."""
+    if directory.is_dir():
+        for path in directory.iterdir():
+            if is_abandoned(path):
+                _discard(path)
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether the name says that a process half made this, which runs no more."""
+    made = _HALF_MADE.fullmatch(path.name)
+    return made is not None and not _runs(int(made[2]))
+
+
 def _sweep(target: Path) -> None:
-    """Remove what processes that were killed had half made of `target`."""
-    half_made = re.compile(rf"\.{re.escape(target.name)}\.(\d+)\.\w{{8}}")
+    """`sweep` for one target: beside it may lie what is none of ours."""
     for path in target.parent.iterdir():
-        made = half_made.fullmatch(path.name)
-        if made is None or _runs(int(made[1])):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        made = _HALF_MADE.fullmatch(path.name)
+        if made is not None and made[1] == target.name and is_abandoned(path):
+            _discard(path)
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _runs(process: int) -> bool:
@@ -142,11 +162,14 @@ def restore(target: Path) -> None:
 
 
 def remove(target: Path) -> None:
-    """Delete the artifact at `target`, if there is one, and what a build of it had set aside.
+    """Delete the artifact at `target`, if there is one, and what builds of it have left.
 
-    It is hidden before the first file goes: what an interruption leaves is no artifact that looks
-    whole, and `finish_removing` deletes it.
+    Those are what one had set aside, and what one that was killed had half made. The artifact is
+    hidden before its first file goes: what an interruption leaves is none that looks whole, and
+    `finish_removing` deletes it.
     """
+    if target.parent.is_dir():
+        _sweep(target)
     doomed = target.parent / f".{target.name}{_REMOVED}"
     for rest in (doomed, _replaced(target)):
         if rest.exists():
@@ -176,14 +199,39 @@ def read_manifest(directory: Path, *, kind: str, remedy: str) -> dict[str, Any]:
     path = directory / MANIFEST
     try:
         restore(directory)
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise TwinError(f"no complete {kind} at {directory}; {remedy}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise TwinError(f"{path} cannot be read ({type(error).__name__}); {remedy}") from None
     if not isinstance(manifest, dict):
         raise TwinError(f"{path} is not the manifest of a {kind}; {remedy}")
     return manifest
+
+
+def text(value: object, pattern: str = "") -> str:
+    """A manifest's value that must be text, and match the whole of `pattern` where one is given.
+
+    Raises ValueError when it is something else.
+    """
+    if not isinstance(value, str) or (pattern and not re.fullmatch(pattern, value)):
+        raise ValueError("not a text of that form")
+    return value
+
+
+def number(value: object) -> float:
+    """A manifest's value that must be a finite number. Raises ValueError when it is none."""
+    # JSON's own numbers go beyond a float's, and Python reads NaN and Infinity, too.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
+        raise ValueError("not a number")
+    return float(value)
+
+
+def count(value: object) -> int:
+    """A manifest's value that must be a whole number above zero. Raises ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError("not a count")
+    return value
 
 
 def digest(text: str) -> str:

@@ -1,6 +1,8 @@
 """twin voice: recordings in, made ready, shown, kept elsewhere, deleted (V1 to V4, P4)."""
 
 import io
+import os
+import signal
 import stat
 from datetime import date
 from pathlib import Path
@@ -9,9 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from aitwin import artifact
 from aitwin.cli import voices as commands
 from aitwin.home import VOICES_MARKER, Home
-from aitwin.voice import consent, voices
+from aitwin.voice import consent, sealed, voices
 from aitwin.voice.consent import Consent
 from aitwin.voice.engines import Bundled
 from aitwin.voice.voices import Voice
@@ -125,15 +128,37 @@ def test_list_and_show_are_plain_values(ana: Twin, home: Path) -> None:
         assert str(home) not in printed
 
 
-def test_a_damaged_take_does_not_hide_other_voices(ana: Twin, home: Path) -> None:
-    take = opened(home).takes()[0]
-    (take.path / "manifest.json").write_text("{")
+def test_a_damaged_take_holds_nothing_else_up(ana: Twin, home: Path) -> None:
+    """It is told, with exit code 1, by whatever looks at the voice; all the rest is shown."""
+    take, other = opened(home).takes()
+    (take.path / "manifest.json").write_text(f'{{"seconds": "many", "prompt": "{CANARY}"}}')
     voices.create(home / "voices", "Bo")
-    result = ana("voice", "list")
-    result.refused(take.id, "twin voice drop ana")
-    assert "bo" in result.out
-    assert ana("voice", "drop", "ana", take.id).code in (0, 1)
+    for command in ("list", "show ana", "report ana", "prepare ana"):
+        result = ana("voice", *command.split())
+        result.refused(take.id, "twin voice drop ana")
+        shown = {"list": "bo", "show ana": other.id, "report ana": "report.html"}
+        assert shown.get(command, "") in result.out
+    assert [row["id"] for row in ana("voice", "list", "--json").json[1:]] == ["ana", "bo"]
+    assert ana("voice", "prepare", "ana", "--json").json["takes"] == 1
+    assert opened(home).prepared(other) is not None
+    again = ana("voice", "add", take.path, "--emotion", "sad", "--voice", "ana", "--no-prepare")
+    assert again.code == 0, again
+    assert ana("voice", "drop", "ana", take.id).code == 0
     assert len(opened(home).takes()) == 1
+
+
+def test_a_damaged_voice_hides_no_other_and_can_be_deleted(ana: Twin, home: Path) -> None:
+    voices.create(home / "voices", "Bo")
+    (home / "voices" / "bo" / "manifest.json").write_text('{"name": 5}')
+    result = ana("voice", "list")
+    result.refused("bo/manifest.json", "twin voice delete bo")
+    assert "ana" in result.out
+    assert ana("voice", "show").code == 0
+    ana("voice", "show", "bo").refused("bo/manifest.json", "backup")
+    asked = ana("voice", "delete", "bo", stdin="y\n")
+    assert asked.code == 0, asked
+    assert "Delete bo with 0 takes" in asked.out + asked.err
+    assert ana("voice", "list").code == 0
 
 
 # --- Adding ---------------------------------------------------------------------------------------
@@ -204,9 +229,48 @@ def test_which_voice_and_which_emotion_must_be_clear(ana: Twin, home: Path, tmp_
     add = ("voice", "add", file, "--emotion", "sad", "--no-prepare")
     ana(*add).refused("which voice", "ana, bo")
     ana(*add, "--voice", "cy").refused("'cy'", "ana, bo")
-    ana(*add, "--name", "Bo").refused("bo already")
     assert ana(*add, "--voice", "bo").code == 0
     assert [len(opened(home, one).takes()) for one in ("ana", "bo")] == [2, 1]
+
+
+def test_a_name_that_is_known_goes_on_with_its_voice(ana: Twin, home: Path, tmp_path: Path) -> None:
+    """As `twin voice record --name` does."""
+    file = recording(tmp_path / "x.wav", 9)
+    result = ana("voice", "add", file, "--emotion", "sad", "--no-prepare", "--name", "ANA")
+    assert result.code == 0, result
+    assert len(opened(home).takes()) == 3
+
+
+def test_the_same_sound_in_another_format_is_not_added_twice(
+    ana: Twin, home: Path, tmp_path: Path
+) -> None:
+    sound, rate = soundfile.read(tmp_path / "takes" / "0.wav", dtype="int16")
+    soundfile.write(tmp_path / "same.flac", sound, rate)
+    soundfile.write(tmp_path / "shorter.flac", sound[:-1], rate)
+    add = ("voice", "add", "--emotion", "sad", "--no-prepare")
+    result = ana(*add, tmp_path / "same.flac")
+    assert "added 0 recordings" in result.err
+    assert "1 were here already" in result.err
+    assert "added 1 recordings" in ana(*add, tmp_path / "shorter.flac").err
+    assert len(opened(home).takes()) == 3
+
+
+def test_what_a_cut_off_file_lacks_is_told_when_it_is_added(
+    ana: Twin, home: Path, tmp_path: Path
+) -> None:
+    whole = recording(tmp_path / "x.wav", 9, seconds=8.0)
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(whole.read_bytes()[: 44 + 2 * 16_000 * 5])
+    result = ana("voice", "add", cut, "--emotion", "sad", "--no-prepare")
+    assert result.code == 0
+    assert "cut.wav was cut off: 3.0 seconds are missing" in result.err
+    assert opened(home).takes()[-1].seconds == 5.0
+
+
+def test_without_a_terminal_a_bar_leaves_nothing_on_stderr(ana: Twin, tmp_path: Path) -> None:
+    file = recording(tmp_path / "x.wav", 9)
+    result = ana("voice", "add", file, "--emotion", "sad", "--no-prepare")
+    assert "" not in result.err.splitlines()
 
 
 # --- Made ready -----------------------------------------------------------------------------------
@@ -314,6 +378,24 @@ def test_ctrl_c_loses_nothing_and_says_what_goes_on(
     assert len(opened(home).takes()) == 2
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_it_clears_up_as_ctrl_c_does(
+    ana: Twin, home: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    before = signal.getsignal(number)
+
+    def ended(voice: Voice, *asked: object, **how: object) -> None:
+        with artifact.building(voice.path / "prepared" / "x"):
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr("aitwin.voice.prepare.prepare_all", ended)
+    result = ana("voice", "prepare")
+    assert result.code == 128 + number
+    assert "what is done is kept: `twin voice prepare` goes on" in result.err
+    assert list((opened(home).path / "prepared").iterdir()) == []
+    assert signal.getsignal(number) == before
+
+
 # --- Consent, names, deletion ---------------------------------------------------------------------
 
 
@@ -336,10 +418,48 @@ def test_a_spoken_consent_is_not_replaced_by_a_stated_one(ana: Twin, home: Path)
     assert CANARY not in result.out + result.err
 
 
+def test_a_damaged_consent_is_given_anew(ana: Twin, home: Path) -> None:
+    place = opened(home).path / "consent"
+    place.mkdir()
+    (place / "manifest.json").write_text("{")
+    ana("voice", "consent").refused("cannot be read", "--i-am-the-speaker")
+    assert ana("voice", "consent", "ana", "--i-am-the-speaker").code == 0
+    assert ana("voice", "consent", "--json").json["kind"] == "stated"
+
+
+def test_a_consent_is_taken_back(ana: Twin, home: Path) -> None:
+    """Damaged or not, and with what it was on the machine that it came from."""
+    place = opened(home).path
+    consent.store(place / consent.IMPORTED, consent.stated("Ana", date(2026, 5, 4)))
+    assert ana("voice", "consent", "ana", "--i-am-the-speaker").code == 0
+    result = ana("voice", "consent", "ana", "--withdraw")
+    assert result.code == 0
+    assert "can no longer be cloned" in result.err
+    assert list(place.glob("*consent*")) == []
+    ana("voice", "consent").refused("nobody has allowed")
+    (place / "consent").mkdir()
+    (place / "consent" / "manifest.json").write_text("{")
+    assert ana("voice", "consent", "--withdraw", "--json").json["kind"] is None
+    assert ana("voice", "consent", "ana", "--withdraw", "--i-am-the-speaker").code == 2
+
+
+def test_a_consent_that_is_taken_back_stays_in_no_profile(
+    owner: Twin, home: Path, spoken: Path
+) -> None:
+    add = ("voice", "add", spoken, "--emotion", "neutral", "--name", "Ana", "--i-am-the-speaker")
+    assert owner(*add).code == 0
+    manifest = home / "voices" / "ana" / "profile" / "manifest.json"
+    assert '"stated"' in manifest.read_text()
+    assert owner("voice", "consent", "ana", "--withdraw").code == 0
+    assert '"stated"' not in manifest.read_text()
+    assert any("consent" in step for step in owner("voice", "show", "--json").json["missing"])
+
+
 def test_a_voice_is_renamed(ana: Twin) -> None:
     assert ana("voice", "rename", "ana", "Ana Bell").code == 0
     assert ana("voice", "list", "--json").json[1]["name"] == "Ana Bell"
     ana("voice", "rename", "ana", " ").refused("letters")
+    ana("voice", "rename", "ana", "bundled").refused("no name for a voice")
 
 
 def test_takes_are_dropped_by_id(ana: Twin, home: Path) -> None:
@@ -348,6 +468,50 @@ def test_takes_are_dropped_by_id(ana: Twin, home: Path) -> None:
     result.refused("0123456789abcdef", "twin voice show ana")
     assert "dropped 1 takes" in result.err
     assert [take.id for take in opened(home).takes()] == [second.id]
+
+
+def test_the_page_goes_with_a_take_that_is_dropped(ana: Twin, home: Path) -> None:
+    """P4: it holds seconds of the recording."""
+    page, (first, second) = opened(home).page, opened(home).takes()
+    assert "the page" not in ana("voice", "drop", "ana", first.id).err
+    page.write_text("x")
+    ana("voice", "drop", "ana", "0123456789abcdef").refused("has no take")
+    assert page.exists()
+    result = ana("voice", "drop", "ana", second.id)
+    assert "`twin voice report ana` makes it anew" in result.err
+    assert not page.exists()
+
+
+CHANGES = [
+    ("drop", "ana", "0123456789abcdef"), ("rename", "ana", "Bo"), ("delete", "ana", "--yes"),
+    ("export", "ana", "{}/ana.voice", "--passphrase-file", "{}/passphrase"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", CHANGES, ids=lambda command: command[0])
+def test_a_voice_that_is_being_recorded_is_left_alone(
+    ana: Twin, home: Path, tmp_path: Path, passphrase: Path, command: tuple[str, ...]
+) -> None:
+    sessions = artifact.make_private_dir(opened(home).path / "sessions")
+    with artifact.holding(sessions):
+        result = ana("voice", *(part.format(tmp_path) for part in command))
+    result.refused("ana is being recorded in another window")
+    assert opened(home).name == "Ana"
+    assert not (tmp_path / "ana.voice").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [("prepare", "ana"), *(one for one in CHANGES if one[0] != "rename")],
+    ids=lambda command: command[0],
+)  # fmt: skip
+def test_a_voice_that_is_being_prepared_is_left_alone(
+    ana: Twin, home: Path, tmp_path: Path, passphrase: Path, command: tuple[str, ...]
+) -> None:
+    """Or a preparation would outlive the take that it was made of."""
+    with artifact.holding(opened(home).path):
+        result = ana("voice", *(part.format(tmp_path) for part in command))
+    result.refused("ana is at work in another window")
+    assert len(opened(home).takes()) == 2
 
 
 def test_deleting_asks_first_and_leaves_nothing(ana: Twin, home: Path) -> None:
@@ -378,6 +542,86 @@ def test_a_voice_is_exported_and_comes_back(
     assert ana("voice", "import", file, *asked).code == 0
     assert {row["id"] for row in ana("voice", "list", "--json").json[1:]} == {"ana", "ana-of-old"}
     assert exposed(home) == []
+
+
+def test_an_export_replaces_nothing_unless_it_is_told_to(
+    ana: Twin, tmp_path: Path, passphrase: Path, quick: None
+) -> None:
+    file = tmp_path / "thesis.doc"
+    file.write_text("two years")
+    export = ("voice", "export", "ana", "--passphrase-file", passphrase)
+    ana(*export, file).refused("thesis.doc is there already", "--force")
+    assert file.read_text() == "two years"
+    ana(*export, tmp_path, "--force").refused("is a directory; name a file")
+    assert ana(*export, file, "--force").code == 0
+    assert file.stat().st_size > 10_000
+
+
+def test_a_damaged_take_is_dropped_before_the_voice_is_exported(
+    ana: Twin, home: Path, tmp_path: Path, passphrase: Path, quick: None
+) -> None:
+    take = opened(home).takes()[0]
+    (take.path / "manifest.json").write_text("{")
+    export = ("voice", "export", "ana", tmp_path / "a.voice", "--passphrase-file", passphrase)
+    ana(*export).refused("nothing was exported", f"twin voice drop ana {take.id}")
+    assert ana("voice", "drop", "ana", take.id).code == 0
+    assert ana(*export).code == 0
+
+
+def test_an_imported_consent_is_shown_and_allows_nothing(
+    ana: Twin, home: Path, tmp_path: Path, passphrase: Path, quick: None
+) -> None:
+    spoken = Consent("spoken", date(2026, 5, 4), "I am Bo \x1b[2J.", words=0.9)
+    consent.store(opened(home).path / "consent", spoken)
+    file, asked = tmp_path / "ana.voice", ("--passphrase-file", passphrase)
+    ana("voice", "export", "ana", file, *asked)
+    result = ana("voice", "import", file, *asked, "--name", "Cy")
+    assert result.code == 0
+    for said in ("spoken on 04 May 2026", '"I am Bo [2J."', "twin voice consent cy"):
+        assert said in result.err
+    assert "\x1b" not in result.err
+    assert {row["id"]: row["consent"] for row in ana("voice", "list", "--json").json[1:]} == {
+        "ana": "spoken",
+        "cy": None,
+    }
+    ana("voice", "consent", "cy").refused("counts where it was given", "--i-am-the-speaker")
+    assert ana("voice", "consent", "cy", "--i-am-the-speaker").code == 0
+    assert ana("voice", "consent", "cy", "--json").json["kind"] == "stated"
+
+
+def test_what_is_damaged_in_a_file_is_told_and_the_rest_is_imported(
+    ana: Twin, home: Path, tmp_path: Path, passphrase: Path, quick: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    take, other = opened(home).takes()
+    take.original.write_bytes(b"changed")
+    monkeypatch.setattr(sealed, "_changed", lambda voice: [])
+    file, asked = tmp_path / "ana.voice", ("--passphrase-file", passphrase)
+    assert ana("voice", "export", "ana", file, *asked).code == 0
+    result = ana("voice", "import", file, *asked, "--name", "Bo")
+    result.refused(f"take {take.id} is damaged in {file}, and was left out")
+    assert "imported bo: 1 takes" in result.err
+    assert [one.id for one in opened(home, "bo").takes()] == [other.id]
+    again = ana("voice", "import", file, *asked, "--name", "Cy", "--json")
+    assert [take.id in problem for problem in again.json["problems"]] == [True]
+
+
+@pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl-C"])
+def test_an_import_that_is_stopped_leaves_nothing(
+    ana: Twin, home: Path, tmp_path: Path, passphrase: Path, quick: None,
+    monkeypatch: pytest.MonkeyPatch, stop: str,
+) -> None:  # fmt: skip
+    """P4: nothing that was decrypted stays."""
+    file, asked = tmp_path / "ana.voice", ("--passphrase-file", passphrase)
+    ana("voice", "export", "ana", file, *asked)
+    number = signal.SIGTERM if stop == "SIGTERM" else signal.SIGINT
+    monkeypatch.setattr(
+        "aitwin.voice.sealed._left_out", lambda *asked: os.kill(os.getpid(), number)
+    )
+    result = ana("voice", "import", file, *asked, "--name", "Bo")
+    assert result.code == 128 + number
+    assert "stopped; nothing was imported" in result.err
+    assert [path.name for path in (home / "voices").iterdir()] == ["ana"]
 
 
 def test_an_import_that_fails_leaves_nothing(

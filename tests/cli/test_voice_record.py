@@ -787,3 +787,16 @@ def test_sound_that_was_lost_is_told(
     assert "sound was lost on the way: close programs" in shown()
     sit(LooseCable(performance(takes=1), pace=100_000), [*CHECKED, " ", " "])
     assert "sound was lost on the way: retake it" in shown()
+
+
+def test_a_page_that_went_with_a_retaken_take_is_told(
+    voice: Voice, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """P4: it held sound of it (see Voice.remove)."""
+    voice.page.write_text("sound")
+    sitting = command.Sitting(voice)
+    sitting.farewell()
+    assert "the page" not in capfd.readouterr().err
+    voice.page.unlink()
+    sitting.farewell()
+    assert f"`twin voice report {voice.id}` makes it anew" in capfd.readouterr().err

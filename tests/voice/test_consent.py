@@ -13,6 +13,7 @@ from aitwin.voice.consent import Consent
 
 TODAY = date(2026, 5, 4)
 CANARY = "Zuccanary"
+SHA256 = "0123456789abcdef" * 4
 
 
 def test_the_sentence_says_who_and_when() -> None:
@@ -23,7 +24,7 @@ def test_the_sentence_says_who_and_when() -> None:
 def test_a_consent_comes_back_with_its_recording_and_is_private(tmp_path: Path) -> None:
     recording = tmp_path / "said.WAV"
     recording.write_bytes(b"RIFF")
-    given = Consent("spoken", TODAY, consent.sentence(CANARY, TODAY), "abc", 0.95, 0.8)
+    given = Consent("spoken", TODAY, consent.sentence(CANARY, TODAY), SHA256, 0.95, 0.8)
     place = tmp_path / "ana" / "consent"
     assert consent.load(place) is None
     consent.store(place, given, recording)
@@ -69,3 +70,36 @@ def test_a_damaged_consent_is_told_and_is_none(tmp_path: Path, content: str) -> 
     (tmp_path / artifact.MANIFEST).write_text(content)
     with pytest.raises(TwinError, match="twin voice record --consent"):
         consent.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("kind", "forged"), ("kind", None), ("given_on", "2026-13-01"), ("sentence", 5),
+        ("sha256", "../x"), ("words", "all"), ("words", float("nan")), ("likeness", [1]),
+        ("likeness", True), ("more", "x"),
+    ],
+)  # fmt: skip
+def test_what_a_consent_says_must_be_of_its_kind(tmp_path: Path, field: str, value: object) -> None:
+    place = tmp_path / "consent"
+    consent.store(place, Consent("spoken", TODAY, CANARY, SHA256, 0.9, 0.8))
+    said = artifact.read_manifest(place, kind="consent", remedy="")
+    artifact.write_manifest(place, {**said, field: value})
+    with pytest.raises(TwinError, match="is damaged") as told:
+        consent.load(place)
+    assert CANARY not in str(told.value)
+
+
+def test_a_consent_is_taken_back_with_its_recording(tmp_path: Path) -> None:
+    place = tmp_path / "ana" / "consent"
+    consent.withdraw(place)
+    recording = tmp_path / "said.wav"
+    recording.write_bytes(b"RIFF")
+    consent.store(place, Consent("spoken", TODAY, CANARY), recording)
+    consent.withdraw(place)
+    assert consent.load(place) is None
+    assert list(place.parent.iterdir()) == []
+    (place).mkdir()
+    (place / artifact.MANIFEST).write_text("{")
+    consent.withdraw(place)
+    assert not place.exists()

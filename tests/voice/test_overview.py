@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from aitwin import artifact
-from aitwin.errors import TwinError
 from aitwin.voice import consent, overview, phonemes, prepared, profile, voices
 from aitwin.voice.grades import Grade, Letter, Reason
 from aitwin.voice.heard import RATE
@@ -148,7 +147,8 @@ def test_no_word_and_no_device_is_in_it(voice: Voice) -> None:
     assert CANARY not in repr(seen)
 
 
-def test_a_damaged_take_is_told(voice: Voice) -> None:
+def test_a_damaged_take_hides_no_other(voice: Voice) -> None:
+    """Who shows a voice shows its damaged takes beside (Voice.damaged)."""
+    other = added(voice, "happy", 60.0)
     (added(voice, "sad", 120.0).path / artifact.MANIFEST).write_text("{")
-    with pytest.raises(TwinError, match="twin voice drop ana"):
-        overview.of(voice)
+    assert [take.id for take in overview.of(voice).takes] == [other.id]

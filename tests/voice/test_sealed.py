@@ -1,5 +1,6 @@
 """A voice in one encrypted file and back; what a damaged, strange or hostile file does (V4, P4)."""
 
+import hashlib
 import io
 import json
 import os
@@ -7,8 +8,9 @@ import pty
 import shutil
 import stat
 import subprocess
+import sys
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -128,16 +130,21 @@ MANIFEST = entry(
 def test_a_voice_comes_back_as_it_was_without_its_caches(voice: Voice, tmp_path: Path) -> None:
     target = tmp_path / "elsewhere" / "ana.voice"
     assert sealed.export(voice, target, WORDS) == 11
-    there = sealed.import_(target, tmp_path / "other", WORDS)
-    before = {
-        name: data
-        for name, data in content(voice.path).items()
-        if not name.startswith(("embeddings", "report", "."))
-    }
+    imported = sealed.import_(target, tmp_path / "other", WORDS)
+    there, before = (
+        imported.voice,
+        {
+            name.replace("consent/", f"{consent.IMPORTED}/", 1): data
+            for name, data in content(voice.path).items()
+            if not name.startswith(("embeddings", "report", "."))
+        },
+    )
     assert content(there.path) == before
     assert (there.id, there.name, there.created_at) == (voice.id, voice.name, voice.created_at)
     assert [take.sha256 for take in there.takes()] == [take.sha256 for take in voice.takes()]
-    assert consent.load(there.path / "consent") == consent.load(voice.path / "consent")
+    assert imported.problems == ()
+    assert imported.consent == consent.load(voice.path / "consent")
+    assert CANARY not in repr(imported)
     assert private(tmp_path / "other")
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert [path.name for path in target.parent.iterdir()] == ["ana.voice"]
@@ -145,7 +152,7 @@ def test_a_voice_comes_back_as_it_was_without_its_caches(voice: Voice, tmp_path:
 
 def test_nothing_can_be_read_in_the_file(really_exported: Path) -> None:
     data = really_exported.read_bytes()
-    for words in (CANARY, "Ana", "takes", "emotion", "RIFF", WORDS, "AGE-SECRET-KEY"):
+    for words in (CANARY, "takes/", "emotion", "created_at", WORDS, "AGE-SECRET-KEY"):
         assert words.encode() not in data
 
 
@@ -188,7 +195,7 @@ def test_the_passphrase_opens_it_and_another_does_not(
         sealed.import_(really_exported, directory, "another passphrase")
     assert "another passphrase" not in str(told.value)
     assert not list(directory.iterdir())
-    assert len(sealed.import_(really_exported, directory, WORDS).takes()) == 1
+    assert len(sealed.import_(really_exported, directory, WORDS).voice.takes()) == 1
 
 
 @pytest.mark.parametrize("kept", [0.999, 0.9, 0.4])
@@ -240,7 +247,10 @@ HOSTILE = {
     "pipe": entry("ana/takes/1/original.wav", kind=tarfile.FIFOTYPE),
     "directory in a file's place": entry("ana/takes/1", kind=tarfile.DIRTYPE),
     "a manifest again": MANIFEST,
-    "too deep": entry("ana/takes/1/2/3/4/x"),
+    "too deep": entry("ana/sessions/1/2/3/4/x"),
+    "a take's third file": entry("ana/takes/0123456789abcdef/notes.txt"),
+    "a take that is named otherwise": entry("ana/takes/mine/original.wav"),
+    "a consent's third file": entry("ana/consent/notes.txt"),
 }
 
 
@@ -256,14 +266,167 @@ def test_what_is_no_part_of_a_voice_is_not_taken(
     assert {path.name for path in tmp_path.iterdir()} == {"ana.voice", "voices"}
 
 
-def test_a_take_that_is_damaged_in_the_file_is_not_taken(
-    directory: Path, tmp_path: Path, quick: None
+def take_entries(data: bytes, **values: object) -> list[tuple]:
+    """A take as `export` packs it; `values` are what its manifest says otherwise."""
+    digest = hashlib.sha256(data).hexdigest()
+    manifest = {
+        **{"emotion": "sad", "seconds": 3.0, "sample_rate": 48_000, "channels": 1},
+        **{"suffix": ".wav", "sha256": digest, "added_at": "2026-05-04T10:00:00+00:00", **values},
+    }
+    place = f"ana/takes/{digest[:16]}"
+    return [
+        entry(f"{place}/manifest.json", json.dumps(manifest).encode()),
+        entry(f"{place}/original.wav", data),
+    ]
+
+
+DAMAGED = {
+    "not JSON": [entry("ana/takes/0123456789abcdef/manifest.json", b"{")],
+    "no manifest": take_entries(b"x")[1:],
+    "no recording": take_entries(b"x")[:1],
+    "a recording upwards": take_entries(b"x", suffix="/../../../../secret"),
+    "no number": take_entries(b"x", seconds="many"),
+    "no emotion": take_entries(b"x", emotion="<script>"),
+    "another recording": [take_entries(b"x")[0], (take_entries(b"x")[1][0], b"y")],
+    "two recordings": [
+        *take_entries(b"x"),
+        entry(f"ana/takes/{hashlib.sha256(b'x').hexdigest()[:16]}/original.flac"),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_take_that_is_damaged_in_the_file_is_left_out_and_told(
+    kind: str, directory: Path, tmp_path: Path, quick: None
 ) -> None:
-    bad = entry("ana/takes/1f/manifest.json", b"{}")
-    source = sealed_by_hand(tmp_path / "ana.voice", [MANIFEST, bad])
-    with pytest.raises(TwinError, match="damaged"):
+    """The others are taken; nothing outside of the voice is ever read for one."""
+    (tmp_path / "secret").write_text(CANARY)
+    of_the_damaged = entry(f"ana/prepared/{DAMAGED[kind][0][0].name.split('/')[2]}/prepared.flac")
+    source = sealed_by_hand(
+        tmp_path / "ana.voice", [MANIFEST, *take_entries(b"good"), *DAMAGED[kind], of_the_damaged]
+    )
+    imported = sealed.import_(source, directory, WORDS)
+    (problem,) = imported.problems
+    assert str(source) in problem
+    assert f".{imported.voice.id}." not in problem
+    (take,) = imported.voice.takes()
+    assert take.original.read_bytes() == b"good"
+    assert imported.voice.damaged() == []
+    assert [path.name for path in (imported.voice.path / "takes").iterdir()] == [take.id]
+    assert list((imported.voice.path / "prepared").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        *(b"{", b"{}", b'{"name": 5, "created_at": "2026-05-04T00:00:00+00:00"}'),
+        b'{"name": "\\u001b[2J", "created_at": "2026-05-04T00:00:00+00:00"}',
+    ],
+)
+def test_a_voice_whose_manifest_is_damaged_or_orders_the_terminal_about_is_not_taken(
+    directory: Path, tmp_path: Path, quick: None, manifest: bytes
+) -> None:
+    source = sealed_by_hand(tmp_path / "ana.voice", [entry("ana/manifest.json", manifest)])
+    with pytest.raises(TwinError, match=r"ana\.voice holds something") as told:
         sealed.import_(source, directory, WORDS)
+    assert ".ana." not in str(told.value)
     assert not list(directory.iterdir())
+
+
+def test_a_consent_that_comes_along_is_kept_and_allows_nothing(
+    voice: Voice, tmp_path: Path, quick: None
+) -> None:
+    """Who holds a file of a voice need not be its speaker."""
+    sealed.export(voice, tmp_path / "ana.voice", WORDS)
+    there = sealed.import_(tmp_path / "ana.voice", tmp_path / "other", WORDS).voice
+    assert consent.load(there.path / "consent") is None
+    assert consent.load(there.path / consent.IMPORTED) == consent.load(voice.path / "consent")
+    # Taken further, it is still there; the word of this machine goes before it.
+    sealed.export(there, tmp_path / "further.voice", WORDS)
+    further = sealed.import_(tmp_path / "further.voice", tmp_path / "third", WORDS)
+    assert further.consent == consent.load(voice.path / "consent")
+    mine = consent.stated("Bo", date(2026, 6, 1))
+    consent.store(there.path / "consent", mine)
+    sealed.export(there, tmp_path / "mine.voice", WORDS)
+    assert sealed.import_(tmp_path / "mine.voice", tmp_path / "fourth", WORDS).consent == mine
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "consent.wav"])
+def test_a_consent_that_is_damaged_in_the_file_is_left_out_and_told(
+    directory: Path, tmp_path: Path, quick: None, name: str
+) -> None:
+    source = sealed_by_hand(tmp_path / "ana.voice", [MANIFEST, entry(f"ana/consent/{name}")])
+    imported = sealed.import_(source, directory, WORDS)
+    assert imported.consent is None
+    assert "consent is damaged" in "".join(imported.problems)
+    assert not list(imported.voice.path.glob("*consent*"))
+
+
+def test_a_damaged_take_is_told_by_name_and_not_left_out_of_an_export(
+    voice: Voice, tmp_path: Path, quick: None
+) -> None:
+    """All at once, each with what to do; what was changed outside of AI Twin, too."""
+    first, second = voice.takes()
+    (first.path / artifact.MANIFEST).write_text("{")
+    second.original.write_bytes(b"changed")
+    with pytest.raises(TwinError, match="nothing was exported") as told:
+        sealed.export(voice, tmp_path / "ana.voice", WORDS)
+    for take in (first, second):
+        assert f"twin voice drop ana-bell {take.id}" in str(told.value)
+    assert not (tmp_path / "ana.voice").exists()
+    voice.drop(first.id)
+    second.original.unlink()
+    with pytest.raises(TwinError, match=f"recording of take {second.id} is gone"):
+        sealed.export(voice, tmp_path / "ana.voice", WORDS)
+    voice.drop(second.id)
+    sealed.export(voice, tmp_path / "ana.voice", WORDS)
+    assert sealed.import_(tmp_path / "ana.voice", tmp_path / "other", WORDS).problems == ()
+
+
+def test_a_file_that_is_there_is_replaced_only_by_force(
+    voice: Voice, tmp_path: Path, quick: None
+) -> None:
+    target = tmp_path / "thesis.doc"
+    target.write_text("two years")
+    with pytest.raises(TwinError, match=r"there already.*--force"):
+        sealed.export(voice, target, WORDS)
+    assert target.read_text() == "two years"
+    assert sealed.export(voice, target, WORDS, force=True) > 0
+    with pytest.raises(TwinError, match="is a directory; name a file"):
+        sealed.export(voice, tmp_path, WORDS, force=True)
+
+
+def test_a_pipe_is_no_file_to_import_from(directory: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TwinError, match="not a file"):
+        sealed.import_(tmp_path / "pipe", directory, WORDS)
+
+
+def test_ctrl_c_ends_an_export_as_it_ends_all_else(
+    voice: Voice, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inside of pyrage it would become an error of pyrage's."""
+    take = sealed._tar
+
+    def pressed(members: Iterable[sealed.Member]) -> Iterator[bytes]:
+        yield next(iter(take(members)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sealed, "_tar", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        sealed.export(voice, tmp_path / "ana.voice", WORDS)
+    assert not list(tmp_path.glob("*ana*voice*"))
+
+
+def test_an_import_takes_away_what_a_killed_one_had_unpacked(
+    exported: Path, directory: Path
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    left = directory / f".bo.{gone.pid}.abcdefgh" / "takes"
+    left.mkdir(parents=True)
+    sealed.import_(exported, directory, WORDS)
+    assert [path.name for path in directory.iterdir()] == ["ana"]
 
 
 def test_a_voice_that_is_there_stays_and_another_name_helps(
@@ -273,7 +436,7 @@ def test_a_voice_that_is_there_stays_and_another_name_helps(
     with pytest.raises(TwinError, match=r"ana already.*--name NAME"):
         sealed.import_(exported, directory, WORDS)
     assert voices.load(first.path).takes() == []
-    second = sealed.import_(exported, directory, WORDS, "Ana of 2026")
+    second = sealed.import_(exported, directory, WORDS, "Ana of 2026").voice
     assert (second.id, second.name) == ("ana-of-2026", "Ana of 2026")
     assert len(second.takes()) == 1
     with pytest.raises(TwinError, match="no name for a voice"):
@@ -295,7 +458,7 @@ def test_an_export_that_fails_leaves_the_file_of_before(
 
     monkeypatch.setattr(sealed, "_members", then_it_grows)
     with pytest.raises(TwinError, match="changed while it was exported"):
-        sealed.export(voice, target, WORDS)
+        sealed.export(voice, target, WORDS, force=True)
     assert target.read_text() == "of before"
     assert not list(tmp_path.glob(".ana*"))
 

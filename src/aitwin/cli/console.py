@@ -82,7 +82,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 
 def progress(amount: ProgressColumn | None = None, *, extra: tuple[str, ...] = ()) -> Progress:
-    """A bar with what, how far, and how long still; `extra` are names of further fields."""
+    """A bar with what, how far, and how long still; `extra` are names of further fields.
+
+    Nothing at all where there is no terminal to draw it on.
+    """
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -93,5 +96,5 @@ def progress(amount: ProgressColumn | None = None, *, extra: tuple[str, ...] = (
         TextColumn("ETA"),
         TimeRemainingColumn(),
         console=err,
-        transient=not err.is_terminal,
+        disable=not err.is_terminal,
     )

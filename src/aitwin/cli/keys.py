@@ -7,7 +7,8 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -94,6 +95,20 @@ class Keys:
         while self._waits() and (byte := self._byte()):
             if b"@" <= byte <= b"~":
                 return
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Let a signal that ends us clear up first, as Ctrl-C does; without a terminal, too."""
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup's
+            signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

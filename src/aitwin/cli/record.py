@@ -115,6 +115,7 @@ class Sitting:
         from aitwin.voice import record as recording
 
         self.voice = voice
+        self._had_page = voice.page.exists()
         self.rescued = recording.recover(voice)
         self._past = recording.past(voice)
         self._script = recording.script(voice, _sentences(), self._past, emotion)
@@ -143,6 +144,11 @@ class Sitting:
         """Tell what was kept, and how to go on."""
         if self.rescued:
             say(f"takes kept of a session that broke off: {len(self.rescued)}")
+        if self._had_page and not self.voice.page.exists():
+            say(
+                "the page held a take that was retaken, and is deleted; "
+                f"`twin voice report {self.voice.id}` makes it anew"
+            )
         progress = self._script.progress()
         said, asked = (sum(getattr(one, what) for one in progress) for what in ("said", "asked"))
         kept = self._session.kept if self._session else []
@@ -436,9 +442,7 @@ def _voice(home: Home, wanted: str, name: str) -> "Voice":
         name = home.settings().name
     if not name:
         raise TwinError("whose voice is it? give it a name: twin voice record --name ana")
-    if voices.place(directory, name).exists():
-        return voices.load(voices.place(directory, name))
-    return voices.create(directory, name)
+    return voices.called(directory, name)
 
 
 def _judge() -> "Judges | None":

@@ -3,9 +3,10 @@
 Recording in the terminal: record. Saying something: voice.
 """
 
+import hashlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from aitwin.home import Home
     from aitwin.voice.openvoice import ReferenceEncoder
     from aitwin.voice.overview import Overview, TakeOverview
-    from aitwin.voice.sound_file import SoundInfo
     from aitwin.voice.voices import Take, Voice
 
 app = typer.Typer(
@@ -29,6 +29,10 @@ app = typer.Typer(
 record.register(app)
 
 INTERRUPTED = 130
+QUOTED = 300
+"""Characters of a consent's sentence that are shown; ours has some 130."""
+PREPARED = "what is done is kept: `twin voice prepare` goes on"
+"""Said when a preparation is stopped."""
 SUFFIXES = (
     *(".wav", ".flac", ".mp3", ".m4a", ".ogg", ".oga", ".opus", ".webm"),
     *(".aif", ".aiff", ".caf", ".mp4", ".aac", ".wma"),
@@ -89,15 +93,19 @@ def list_(json: Json = False) -> None:
     ]
     home = Home.from_environment()
     # A home that is not there yet is not made by looking at it.
-    owned = voices.all_(open_voices(home)) if home.root.exists() else []
+    directory = open_voices(home) if home.root.exists() else None
+    owned = voices.all_(directory) if directory else []
+    problems = voices.damaged(directory) if directory else []
     seen = []
     for voice in owned:
+        problems += voice.damaged()
         try:
             seen.append(overview.of(voice))
         except TwinError as error:
-            fail(str(error))
+            problems.append(str(error))
     if json:
         print_json([*rows, *map(_summary, seen)])
+        _tell(problems)
         return
     table("Bundled", ("id", "what"), [(row["id"], row["what"]) for row in rows])
     if seen:
@@ -106,12 +114,19 @@ def list_(json: Json = False) -> None:
         for one in seen:
             for step in (*one.missing, *one.advice):
                 say(f"{one.id}: {step}")
-    if not owned:
+    if not owned and not problems:
         say(
             "no voice of your own yet; `twin voice record --name NAME` records one, "
             "`twin voice add FILE… --emotion neutral --name NAME` makes one of recordings"
         )
-    if len(seen) < len(owned):
+    _tell(problems)
+
+
+def _tell(problems: list[str]) -> None:
+    """Show what went wrong; exit code 1 when something did."""
+    for problem in problems:
+        fail(problem)
+    if problems:
         raise typer.Exit(1)
 
 
@@ -172,6 +187,7 @@ def show(voice: OnlyId = "", json: Json = False) -> None:
                 "sounds": sounds,
             }
         )
+        _tell(owned.damaged())
         return
     table(
         f"{seen.name} ({seen.id})",
@@ -208,6 +224,7 @@ def show(voice: OnlyId = "", json: Json = False) -> None:
         say(f"advice: {step}")
     if not seen.missing:
         say("ready to be cloned")
+    _tell(owned.damaged())
 
 
 def _lowering(take: "TakeOverview") -> Iterator[str]:
@@ -243,6 +260,7 @@ def report(
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     show_page(path, in_browser=in_browser)
+    _tell(chosen.damaged())
 
 
 # --- Recordings in, and made ready ----------------------------------------------------------------
@@ -257,7 +275,9 @@ def add(  # noqa: PLR0913 (one flag per thing to choose)
     voice: Annotated[
         str, typer.Option("--voice", help="Whose; not needed while there is one voice.")
     ] = "",
-    name: Annotated[str, typer.Option("--name", help="Name of a new voice.")] = "",
+    name: Annotated[
+        str, typer.Option("--name", help="Name of the voice; made when it is new.")
+    ] = "",
     i_am_the_speaker: Speaker = False,
     prepare: Annotated[
         bool, typer.Option("--prepare/--no-prepare", help="Make them ready at once.")
@@ -285,18 +305,16 @@ def add(  # noqa: PLR0913 (one flag per thing to choose)
     owned = _voice_to_add_to(home, voice, name)
     before = {take.id for take in owned.takes()}
     added = []
-    with _stoppable("the same command"), progress() as bar:
-        for path, info in bar.track(found, description="adding"):
+    with _stoppable("what is done is kept: the same command goes on"), progress() as bar:
+        for path in bar.track(found, description="adding"):
             try:
-                values = {
-                    "emotion": emotion,
-                    "seconds": _seconds(path, info),
-                    "sample_rate": info.sample_rate,
-                    "channels": info.channels,
-                }
-                added.append(owned.add(path, values))
+                values, missing = _listened(path)
+                added.append(owned.add(path, {"emotion": emotion, **values}))
             except TwinError as error:
                 problems.append(str(error))
+                continue
+            if missing:
+                say(f"{path} was cut off: {missing:.1f} seconds are missing; the rest is added")
     _tell_added(added, before, emotion)
     if i_am_the_speaker:
         _state(home, owned)
@@ -305,15 +323,16 @@ def add(  # noqa: PLR0913 (one flag per thing to choose)
     _finish(owned, problems, json=json)
 
 
-def _sounds(files: list[Path]) -> "tuple[list[tuple[Path, SoundInfo]], list[str]]":
-    """The recordings among files and in folders, with what they are; and what is wrong."""
+def _sounds(files: list[Path]) -> tuple[list[Path], list[str]]:
+    """The recordings among files and in folders; and what is wrong with the others."""
     from aitwin.errors import TwinError
     from aitwin.voice import sound_file
 
     found, problems = [], []
     for path in _flat(files):
         try:
-            found.append((path, sound_file.probe(path, least=sound_file.MIN_SECONDS)))
+            sound_file.probe(path, least=sound_file.MIN_SECONDS)
+            found.append(path)
         except TwinError as error:
             problems.append(str(error))
     return found, problems
@@ -330,17 +349,30 @@ def _flat(files: list[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _seconds(path: Path, info: "SoundInfo") -> float:
-    """How long it is: as the file says, or counted where it does not say."""
+def _listened(path: Path) -> tuple[dict[str, Any], float]:
+    """What a take says of its recording; and the seconds that the file promises and lacks.
+
+    All of it is decoded: what a file states of its length need not be so.
+    """
     from aitwin.voice import sound_file
 
-    if info.seconds is not None:
-        return info.seconds
-    return sum(len(block) for block in sound_file.native(path)) / info.sample_rate
+    recording, digest, frames = sound_file.Recording(path), hashlib.sha256(), 0
+    for block in recording.blocks():
+        digest.update(block.tobytes())
+        frames += len(block)
+    info = recording.info
+    digest.update(f"{info.sample_rate} {info.channels}".encode())
+    values = {
+        "seconds": frames / info.sample_rate,
+        "sample_rate": info.sample_rate,
+        "channels": info.channels,
+        "sound": digest.hexdigest(),
+    }
+    return values, recording.missing
 
 
 def _voice_to_add_to(home: "Home", voice: str, name: str) -> "Voice":
-    """The voice that was named; a new one where a new name was given, or there is none yet."""
+    """The voice that was named, made where none is called so; or the one that there is."""
     from aitwin.cli.rooms import open_voices
     from aitwin.voice import voices
 
@@ -348,10 +380,10 @@ def _voice_to_add_to(home: "Home", voice: str, name: str) -> "Voice":
         raise typer.BadParameter("give --voice for one that is here, or --name for a new one")
     directory = open_voices(home)
     if name:
-        return voices.create(directory, name)
+        return voices.called(directory, name)
     if voice or voices.all_(directory) or not home.settings_file.exists():
         return voices.find(directory, voice)
-    return voices.create(directory, home.settings().name)
+    return voices.called(directory, home.settings().name)
 
 
 def _tell_added(added: "list[Take]", before: set[str], emotion: str) -> None:
@@ -387,7 +419,7 @@ def _make_ready(home: "Home", voice: "Voice") -> list[str]:
 
     if not (takes := voice.takes()):
         return []
-    with _stoppable("`twin voice prepare`"), progress(TaskProgressColumn()) as bar:
+    with _alone(voice), _stoppable(PREPARED), progress(TaskProgressColumn()) as bar:
         task = bar.add_task("preparing", total=sum(take.seconds for take in takes))
         shares: dict[str, float] = {}
 
@@ -417,7 +449,7 @@ def _update_profile(
         encoder, wanting = open_encoder(home)
         if encoder is None:
             say(f"the profile says nothing of who speaks yet: {wanting}")
-    with _stoppable("`twin voice prepare`"), progress() as bar:
+    with _stoppable(PREPARED), progress() as bar:
         task = bar.add_task("profile", total=None)
         try:
             profile.build(
@@ -435,7 +467,7 @@ def _finish(voice: "Voice", problems: list[str], *, json: bool) -> None:
     """Show where a voice stands, then what went wrong; exit code 1 when something did."""
     from aitwin.voice import overview
 
-    seen = overview.of(voice)
+    seen, problems = overview.of(voice), [*problems, *voice.damaged()]
     if json:
         print_json({**_summary(seen), "problems": problems})
     else:
@@ -443,38 +475,75 @@ def _finish(voice: "Voice", problems: list[str], *, json: bool) -> None:
         say(f"grades: {_counts(seen.grades)}")
         for step in (*seen.missing, *seen.advice):
             say(f"{seen.id}: {step}")
-    for problem in problems:
-        fail(problem)
-    if problems:
-        raise typer.Exit(1)
+    _tell(problems)
 
 
 @contextmanager
-def _stoppable(command: str) -> Iterator[None]:
-    """Say on Ctrl-C that nothing is lost, and what goes on where it stopped."""
+def _alone(voice: "Voice") -> Iterator[None]:
+    """Keep out what would take from under another what it works on. Recording may go on beside.
+
+    Raises TwinError when the voice is being prepared, exported or changed.
+    """
+    from aitwin import artifact
+    from aitwin.errors import TwinError
+
     try:
-        yield
+        with artifact.holding(voice.path, wait=False):
+            yield
+    except BlockingIOError:
+        raise TwinError(
+            f"voice {voice.id} is at work in another window (it is prepared, exported, or takes "
+            "are dropped); wait until that has ended, or end it"
+        ) from None
+
+
+@contextmanager
+def _stoppable(left: str) -> Iterator[None]:
+    """Say what is left when it is stopped by Ctrl-C, or ended by a signal: nothing half made is."""
+    from aitwin.cli.keys import ending
+
+    try:
+        with ending():
+            yield
     except KeyboardInterrupt:
-        say(f"stopped; what is done is kept: {command} goes on")
+        say(f"stopped; {left}")
         raise typer.Exit(INTERRUPTED) from None
+    except SystemExit:
+        say(f"stopped; {left}")
+        raise
 
 
 # --- Consent --------------------------------------------------------------------------------------
 
 
 @app.command(epilog="Example: twin voice consent ana --i-am-the-speaker")
-def consent(voice: OnlyId = "", i_am_the_speaker: Speaker = False, json: Json = False) -> None:
+def consent(
+    voice: OnlyId = "",
+    i_am_the_speaker: Speaker = False,
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Take it back: delete it, and clone no more.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Show who has allowed a voice to be cloned, or allow it: it must be your own."""
     from aitwin.cli.rooms import open_voice
     from aitwin.errors import TwinError
     from aitwin.home import Home
     from aitwin.voice import consent as consents
 
+    if i_am_the_speaker and withdraw:
+        raise typer.BadParameter("it allows; to take it back, give --withdraw alone")
     home = Home.from_environment()
     owned = open_voice(home, voice)
-    if i_am_the_speaker:
+    problems = []
+    if withdraw:
+        for place in ("consent", consents.IMPORTED):
+            consents.withdraw(owned.path / place)
+        say(f"the consent for {owned.id} is deleted; the voice can no longer be cloned")
+    elif i_am_the_speaker:
         _state(home, owned)
-        _update_profile(home, owned)
+    if withdraw or i_am_the_speaker:
+        problems = _update_profile(home, owned)
     given = consents.load(owned.path / "consent")
     if json:
         print_json(
@@ -488,21 +557,28 @@ def consent(voice: OnlyId = "", i_am_the_speaker: Speaker = False, json: Json = 
                 "likeness": given.likeness,
             }
         )
-    elif given is None:
-        raise TwinError(
-            f"nobody has allowed the voice {owned.id} to be cloned; read the sentence aloud with "
-            f"`twin voice record --voice {owned.id} --consent`, or give your word: "
-            f"`twin voice consent {owned.id} --i-am-the-speaker`"
-        )
-    else:
+    elif given is not None:
         say(f"{owned.id}: {given.kind} on {given.given_on:%d %B %Y}")
+    elif not withdraw:
+        came = (owned.path / consents.IMPORTED).exists()
+        raise TwinError(
+            f"nobody has allowed the voice {owned.id} to be cloned here"
+            f"{' (the consent that came with its file counts where it was given)' * came}; "
+            f"read the sentence aloud with `twin voice record --voice {owned.id} --consent`, or "
+            f"give your word: `twin voice consent {owned.id} --i-am-the-speaker`"
+        )
+    _tell(problems)
 
 
 def _state(home: "Home", voice: "Voice") -> None:
     """Keep the owner's word, unless it was spoken already, which says more."""
+    from aitwin.errors import TwinError
     from aitwin.voice import consent as consents
 
-    given = consents.load(voice.path / "consent")
+    try:
+        given = consents.load(voice.path / "consent")
+    except TwinError:
+        given = None  # damaged: given anew in its place
     if given is not None and given.kind == "spoken" and not given.doubts:
         say(f"the consent for {voice.id} was read aloud already, and stays")
         return
@@ -519,21 +595,30 @@ def _state(home: "Home", voice: "Voice") -> None:
 def drop(
     voice: Id, takes: Annotated[list[str], typer.Argument(help="Ids (see `twin voice show`).")]
 ) -> None:
-    """Delete takes, and what was made of them; then bring the profile up to date."""
+    """Delete takes, and what was made of them; then bring the profile up to date.
+
+    The page on the voice goes with the first of them: it holds sound. `report` makes it anew.
+    """
     from aitwin.cli.rooms import open_voice
     from aitwin.errors import TwinError
     from aitwin.home import Home
+    from aitwin.voice import record as recording
 
     home = Home.from_environment()
     owned = open_voice(home, voice)
     problems = []
-    for take in dict.fromkeys(takes):
-        try:
-            owned.drop(take)
-        except TwinError as error:
-            problems.append(str(error))
-    say(f"dropped {len(set(takes)) - len(problems)} takes")
-    _finish(owned, [*problems, *_update_profile(home, owned)], json=False)
+    with recording.alone(owned), _alone(owned):
+        had_page = owned.page.exists()
+        for take in dict.fromkeys(takes):
+            try:
+                owned.drop(take)
+            except TwinError as error:
+                problems.append(str(error))
+        say(f"dropped {len(set(takes)) - len(problems)} takes")
+        if had_page and not owned.page.exists():
+            say(f"the page held them, and is deleted; `twin voice report {owned.id}` makes it anew")
+        problems += _update_profile(home, owned)
+    _finish(owned, problems, json=False)
 
 
 @app.command(epilog="Example: twin voice rename ana 'Ana Bell'")
@@ -541,9 +626,12 @@ def rename(voice: Id, name: Annotated[str, typer.Argument(help="The new name.")]
     """Give a voice another name; its id stays."""
     from aitwin.cli.rooms import open_voice
     from aitwin.home import Home
+    from aitwin.voice import record as recording
     from aitwin.voice import voices
 
-    renamed = voices.rename(open_voice(Home.from_environment(), voice), name)
+    owned = open_voice(Home.from_environment(), voice)
+    with recording.alone(owned):
+        renamed = voices.rename(owned, name)
     say(f"{renamed.id} is called {renamed.name} now")
 
 
@@ -552,6 +640,7 @@ def export(
     voice: Id,
     file: Annotated[Path, typer.Argument(help="File to write.")],
     passphrase_file: PassphraseFile = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     json: Json = False,
 ) -> None:
     """Write a voice, its recordings and its profile into one encrypted file.
@@ -562,12 +651,15 @@ def export(
     """
     from aitwin.cli.rooms import open_voice
     from aitwin.home import Home
+    from aitwin.voice import record as recording
     from aitwin.voice import sealed
 
     owned = open_voice(Home.from_environment(), voice)
+    sealed.check_target(file, force=force)
     passphrase = sealed.check_passphrase(_passphrase(passphrase_file, new=True))
-    say(f"encrypting {owned.id} …")
-    files = sealed.export(owned, file, passphrase)
+    with recording.alone(owned), _alone(owned), _stoppable("nothing was exported"):
+        say(f"encrypting {owned.id} …")
+        files = sealed.export(owned, file, passphrase, force=force)
     if json:
         print_json({"id": owned.id, "file": file.absolute(), "files": files})
     else:
@@ -581,17 +673,33 @@ def import_(
     passphrase_file: PassphraseFile = None,
     json: Json = False,
 ) -> None:
-    """Take a voice from an encrypted file."""
+    """Take a voice from an encrypted file.
+
+    A take that is damaged in it is reported, the others are taken, and the exit code is 1. The
+    consent in it was given elsewhere: to clone the voice here, give yours.
+    """
     from aitwin.cli.rooms import open_voices
     from aitwin.home import Home
     from aitwin.voice import overview, sealed
 
     directory = open_voices(Home.from_environment())
-    owned = sealed.import_(file, directory, _passphrase(passphrase_file, new=False), name)
+    passphrase = _passphrase(passphrase_file, new=False)
+    with _stoppable("nothing was imported"):
+        imported = sealed.import_(file, directory, passphrase, name)
+    owned, given = imported.voice, imported.consent
     if json:
-        print_json(_summary(overview.of(owned)))
+        problems = list(imported.problems)
+        print_json({**_summary(overview.of(owned)), "problems": problems})
     else:
         say(f"imported {owned.id}: {len(owned.takes())} takes")
+    if given is not None:
+        words = "".join(letter for letter in given.sentence if letter.isprintable())[:QUOTED]
+        say(
+            f'it holds a consent, {given.kind} on {given.given_on:%d %B %Y}: "{words}" It counts '
+            "where it was given. If this is your own voice, say so here: "
+            f"`twin voice consent {owned.id} --i-am-the-speaker`"
+        )
+    _tell(list(imported.problems))
 
 
 def _passphrase(file: Path | None, *, new: bool) -> str:
@@ -623,13 +731,24 @@ def delete(
     What a deleted file leaves in free blocks of the disk is protected by the disk's encryption
     (FileVault) alone. Exports and backups of it are not touched.
     """
-    from aitwin.cli.rooms import open_voice
+    from aitwin.cli.rooms import open_voices
+    from aitwin.errors import TwinError
     from aitwin.home import Home
+    from aitwin.voice import record as recording
     from aitwin.voice import voices
 
-    owned = open_voice(Home.from_environment(), voice)
-    if not yes:
-        count = sum(1 for _ in (owned.path / "takes").glob("[!.]*"))
-        typer.confirm(f"Delete {owned.name} ({owned.id}) with {count} takes for good?", abort=True)
-    voices.delete(owned)
-    say(f"deleted {owned.id}; exports and backups of it, if there are any, are still there")
+    path = voices.locate(open_voices(Home.from_environment()), voice)
+    try:
+        owned = voices.load(path)
+    except TwinError:
+        owned = None  # damaged: nobody can record it, and its id is all that is known
+    with ExitStack() as stack:
+        if owned:
+            stack.enter_context(recording.alone(owned))
+            stack.enter_context(_alone(owned))
+        if not yes:
+            count = sum(1 for _ in (path / "takes").glob("[!.]*"))
+            named = f"{owned.name} ({owned.id})" if owned else path.name
+            typer.confirm(f"Delete {named} with {count} takes for good?", abort=True)
+        voices.delete(path)
+    say(f"deleted {path.name}; exports and backups of it, if there are any, are still there")

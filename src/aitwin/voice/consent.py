@@ -7,7 +7,7 @@ Neither records nor recognises: see record.
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from aitwin import artifact
 from aitwin.errors import TwinError
@@ -21,6 +21,9 @@ LEAST_WORDS = 0.7
 """Of the sentence's words: the smallest ASR mishears names and dates."""
 LEAST_LIKENESS = 0.70
 """Cosine to the takes: `speakers.enough` of the 5 s that a quick reader takes."""
+IMPORTED = "imported-consent"
+"""Beside a voice's own consent: that which came with it from another machine. It is kept and shown,
+and allows nothing here: whoever holds a file of somebody's voice need not be that person."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,39 @@ def store(path: Path, consent: Consent, recording: Path | None = None) -> None:
         artifact.write_manifest(scratch, values)
 
 
+def withdraw(path: Path) -> None:
+    """Delete the consent at `path` with its recording, if there is one, damaged or not."""
+    artifact.remove(path)
+
+
 def load(path: Path) -> Consent | None:
     """The consent at `path`, or None. Raises TwinError when it is damaged."""
     artifact.restore(path)
     if not (path / artifact.MANIFEST).exists():
         return None
-    remedy = "give it again with `twin voice record --consent`"
+    remedy = (
+        "give it again with `twin voice record --consent`, or `twin voice consent "
+        "--i-am-the-speaker`"
+    )
     manifest = artifact.read_manifest(path, kind="consent", remedy=remedy)
     try:
-        given = date.fromisoformat(manifest.pop("given_on"))
-        return Consent(given_on=given, **manifest)
+        return _parsed(manifest)
     except (KeyError, TypeError, ValueError):
         raise TwinError(f"{path / artifact.MANIFEST} is damaged; {remedy}") from None
+
+
+def _parsed(manifest: dict[str, Any]) -> Consent:
+    """A manifest as a consent. Raises KeyError, TypeError or ValueError when it is none."""
+    given = Consent(
+        **{
+            **manifest,
+            "given_on": date.fromisoformat(artifact.text(manifest["given_on"])),
+            "sentence": artifact.text(manifest["sentence"]),
+        }
+    )
+    artifact.text(given.kind, "spoken|stated")
+    artifact.text(given.sha256, "([0-9a-f]{64})?")
+    for share in (given.words, given.likeness):
+        if share is not None:
+            artifact.number(share)
+    return given

@@ -20,24 +20,28 @@ behind a dot. Does not ask for passphrases.
 
 import os
 import re
+import shlex
 import shutil
+import stat
 import tarfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Thread
 from typing import IO, Any
 
 from aitwin import artifact
 from aitwin.errors import TwinError
+from aitwin.voice import consent as consents
 from aitwin.voice import voices
+from aitwin.voice.consent import Consent
 from aitwin.voice.voices import COPIED, Voice
 
 KEY, CONTENT = "key.age", "voice.tar.age"
 LEAST_PASSPHRASE = 8
 """Characters. scrypt makes a guess cost a second; eight of them, thought up, last for years."""
-PARTS = ("takes", "prepared", "consent", "profile", "sessions")
+PARTS = ("takes", "prepared", "consent", consents.IMPORTED, "profile", "sessions")
 """What of a voice's directory is exported, with its own manifest."""
 KEY_LIMIT = 4096
 """Bytes; a sealed identity has some 300."""
@@ -47,7 +51,12 @@ MEMBERS = 100_000
 """Files; an hour of takes, two or three seconds each, has some 5,000."""
 BLOCK = tarfile.BLOCKSIZE
 
-_PLACE = re.compile(rf"(?:{'|'.join(PARTS)})(?:/[A-Za-z0-9][\w.-]{{0,99}}){{1,3}}", re.ASCII)
+_PLACE = re.compile(
+    rf"takes/[0-9a-f]{{{voices.ID_DIGITS}}}/(?:manifest\.json|original{voices.SUFFIX})"
+    rf"|(?:consent|{consents.IMPORTED})/(?:manifest\.json|consent{voices.SUFFIX})"
+    r"|(?:prepared|profile|sessions)(?:/[A-Za-z0-9][\w.-]{0,99}){1,3}",
+    re.ASCII,
+)
 """A file of a voice, relative to its directory; no name begins with a dot."""
 
 
@@ -61,6 +70,17 @@ class Member:
     size: int
 
 
+@dataclass(frozen=True)
+class Imported:
+    """What came out of a file."""
+
+    voice: Voice
+    consent: Consent | None = field(repr=False)
+    """Kept at consent.IMPORTED: it allows nothing here."""
+    problems: tuple[str, ...]
+    """What is damaged in the file, and was left out."""
+
+
 def check_passphrase(passphrase: str) -> str:
     """The passphrase itself. Raises TwinError when it is too short to protect anything."""
     if len(passphrase) < LEAST_PASSPHRASE:
@@ -71,16 +91,31 @@ def check_passphrase(passphrase: str) -> str:
     return passphrase
 
 
-def export(voice: Voice, target: Path, passphrase: str) -> int:
+def check_target(target: Path, *, force: bool = False) -> Path:
+    """The path itself. Raises TwinError when no export may be written there."""
+    if target.is_dir():
+        raise TwinError(f"{target} is a directory; name a file in it: {target / 'ana.voice'}")
+    if target.exists() and not force:
+        raise TwinError(
+            f"{target} is there already; choose another name, or replace it with --force"
+        )
+    return target
+
+
+def export(voice: Voice, target: Path, passphrase: str, *, force: bool = False) -> int:
     """Write a voice into one encrypted file of mode 0600; returns how many files are in it.
 
-    Raises TwinError when the passphrase is weak, or the voice changes meanwhile; whatever was at
-    `target` before is then still there.
+    Raises TwinError when the passphrase is weak, `target` is there and `force` is not given, a take
+    is damaged (so that no copy lacks one in silence), or the voice changes meanwhile; whatever was
+    at `target` before is then still there.
     """
     from pyrage import encrypt_io, x25519
     from pyrage import passphrase as sealing
 
     check_passphrase(passphrase)
+    check_target(target, force=force)
+    if problems := [*voice.damaged(), *_changed(voice)]:
+        raise TwinError(f"nothing was exported: {'; '.join(problems)}")
     members = _members(voice)
     identity = x25519.Identity.generate()
     key = sealing.encrypt(f"{identity}\n".encode(), passphrase)
@@ -105,13 +140,15 @@ def export(voice: Voice, target: Path, passphrase: str) -> int:
     return len(members)
 
 
-def import_(source: Path, directory: Path, passphrase: str, name: str = "") -> Voice:
+def import_(source: Path, directory: Path, passphrase: str, name: str = "") -> Imported:
     """Take an exported voice into `directory`, under another `name` where one is given.
 
-    Raises TwinError when the file is no exported voice, is damaged or cut off, the passphrase is
-    another, or there is a voice of that name already; nothing is left behind then.
+    A take that is damaged inside is left out. Raises TwinError when the file is no exported voice,
+    is damaged or cut off, the passphrase is another, or there is a voice of that name already;
+    nothing is left behind then.
     """
     artifact.make_private_dir(directory)
+    voices.tidy(directory)
     with _opened(source) as (key, content):
         identity = _unsealed(key, passphrase, source)
         # Nothing is compressed: what comes out is no larger than what went in.
@@ -123,6 +160,23 @@ def import_(source: Path, directory: Path, passphrase: str, name: str = "") -> V
             )
         with _decrypting(content, identity, source) as decrypted:
             return _unpack(decrypted, directory, name)
+
+
+def _changed(voice: Voice) -> Iterator[str]:
+    """Takes whose recording is not the one that came; an import would not take them."""
+    for take in voice.takes():
+        if not take.original.is_file():
+            yield (
+                f"the recording of take {take.id} is gone; `twin voice drop {voice.id} {take.id}` "
+                "forgets the take"
+            )
+        elif artifact.sha256(take.original) != take.sha256:
+            yield (
+                f"{take.original} has changed since it came; `twin voice add "
+                f"{shlex.quote(str(take.original))} "
+                f"--emotion {take.emotion} --voice {voice.id}` takes it as it is now, then forget "
+                f"what it was: `twin voice drop {voice.id} {take.id}`"
+            )
 
 
 def _members(voice: Voice) -> list[Member]:
@@ -167,7 +221,7 @@ class _Pulled:
     """Pieces as a file that is read; keeps what went wrong in making them."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self._pieces = pieces
         self._rest = memoryview(b"")
 
@@ -178,7 +232,7 @@ class _Pulled:
                 self._rest = memoryview(next(self._pieces))
         except StopIteration:
             return b""
-        except Exception as error:
+        except BaseException as error:  # Ctrl-C, too, which would end as an error of pyrage's
             self.failure = error
             raise
         size = len(self._rest) if size < 0 else size
@@ -191,6 +245,10 @@ def _opened(source: Path) -> Iterator[tuple[bytes, IO[bytes]]]:
     """The sealed key, and the encrypted content."""
     unknown = TwinError(f"{source} is no exported voice; `twin voice export` makes one")
     try:
+        mode = source.stat().st_mode
+        # A pipe never ends, and is never there again from its beginning.
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise TwinError(f"{source} is not a file; save the exported voice as a file first")
         archive = tarfile.open(source, "r:")  # noqa: SIM115 (closed below)
     except FileNotFoundError:
         raise TwinError(f"{source} is not there; check the path") from None
@@ -298,14 +356,14 @@ def _decrypting(content: IO[bytes], identity: Any, source: Path) -> Iterator[_De
         decrypted.close()
 
 
-def _unpack(decrypted: _Decrypted, directory: Path, name: str) -> Voice:
+def _unpack(decrypted: _Decrypted, directory: Path, name: str) -> Imported:
     files = decrypted.files()
     place, size, content = next(files, ("", 0, None))
     own, _, manifest = place.partition("/")
     if content is None or manifest != artifact.MANIFEST or size > MANIFEST_LIMIT:
         raise _strange(decrypted.source)
     target = voices.place(directory, name or own)
-    if target.exists():
+    if any(path.is_file() for path in (target, *target.rglob("*"))):
         raise TwinError(
             f"a voice is called {target.name} already; import this one under another name: "
             "--name NAME"
@@ -318,9 +376,57 @@ def _unpack(decrypted: _Decrypted, directory: Path, name: str) -> Voice:
                 raise _strange(decrypted.source)
             with artifact.writing(scratch / place) as file:
                 shutil.copyfileobj(content, file, COPIED)
-        # Another's take of that form need not be one; what cannot be opened is not taken in.
-        voice = voices.load(scratch)
-        voice.takes()
+        voice = _own(scratch, decrypted.source)
         if name:
             voices.write(replace(voice, name=name))
-    return voices.load(target)
+        problems = [*_left_out(voice, decrypted.source)]
+        given = _set_aside(scratch, decrypted.source, problems)
+    return Imported(voices.load(target), given, tuple(problems))
+
+
+def _own(scratch: Path, source: Path) -> Voice:
+    """The voice as its manifest says. Raises TwinError when that is damaged."""
+    try:
+        voice = voices.load(scratch)
+    except TwinError:
+        raise _strange(source) from None
+    if not voice.name.isprintable():
+        raise _strange(source)  # it is shown on a terminal, which takes orders
+    return voice
+
+
+def _left_out(voice: Voice, source: Path) -> Iterator[str]:
+    """Delete takes that are not what they say, and preparations of none; tells what was left out.
+
+    Another's take of that form need not be one, and a recording is named by its content.
+    """
+    whole = {take.id: take for take in voice.takes()}
+    for path in sorted(voice.path.glob("takes/*")):
+        take = whole.get(path.name)
+        files = {file.name for file in path.iterdir()}
+        if (
+            take is None
+            or files != {artifact.MANIFEST, take.original.name}
+            or artifact.sha256(take.original) != take.sha256
+        ):
+            artifact.remove(path)
+            yield f"take {path.name} is damaged in {source}, and was left out; export it again"
+    for path in sorted(voice.path.glob("prepared/*")):
+        if not (voice.path / "takes" / path.name).exists():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _set_aside(scratch: Path, source: Path, problems: list[str]) -> Consent | None:
+    """Keep the consent that came along where it allows nothing; None where there is none."""
+    own, aside = scratch / "consent", scratch / consents.IMPORTED
+    if own.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        own.rename(aside)
+    if not aside.exists():
+        return None
+    with suppress(TwinError):
+        if given := consents.load(aside):
+            return given
+    shutil.rmtree(aside)
+    problems.append(f"the consent is damaged in {source}, and was left out")
+    return None
