@@ -109,8 +109,11 @@ def test_what_is_said_at_once_is_what_prepare_says_later(
     samples = np.concatenate(list(source.blocks()))
     heard = listen(samples, tools.detector)
     found = assess(heard, reading_of(samples), source, take_id=take.id, listener=tools.mos)
-    # Prepare counts the syllables of the prompt.
-    assert found == replace(prepared.measures, rate=found.rate)
+    # Prepare counts the syllables of the prompt, and lets DNSMOS hear whole utterances.
+    assert found == replace(prepared.measures, rate=found.rate, mos=found.mos)
+    assert (found.mos is None) == (prepared.measures.mos is None)
+    if found.mos is not None:
+        assert prepared.measures.mos == pytest.approx(found.mos, abs=0.3)
 
 
 def test_rests_do_not_count_towards_the_loudness_of_speech(reading: np.ndarray) -> None:

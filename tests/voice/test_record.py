@@ -575,6 +575,7 @@ def compared(voice: Voice, likeness: float) -> None:
         path=profile.path_of(voice),
         manners={},
         grades={},
+        standings={},
         unprepared=0,
         pooled=None,
         utterances=None,

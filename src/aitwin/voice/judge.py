@@ -1,8 +1,9 @@
 """Judge: what a take by itself is like, and its grade right after it was read.
 
 `assess` is the one way from a take's sound to its measures; the session that waits for a letter
-and prepare, which gives the final one, both go it. What takes an ASR or the speaker encoder is
-added by prepare; what takes the whole voice, such as the likeness to other takes, by profile.
+and prepare, which gives the final one, both go it. Prepare adds what takes an ASR or the speaker
+encoder, and has DNSMOS hear its utterances; what takes the whole voice, such as the likeness to
+other takes, profile adds.
 """
 
 from collections.abc import Callable, Iterable
