@@ -2,7 +2,7 @@
 
     python benchmarks/voice.py prepare [--minutes 60] [--cores 2]
 
-`prepare`: an hour of speech (the bundled voice, sentences with rests of 0.3 to 3 seconds, a room's
+`prepare`: an hour of speech (the bundled voice, our prompts, rests of 0.3 to 3 seconds, a room's
 noise; 48 kHz, mono, 24-bit FLAC), once as nine takes and once as one file, by one core and by all.
 The baseline reads the same files with soundfile and resamples them with soxr, on one core. Every
 row is a process of its own, so that its peak memory is its own. Times on a shared machine swing:
@@ -34,16 +34,6 @@ ENCODER = (
     Path(__file__).parent.parent.parent
     / "shared/golden/ref_encoder/ref_enc_openvoice_v2.safetensors"
 )
-SENTENCES = (
-    "She sells sea shells by the shore, and the fish she saw was fresh.",
-    "We walked along the river until the rain began.",
-    "Nobody knew where the yellow dog came from.",
-    "I am leaving in the morning, and I will be away all week.",
-    "Both of us think this is the safest path through the forest.",
-    "The price of the house is fair enough, but the office is too far away.",
-    "Please put the kettle on before you go upstairs.",
-    "Why did you wait so long before you told me?",
-)
 
 
 @dataclass(frozen=True)
@@ -61,12 +51,15 @@ def spoken(seed: int, seconds: float) -> np.ndarray:
     """So many seconds of sentences and rests at RECORDED Hertz, in a room."""
     import soxr
 
+    from aitwin.voice.emotions import EMOTIONS
     from aitwin.voice.engines import Bundled
+    from aitwin.voice.prompts import prompts
 
+    sentences = [prompt.text for emotion in EMOTIONS for prompt in prompts(emotion)]
     chance = np.random.default_rng(seed)
     voice, pieces, length = Bundled(), [], 0
     while length < seconds * RECORDED:
-        sentence = SENTENCES[chance.integers(len(SENTENCES))]
+        sentence = sentences[chance.integers(len(sentences))]
         said = voice.speak(sentence, speed=chance.uniform(0.9, 1.1), seed=int(chance.integers(99)))
         rest = np.zeros(round(chance.choice([0.3, 0.5, 0.8, 3.0]) * RECORDED), np.float32)
         pieces += [soxr.resample(said.samples, said.sample_rate, RECORDED) * 0.4, rest]
@@ -122,12 +115,17 @@ def prepare(folder: Path, name: str, cores: int, listening: Sequence[str]) -> No
         vad.Detector(),
         mos=Listener() if "mos" in listening else None,
         encoder=ReferenceEncoder.load(ENCODER) if "encoder" in listening else None,
-        transcriber=Transcriber.load() if "words" in listening else None,
     )
     # A loudness of its own makes every row start afresh.
     recipe = Recipe(loudness=-23.0 - 0.01 * cores - 0.001 * len(listening))
-    outcome = prepare_all(voices.open_(folder, name), tools, recipe, cores=cores)
+    voice = voices.open_(folder, name)
+    outcome = prepare_all(voice, tools, recipe, cores=cores)
     assert not outcome.problems, outcome.problems
+    if "words" in listening:  # by themselves, as `twin voice prepare` does it
+        ears = Tools(tools.detector, transcriber=Transcriber.load())
+        del tools
+        outcome = prepare_all(voice, ears, recipe, cores=cores)
+        assert not outcome.problems, outcome.problems
 
 
 def row(name: str, *arguments: str) -> Row:

@@ -268,14 +268,23 @@ def _encoder_file(home: Home) -> Path:
 
 
 def open_tools(home: Home) -> "Tools":
-    """What listens to recordings; the parts that are not installed are done without."""
+    """What listens to recordings, but for the words; what is not installed is done without."""
     from aitwin.voice.mos import Listener
+    from aitwin.voice.prepare import Tools
+    from aitwin.voice.vad import Detector
+
+    encoder, _ = open_encoder(home)
+    return Tools(Detector(), mos=_optional(Listener), encoder=encoder)
+
+
+def open_ears() -> "Tools | None":
+    """What hears the words of what is prepared; None where no speech recognition is installed."""
     from aitwin.voice.prepare import Tools
     from aitwin.voice.transcribe import Transcriber
     from aitwin.voice.vad import Detector
 
-    encoder, _ = open_encoder(home)
-    return Tools(Detector(), _optional(Listener), _optional(Transcriber.load), encoder)
+    transcriber = _optional(Transcriber.load)
+    return Tools(Detector(), transcriber=transcriber) if transcriber else None
 
 
 def _optional(opened: "Callable[[], T]") -> "T | None":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aitwin.home import Home
     from aitwin.voice.openvoice import ReferenceEncoder
     from aitwin.voice.overview import Overview, TakeOverview
+    from aitwin.voice.prepare import Tools
     from aitwin.voice.voices import Take, Voice
 
 app = typer.Typer(
@@ -414,23 +415,38 @@ def prepare(voice: OnlyId = "", json: Json = False) -> None:
 
 def _make_ready(home: "Home", voice: "Voice") -> list[str]:
     """Prepare what is to be prepared, and build the profile; what went wrong."""
-    from aitwin.cli.rooms import open_tools
+    from aitwin.cli.rooms import open_ears, open_tools
+
+    if not voice.takes():
+        return []
+    with _alone(voice), _stoppable(PREPARED):
+        tools = open_tools(home)
+        problems = _prepared(voice, tools, "preparing")
+        encoder = tools.encoder
+        # The words come last, and by themselves: they take as long as all else together, and as
+        # much memory.
+        if ears := open_ears():
+            del tools
+            problems += _prepared(voice, ears, "hearing the words")
+    return [*dict.fromkeys(problems), *_update_profile(home, voice, encoder)]
+
+
+def _prepared(voice: "Voice", tools: "Tools", what: str) -> list[str]:
+    """Let `tools` listen to all takes; what went wrong."""
     from aitwin.voice import prepare as preparing
 
-    if not (takes := voice.takes()):
-        return []
-    with _alone(voice), _stoppable(PREPARED), progress(TaskProgressColumn()) as bar:
-        task = bar.add_task("preparing", total=sum(take.seconds for take in takes))
+    takes = voice.takes()
+    with progress(TaskProgressColumn()) as bar:
+        task = bar.add_task(what, total=sum(take.seconds for take in takes))
         shares: dict[str, float] = {}
 
         def told(take: "Take", share: float) -> None:
             shares[take.id] = share * take.seconds
             bar.update(task, completed=sum(list(shares.values())))
 
-        tools = open_tools(home)
         outcome = preparing.prepare_all(voice, tools, on_progress=told)
         bar.update(task, completed=sum(take.seconds for take in takes))
-    return [*outcome.problems, *_update_profile(home, voice, tools.encoder)]
+    return list(outcome.problems)
 
 
 def _update_profile(
