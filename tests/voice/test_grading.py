@@ -1,3 +1,4 @@
+import re
 import string
 from dataclasses import replace
 from functools import cache
@@ -339,3 +340,31 @@ def test_people_are_no_d(shared: Path) -> None:
 
 def test_the_emotion_with_limits_of_its_own_exists() -> None:
     assert grading.WHISPERED in EMOTIONS
+
+
+# --- What the owner reads about them --------------------------------------------------------------
+
+DOCUMENTED = {
+    "speech above the room's noise": ("noise", 1),
+    "samples at full scale": ("clipping", 100),
+    "mains hum above the noise around it": ("hum", 1),
+    "time in which the room's echo dies away (RT60)": ("reverb", 1),
+    "highest frequency": ("bandwidth", 1),
+    "DNSMOS, 1 to 5, of takes from 20 seconds": ("quality", 1),
+    "speech that sounds like somebody else": ("speakers", 100),
+}
+"""Rows of the table in docs/voice.md, the limit of each, and how much larger the page writes it."""
+
+
+@pytest.mark.parametrize("row", DOCUMENTED)
+def test_the_page_on_voices_names_these_marks(row: str) -> None:
+    page = Path(__file__).parent.parent.parent / "docs" / "voice.md"
+    (line,) = (line for line in page.read_text().splitlines() if line.startswith(f"| {row} |"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    what, scale = DOCUMENTED[row]
+    (limit,) = (limit for limit in LIMITS if limit.what == what)
+    assert cells[1].startswith("to" if limit.worse == "high" else "from")
+    named = [re.search(r"[\d.,]+", cell) for cell in cells[1:4]]
+    assert [float(found[0].replace(",", "")) if found else None for found in named] == [
+        None if mark is None else pytest.approx(mark * scale) for mark in limit.marks
+    ]
