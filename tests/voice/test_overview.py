@@ -152,3 +152,12 @@ def test_a_damaged_take_hides_no_other(voice: Voice) -> None:
     other = added(voice, "happy", 60.0)
     (added(voice, "sad", 120.0).path / artifact.MANIFEST).write_text("{")
     assert [take.id for take in overview.of(voice).takes] == [other.id]
+
+
+def test_a_damaged_consent_hides_no_voice(voice: Voice) -> None:
+    (voice.path / "consent").mkdir()
+    (voice.path / "consent" / artifact.MANIFEST).write_text("{")
+    seen = overview.of(voice)
+    assert seen.name == "Ana"
+    assert not seen.consent
+    assert "twin voice consent ana --i-am-the-speaker" in seen.missing[0]

@@ -221,11 +221,18 @@ def test_what_is_stored_is_what_was_built(voice: Voice) -> None:
         assert getattr(found, name) == getattr(made, name), name
 
 
+def test_many_utterances_of_somebody_else_are_told(voice: Voice) -> None:
+    add(voice, [*minute(), speaker(BEN, 3), speaker(BEN, 3)])
+    (said,) = profile.doubts(build(voice, encoder()))
+    assert said.startswith("neutral: 2 of 12 utterances left out")
+
+
 def test_an_utterance_of_somebody_else_counts_for_nothing(voice: Voice) -> None:
     add(voice, [*minute(), speaker(BEN, 3)])
     made = build(voice, encoder())
     assert made.utterances is not None
     assert made.utterances.dropped.tolist() == [False] * 10 + [True]
+    assert profile.doubts(made) == ()  # one in eleven is no reason to worry anybody
     neutral = made.manners["neutral"]
     assert neutral.dropped == 1
     assert neutral.seconds == pytest.approx(70)

@@ -128,6 +128,7 @@ MANIFEST = entry(
 
 
 def test_a_voice_comes_back_as_it_was_without_its_caches(voice: Voice, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
     target = tmp_path / "elsewhere" / "ana.voice"
     assert sealed.export(voice, target, WORDS) == 11
     imported = sealed.import_(target, tmp_path / "other", WORDS)
@@ -394,6 +395,22 @@ def test_a_file_that_is_there_is_replaced_only_by_force(
     assert sealed.export(voice, target, WORDS, force=True) > 0
     with pytest.raises(TwinError, match="is a directory; name a file"):
         sealed.export(voice, tmp_path, WORDS, force=True)
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_of_a_file_without_a_whole_take_nothing_is_imported(
+    kind: str, directory: Path, tmp_path: Path, quick: None
+) -> None:
+    source = sealed_by_hand(tmp_path / "ana.voice", [MANIFEST, *DAMAGED[kind]])
+    with pytest.raises(TwinError, match=r"was left out(?s:.)*nothing was imported"):
+        sealed.import_(source, directory, WORDS)
+    assert not list(directory.iterdir())
+
+
+def test_a_disk_that_is_not_plugged_in_is_not_made_up(voice: Voice, tmp_path: Path) -> None:
+    with pytest.raises(TwinError, match="is not there: plug in the disk"):
+        sealed.export(voice, tmp_path / "STICK" / "ana.voice", WORDS)
+    assert not (tmp_path / "STICK").exists()
 
 
 def test_a_pipe_is_no_file_to_import_from(directory: Path, tmp_path: Path) -> None:

@@ -428,7 +428,8 @@ def _make_ready(home: "Home", voice: "Voice") -> list[str]:
         if ears := open_ears():
             del tools
             problems += _prepared(voice, ears, "hearing the words")
-    return [*dict.fromkeys(problems), *_update_profile(home, voice, encoder)]
+        # Nobody may drop a take meanwhile, whose embeddings would come after it.
+        return [*dict.fromkeys(problems), *_update_profile(home, voice, encoder)]
 
 
 def _prepared(voice: "Voice", tools: "Tools", what: str) -> list[str]:
@@ -496,9 +497,10 @@ def _finish(voice: "Voice", problems: list[str], *, json: bool) -> None:
 
 @contextmanager
 def _alone(voice: "Voice") -> Iterator[None]:
-    """Keep out what would take from under another what it works on. Recording may go on beside.
+    """Keep out what would take from under another what it works on.
 
-    Raises TwinError when the voice is being prepared, exported or changed.
+    Recording has a lock of its own. Raises TwinError when the voice is being prepared, exported or
+    changed.
     """
     from aitwin import artifact
     from aitwin.errors import TwinError
@@ -559,7 +561,8 @@ def consent(
     elif i_am_the_speaker:
         _state(home, owned)
     if withdraw or i_am_the_speaker:
-        problems = _update_profile(home, owned)
+        with _alone(owned):
+            problems = _update_profile(home, owned)
     given = consents.load(owned.path / "consent")
     if json:
         print_json(

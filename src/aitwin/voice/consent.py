@@ -83,9 +83,10 @@ def load(path: Path) -> Consent | None:
     artifact.restore(path)
     if not (path / artifact.MANIFEST).exists():
         return None
+    voice = path.parent.name
     remedy = (
-        "give it again with `twin voice record --consent`, or `twin voice consent "
-        "--i-am-the-speaker`"
+        f"give it again with `twin voice record --voice {voice} --consent`, or "
+        f"`twin voice consent {voice} --i-am-the-speaker`"
     )
     manifest = artifact.read_manifest(path, kind="consent", remedy=remedy)
     try:

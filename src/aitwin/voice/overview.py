@@ -102,10 +102,14 @@ class Overview:
 
 
 def of(voice: Voice) -> Overview:
-    """Look at a voice. Raises TwinError when a take, or the consent, is damaged."""
+    """Look at a voice; what is damaged in it counts as missing."""
     made = _profile(voice)
     takes = tuple(_take(take, voice.prepared(take), made) for take in voice.takes())
-    given = consents.load(voice.path / "consent")
+    given, damage = None, []
+    try:
+        given = consents.load(voice.path / "consent")
+    except TwinError as error:
+        damage.append(str(error))
     return Overview(
         id=voice.id,
         name=voice.name,
@@ -115,7 +119,7 @@ def of(voice: Voice) -> Overview:
         consent=given.kind if given else "",
         consent_given_on=given.given_on if given else None,
         profile=made is not None,
-        missing=tuple(_missing(voice.id, takes, given, made)),
+        missing=(*damage, *_missing(voice.id, takes, given, made)),
         advice=profile.doubts(made) if made else (),
     )
 

@@ -354,7 +354,7 @@ class _Ears:
         return "mos" not in tools or not is_sampled(self.take.id, self.take.seconds)
 
     def _scored(self, made: Prepared, stored: "_Stored") -> Prepared:
-        """DNSMOS of some stretches of speech; of short takes, of some."""
+        """With DNSMOS of some stretches of speech; short takes are only sampled."""
         listener = self.tools.mos
         if listener is None or self.samples_only(["mos"]):
             return made

@@ -44,6 +44,8 @@ LEAST_SPEECH = 60.0
 embedding, 26 s within 0.994; a minute leaves room for two or three emotions."""
 NAMED = 4
 """Takes that are named in a line of advice; `twin voice show` names all."""
+UNLIKE = 0.1
+"""Share of utterances that are left out as unlike the rest from which the owner is told."""
 BASES = ("en-au", "en-br", "en-default", "en-india", "en-us")
 """MeloTTS-English's own speakers, by the names of their embeddings' files."""
 
@@ -320,7 +322,7 @@ def lacking(profile: VoiceProfile) -> tuple[str, ...]:
 
 
 def doubts(profile: VoiceProfile) -> tuple[str, ...]:
-    """Takes that may be another person's, by emotion, each with what to do about it.
+    """Takes and utterances that may be another person's, by emotion, and what to do about it.
 
     They keep nobody from cloning: what is clearly apart is left out already, the rest is used.
     """
@@ -341,6 +343,14 @@ def doubts(profile: VoiceProfile) -> tuple[str, ...]:
                 drop=f"`twin voice drop {voice} {named}`",
             )
             told.append(f"{emotion}: {said}")
+    for emotion, manner in profile.manners.items():
+        heard = 0 if profile.utterances is None else profile.utterances.emotions.count(emotion)
+        if manner.dropped > UNLIKE * heard:
+            told.append(
+                f"{emotion}: {manner.dropped} of {heard} utterances left out, unlike the rest: "
+                "somebody else, or noise? They are the hollow marks of the map: "
+                f"`twin voice report {voice}`"
+            )
     if profile.strangers and (profile.consent is None or profile.consent.kind != "spoken"):
         told.append(
             "if the takes that are left out are yours, and the others are not: your consent, read "
@@ -363,14 +373,15 @@ def remove(voice: Voice) -> None:
 
 
 def _missing_consent(profile: VoiceProfile) -> Iterator[str]:
-    again = "`twin voice record --consent`"
+    voice = profile.path.parent.name
+    again = f"`twin voice record --voice {voice} --consent`"
     given = profile.consent
     # Looked up anew: a consent that was taken back must not live on in a profile.
     sha256 = _sha256(profile.path.parent / "consent" / artifact.MANIFEST)
     if not sha256:
         yield (
             f"there is no consent of the speaker: {again}, or give your word: "
-            "`twin voice consent --i-am-the-speaker`"
+            f"`twin voice consent {voice} --i-am-the-speaker`"
         )
     elif given is None or sha256 != profile.consent_sha256:
         yield f"its consent is newer than the profile: {REMEDY}"

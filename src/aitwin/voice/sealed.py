@@ -95,6 +95,10 @@ def check_target(target: Path, *, force: bool = False) -> Path:
     """The path itself. Raises TwinError when no export may be written there."""
     if target.is_dir():
         raise TwinError(f"{target} is a directory; name a file in it: {target / 'ana.voice'}")
+    if not target.parent.is_dir():
+        raise TwinError(
+            f"{target.parent} is not there: plug in the disk that it is on, or make the directory"
+        )
     if target.exists() and not force:
         raise TwinError(
             f"{target} is there already; choose another name, or replace it with --force"
@@ -380,6 +384,8 @@ def _unpack(decrypted: _Decrypted, directory: Path, name: str) -> Imported:
         if name:
             voices.write(replace(voice, name=name))
         problems = [*_left_out(voice, decrypted.source)]
+        if problems and not voice.takes():
+            raise TwinError("\n".join([*problems, "no take is left, so nothing was imported"]))
         given = _set_aside(scratch, decrypted.source, problems)
     return Imported(voices.load(target), given, tuple(problems))
 
