@@ -59,6 +59,7 @@ bench: $(VENV)/.tested .cache/models/$(MODEL)/manifest.json
 	$(BIN)/python benchmarks/serving.py memory
 	$(BIN)/python benchmarks/export.py graft
 	$(BIN)/python benchmarks/export.py agreement
+	$(BIN)/python benchmarks/voice.py prepare
 
 golden: $(VENV)/.tested
 	$(BIN)/python -m tests.corpus.test_golden --write
