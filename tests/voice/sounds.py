@@ -59,6 +59,18 @@ def speech(count: int, *, rest: float = 0.6, edge: float = 0.5, first: int = 0) 
     return Said(np.concatenate(pieces), tuple(spans), texts)
 
 
+@cache
+def at_full_scale(rate: int) -> Samples:
+    """Ten seconds of speech as a recording at `rate` Hertz would have it, peak 1."""
+    said = BUNDLED.speak(
+        "Peter kept the boat by the pier. She sells sea shells, he said, and that was that. "
+        "What a day it had been for both of them, up there on the hill above the town.",
+        seed=1,
+    )
+    samples = resample(said, rate).samples
+    return samples / np.abs(samples).max()
+
+
 def silence(seconds: float) -> Samples:
     return np.zeros(round(seconds * RATE), np.float32)
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from aitwin.voice import loudness
 from aitwin.voice.audio import Samples
 from aitwin.voice.clipping import RUN, Clipping, _FlatTops
-from aitwin.voice.engines import Bundled
 from aitwin.voice.sound_file import ffmpeg, native
 from tests.voice import sounds
 
@@ -22,13 +21,7 @@ NATIVE = 48_000
 @pytest.fixture(scope="module")
 def speech() -> Samples:
     """Ten seconds at 48,000 Hertz, peak 1."""
-    said = Bundled().speak(
-        "Peter kept the boat by the pier. She sells sea shells, he said, and that was that. "
-        "What a day it had been for both of them, up there on the hill above the town.",
-        seed=1,
-    )
-    sound = np.asarray(soxr.resample(said.samples, said.sample_rate, NATIVE), np.float32)
-    return sound / np.abs(sound).max()
+    return sounds.at_full_scale(NATIVE)
 
 
 def share(sound: NDArray[np.floating], rate: int = NATIVE, subtype: str = "PCM_16") -> float:

@@ -15,11 +15,11 @@ from aitwin.errors import TwinError
 from aitwin.voice import source
 from aitwin.voice.audio import Samples
 from aitwin.voice.channels import Channels
-from aitwin.voice.engines import Bundled
 from aitwin.voice.heard import HOP, RATE
 from aitwin.voice.loudness import true_peak
 from aitwin.voice.sound_file import ffmpeg
 from aitwin.voice.source import Source
+from tests.voice import sounds
 
 NATIVE = 48_000
 
@@ -27,13 +27,7 @@ NATIVE = 48_000
 @pytest.fixture(scope="module")
 def speech() -> Samples:
     """Ten seconds at 48,000 Hertz, peak 1; nothing above 12,000 Hertz: the voice ends there."""
-    said = Bundled().speak(
-        "Peter kept the boat by the pier. She sells sea shells, he said, and that was that. "
-        "What a day it had been for both of them, up there on the hill above the town.",
-        seed=1,
-    )
-    sound = np.asarray(soxr.resample(said.samples, said.sample_rate, NATIVE), np.float32)
-    return sound / np.abs(sound).max()
+    return sounds.at_full_scale(NATIVE)
 
 
 @pytest.fixture

