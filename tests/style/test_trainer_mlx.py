@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -342,7 +343,7 @@ def test_two_processes_train_what_one_trains(quantised: Base, tmp_path: Path) ->
     together.mkdir()
     mlx_process.train(quantised.gguf, cache, alone)
     launch = [str(Path(sys.executable).with_name("mlx.launch")), "-n", "2", "--backend", "ring"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [
             *launch,
             *("--starting-port", str(_free_ports()), "--python", sys.executable),
@@ -353,12 +354,13 @@ def test_two_processes_train_what_one_trains(quantised: Base, tmp_path: Path) ->
         stdin=subprocess.PIPE,  # it waits for a terminal that has nothing to say
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
-    try:
-        output, _ = process.communicate(timeout=240)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=240)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with those that it launched
+            raise
     assert (together / "report0.json").exists(), output.decode()
 
     expected = json.loads((alone / "report0.json").read_text())
