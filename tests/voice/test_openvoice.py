@@ -275,8 +275,11 @@ def old_pickle(path: Path) -> None:
         (flipped, "is damaged, or no checkpoint"),
         (runs_code, "wants to run code and was refused"),
         (old_pickle, "is damaged, or no checkpoint|wants to run code"),
-        (lambda path: torch.save([1, 2], path), "is not the checkpoint of OpenVoice"),
-        (lambda path: torch.save({"model": {"a": 1}}, path), "is not the checkpoint of OpenVoice"),
+        (lambda path: torch.save([1, 2], path), "is no checkpoint: it holds no tensors"),
+        (
+            lambda path: torch.save({"model": {"a": 1}}, path),
+            "is no checkpoint: it holds no tensors",
+        ),
         (
             lambda path: torch.save({"model": {"dec.w": torch.ones(2)}}, path),
             "holds no reference encoder",
@@ -324,3 +327,49 @@ def test_base_speakers_that_are_none(tmp_path: Path) -> None:
         openvoice.speakers(tmp_path)
     torch.save(torch.ones(1, 8, 1), tmp_path / "en-us.pth")
     assert openvoice.speakers(tmp_path)["en-us"].shape == (8,)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda: torch.ones(1, 3, 1),
+        lambda: torch.ones(0),
+        lambda: torch.ones(1, 8, 1, dtype=torch.int64),
+        lambda: torch.ones(1, 8, 1, device="meta"),
+        lambda: torch.ones(1, 8, 1).to_sparse(),
+        lambda: [1.0] * 8,
+    ],
+)
+def test_what_is_no_embedding_is_no_base_speaker(tmp_path: Path, odd: Callable[[], object]) -> None:
+    torch.save(odd(), tmp_path / "en-us.pth")
+    with pytest.raises(TwinError, match=r"en-us\.pth holds no embedding of a speaker.*pull"):
+        openvoice.speakers(tmp_path, 8)
+    torch.save(torch.ones(1, 8, 1), tmp_path / "en-br.pth")
+    with pytest.raises(TwinError, match=r"en-us\.pth holds no embedding"):
+        openvoice.speakers(tmp_path)
+    with pytest.raises(TwinError, match=r"en-br\.pth holds no embedding"):
+        openvoice.speakers(tmp_path, 256)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda: torch.full((1, 8, 1), 1.5).bfloat16(),
+        lambda: torch.full((1, 8, 1), 1.5).double(),
+        lambda: torch.full((1, 8, 1), 1.5).requires_grad_(),
+    ],
+)
+def test_an_embedding_of_another_precision_is_one(
+    tmp_path: Path, kind: Callable[[], torch.Tensor]
+) -> None:
+    torch.save(kind(), tmp_path / "en-us.pth")
+    found = openvoice.speakers(tmp_path, 8)["en-us"]
+    assert found.dtype == np.float32
+    assert found.tolist() == [1.5] * 8
+
+
+def test_an_encoder_of_whole_numbers_is_none(tmp_path: Path) -> None:
+    weights = {name: (100 * value + 1).long() for name, value in tiny_weights().items()}
+    torch.save({"model": weights}, tmp_path / "x.pth")
+    with pytest.raises(TwinError, match=r"x\.pth holds no reference encoder"):
+        ReferenceEncoder.load(tmp_path / "x.pth")

@@ -6,8 +6,6 @@ Every size follows from the tensors. Does not pool stretches or judge likeness: 
 """
 
 import hashlib
-import pickle
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aitwin.errors import TwinError
+from aitwin.voice import checkpoint
 from aitwin.voice.audio import Samples
 
 if TYPE_CHECKING:
@@ -30,8 +29,6 @@ Embedding: TypeAlias = NDArray[np.float32]
 PREFIX = "ref_enc."
 """How the encoder's tensors are called among those of the whole converter."""
 PULL = "run `twin models pull openvoice-v2`"
-FLOOR = 1e-6
-"""Power added to every bin before the root, as in training."""
 STRIDE = 2
 """Of every convolution, in time and in frequency, with a padding of 1."""
 CHUNK = 1024
@@ -54,19 +51,21 @@ class ReferenceEncoder:
         Raises TwinError when the file is missing, damaged, of something else, or a pickle that
         wants to run code (which it does not get to do).
         """
-        tensors = _read(path)
+        tensors = checkpoint.read(path, PULL)
         found = {
             name.removeprefix(PREFIX): tensor
             for name, tensor in sorted(tensors.items())
             if name.startswith(PREFIX)
         }
+        if not all(checkpoint.is_plain(tensor) for tensor in found.values()):
+            raise TwinError(f"{path} holds no reference encoder of OpenVoice V2; {PULL}")
         digest = hashlib.sha256()
         for name, tensor in found.items():
             array = tensor.float().contiguous().numpy()
             digest.update(f"{name} {array.shape}\n".encode())
             digest.update(array.tobytes())
         try:
-            encoder = cls(_dissolved(found), digest.hexdigest())
+            encoder = cls(_ready(found), digest.hexdigest())
             if not np.isfinite(encoder.embed(np.zeros(encoder.window, np.float32))).all():
                 raise ValueError("the weights hold a NaN")
         except (KeyError, IndexError, ValueError, RuntimeError):
@@ -119,21 +118,11 @@ class ReferenceEncoder:
         """
         import torch
 
+        from aitwin.voice import vits
+
         with torch.inference_mode():
-            return np.asarray(self._frames(self._mirrored(samples)).T.numpy())
-
-    def _mirrored(self, samples: Samples) -> "Tensor":
-        import torch
-
-        return torch.from_numpy(np.pad(samples, (self.window - self.hop) // 2, mode="reflect"))
-
-    def _frames(self, mirrored: "Tensor") -> "Tensor":
-        """Magnitudes of whole frames, shape [frames, bins]."""
-        import torch
-
-        frames = mirrored.unfold(0, self.window, self.hop) * torch.hann_window(self.window)
-        spectrum = torch.fft.rfft(frames)
-        return torch.sqrt(spectrum.real**2 + spectrum.imag**2 + FLOOR)
+            sound = vits.mirrored(samples, self.window, self.hop)
+            return np.asarray(vits.magnitudes(sound, self.window, self.hop).T.numpy())
 
     def _convolved(self, samples: Samples) -> Iterator["Tensor"]:
         """What the recurrent layer hears, shape [steps, features], a chunk at a time.
@@ -143,18 +132,20 @@ class ReferenceEncoder:
         """
         from torch.nn import functional
 
+        from aitwin.voice import vits
+
         count = self._layers
         grain = STRIDE**count  # frames to a step
         kept = max(1, CHUNK // grain) * grain
-        mirrored = self._mirrored(samples)
+        sound = vits.mirrored(samples, self.window, self.hop)
         total = len(samples) // self.hop
         for start in range(0, total, kept):
             stop = min(start + kept, total)
             # A step sees (STRIDE ** layers - 1) frames to each side: less than one grain.
             first, last = max(0, start - grain), min(stop + grain, total)
-            part = mirrored[first * self.hop : (last - 1) * self.hop + self.window]
+            part = sound[first * self.hop : (last - 1) * self.hop + self.window]
             heard = functional.layer_norm(
-                self._frames(part)[None, None],
+                vits.magnitudes(part, self.window, self.hop)[None, None],
                 (self.window // 2 + 1,),
                 self.weights["layernorm.weight"],
                 self.weights["layernorm.bias"],
@@ -193,70 +184,38 @@ class ReferenceEncoder:
         return layer.eval()
 
 
-def speakers(directory: Path) -> dict[str, Embedding]:
+def speakers(directory: Path, size: int | None = None) -> dict[str, Embedding]:
     """The embeddings of MeloTTS's own voices, by file name: "en-us", "en-br", ...
 
-    Raises TwinError when there is none, or one of them is damaged.
+    `size` is how many numbers the encoder gives that they are to be compared with, if it is known;
+    all must have as many. Raises TwinError when there is none, or one of them is damaged.
     """
     found = {}
     for path in sorted(directory.glob("*.pth")):
-        tensor = _unpickled(path)
-        if not hasattr(tensor, "numpy") or not bool(tensor.isfinite().all()):
+        tensor = checkpoint.unpickled(path, PULL)
+        if (
+            not checkpoint.is_plain(tensor)
+            or not tensor.numel()
+            or not bool(tensor.isfinite().all())
+            or tensor.numel() != (size := size or tensor.numel())
+        ):
             raise TwinError(f"{path} holds no embedding of a speaker; {PULL}")
-        found[path.stem] = np.array(tensor.numpy(), np.float32).ravel()
+        found[path.stem] = np.array(tensor.detach().float().numpy()).ravel()
     if not found:
         raise TwinError(f"{directory} holds no base speakers; {PULL}")
     return found
 
 
-def _dissolved(tensors: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """Weight norm (Salimans and Kingma 2016) multiplied out: weight = g * v / |v|."""
+def _ready(tensors: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
+    """Weight norm multiplied out, in memory of its own: the file may be mapped, and change."""
     import torch
 
-    weights = {name: tensor.float().clone() for name, tensor in tensors.items()}
-    for name in [name for name in weights if name.endswith(".weight_v")]:
-        direction = weights.pop(name)
-        length = weights.pop(name.removesuffix("v") + "g")
-        norm = direction.flatten(1).norm(dim=1).view_as(length)
-        # Channels last takes half the time of torch's own order. By `to`: `contiguous` leaves the
-        # first layer, which has one channel, as it is, and that one alone takes most of the time.
-        weights[name.removesuffix("_v")] = (length * direction / norm).to(
-            memory_format=torch.channels_last
+    # Channels last takes half the time of torch's own order. By `to`: `contiguous` leaves the
+    # first layer, which has one channel, as it is, and that one alone takes most of the time.
+    return {
+        name: tensor.float().to(
+            memory_format=torch.channels_last if tensor.ndim == 4 else torch.contiguous_format,
+            copy=True,
         )
-    return weights
-
-
-def _read(path: Path) -> Mapping[str, "Tensor"]:
-    """All tensors of a checkpoint, by name."""
-    if not path.is_file():
-        raise TwinError(f"the reference encoder {path} is missing; {PULL}")
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return dict(load_file(path))
-        except (SafetensorError, OSError):
-            raise TwinError(f"{path} is damaged, or no file of safetensors; {PULL}") from None
-    checkpoint = _unpickled(path)
-    model = checkpoint.get("model") if isinstance(checkpoint, dict) else None
-    if not isinstance(model, dict) or not all(hasattr(value, "numpy") for value in model.values()):
-        raise TwinError(f"{path} is not the checkpoint of OpenVoice V2's converter; {PULL}")
-    return model
-
-
-def _unpickled(path: Path) -> Any:
-    """What torch saved, as long as it is tensors: no code in the file is run."""
-    import torch
-
-    try:
-        # Mapped: of the converter's 131 MB, the encoder's 3 are read.
-        return torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
-    except pickle.UnpicklingError as error:
-        code = "GLOBAL" in str(error)
-        what = "wants to run code and was refused" if code else "is damaged, or no checkpoint"
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile):
-        what = "is damaged, or no checkpoint"
-    raise TwinError(f"{path} {what}; {PULL}")
+        for name, tensor in checkpoint.fused(tensors).items()
+    }

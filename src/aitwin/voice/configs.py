@@ -1,0 +1,44 @@
+"""The `config.json` that lies beside a network's weights.
+
+One reader for all networks. What the numbers mean, and whether they fit, each network knows.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aitwin.errors import TwinError
+
+
+def read(path: Path, remedy: str) -> dict[str, Any]:
+    """The object in the file at `path`.
+
+    Raises TwinError, with what to do (`remedy`) at its end, when the file is missing, is no JSON
+    (NaN and Infinity are none), or holds no object.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"), parse_constant=_refuse)
+    except FileNotFoundError:
+        raise TwinError(f"{path} is missing; {remedy}") from None
+    # json gives up on what is nested a thousand deep with a RecursionError.
+    except (OSError, ValueError, RecursionError) as error:
+        raise TwinError(f"{path} cannot be read ({type(error).__name__}); {remedy}") from None
+    if not isinstance(content, dict):
+        raise TwinError(f"{path} holds no settings of a network; {remedy}")
+    return content
+
+
+def whole(section: Mapping[str, Any], name: str, least: int = 1, most: int = 1_000_000) -> int:
+    """The whole number `name` of a part of the settings: no size of a network is beyond `most`.
+
+    Raises KeyError when it is missing; ValueError when it is something else, or out of bounds.
+    """
+    value = section[name]
+    if type(value) is not int or not least <= value <= most:  # True is an int to isinstance
+        raise ValueError(f"{name} is no whole number of {least} or more")
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
