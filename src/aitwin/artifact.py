@@ -37,6 +37,8 @@ def make_private_dir(path: Path) -> Path:
 def writing(path: Path) -> Iterator[BinaryIO]:
     """A file of mode 0600 that takes the place of `path` when the block ends without an error.
 
+    It can be read, too, so that the block may look at what it has written.
+
     Readers see the old content or the new, never half; a failed block leaves the old.
     """
     make_private_dir(path.parent)
@@ -45,7 +47,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=_scratch(path))
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(handle, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -1,11 +1,16 @@
+import base64
 import io
+import re
 import stat
 import struct
+import subprocess
 import wave
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
@@ -13,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aitwin.errors import TwinError
-from aitwin.voice import audio
+from aitwin.voice import audio, pages
 from aitwin.voice.audio import OUTPUT_RATE, Utterance
 
 
@@ -138,15 +143,21 @@ def test_pcm_never_wraps_and_is_exact_to_half_a_step(values: list[float]) -> Non
     assert np.abs(pcm / 32_767 - np.clip(samples, -1, 1)).max(initial=0) <= 0.5001 / 32_767
 
 
-def test_wav_is_22050_hertz_16_bit_mono() -> None:
+def pcm(utterances: list[Utterance]) -> bytes:
+    """What a WAV of them holds."""
+    return b"".join(audio.pcm16(audio.resample(one, OUTPUT_RATE).samples) for one in utterances)
+
+
+def test_wav_is_22050_hertz_16_bit_mono(tmp_path: Path) -> None:
     """S2."""
-    data = audio.encode_wav([tone(440, 24_000), tone(880, 24_000, 0.5)])
+    audio.save([tone(440, 24_000), tone(880, 24_000, 0.5)], tmp_path / "out.wav")
+    data = (tmp_path / "out.wav").read_bytes()
     with wave.open(io.BytesIO(data)) as file:
         assert file.getparams()[:4] == (1, 2, 22_050, 33_075)
-        pcm = np.frombuffer(file.readframes(-1), "<i2")
+        values = np.frombuffer(file.readframes(-1), "<i2")
     assert struct.unpack("<I", data[4:8])[0] == len(data) - 8
-    assert pitch(pcm[2_000:20_000] / 32_767, 22_050) == pytest.approx(440, abs=0.3)
-    assert pitch(pcm[24_000:32_000] / 32_767, 22_050) == pytest.approx(880, abs=0.5)
+    assert pitch(values[2_000:20_000] / 32_767, 22_050) == pytest.approx(440, abs=0.3)
+    assert pitch(values[24_000:32_000] / 32_767, 22_050) == pytest.approx(880, abs=0.5)
 
 
 def test_streamed_wav_is_the_same_sound_under_an_open_head() -> None:
@@ -155,7 +166,7 @@ def test_streamed_wav_is_the_same_sound_under_an_open_head() -> None:
     pieces = list(audio.wav_stream(iter(spoken)))
     assert len(pieces) == 2
     streamed = b"".join(pieces)
-    assert streamed[44:] == audio.encode_wav(spoken)[44:]
+    assert streamed[44:] == pcm(spoken)
     assert struct.unpack("<I", streamed[4:8]) == struct.unpack("<I", streamed[40:44])
     assert struct.unpack("<I", streamed[4:8]) == (audio.UNKNOWN_SIZE,)
     samples, rate = soundfile.read(io.BytesIO(streamed))
@@ -185,12 +196,81 @@ def test_mp3_is_the_same_sound() -> None:
     assert pitch(samples[8_000:30_000], rate) == pytest.approx(440, abs=0.3)
 
 
+def test_a_clip_of_a_page_bears_the_note() -> None:
+    sound = tone(440, OUTPUT_RATE)
+    samples, _ = decoded(audio.encode_mp3([sound], note=NOTE))
+    assert len(samples) / OUTPUT_RATE == pytest.approx(1, abs=0.1)
+    for note in (NOTE, ""):
+        clip = base64.b64decode(pages.clip(sound.samples, note).mp3)
+        assert soundfile.SoundFile(io.BytesIO(clip)).comment == note
+
+
+NOTE = "AI-generated voice of Jürgen, whose name is longer than an old tag has room for"
+
+
+def decoded(data: bytes) -> tuple[audio.Samples, int]:
+    """By ffmpeg, as other people's players read it."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", "pipe:", "-f", "f32le", "-"]
+    done = subprocess.run(command, input=data, capture_output=True, check=True)
+    assert b"rror" not in done.stderr
+    rate = re.search(rb"(\d+) Hz, mono", done.stderr)
+    assert rate is not None
+    tagged = NOTE.encode("utf-16") in data or NOTE.encode() in data
+    assert (NOTE.encode() in done.stderr) == tagged
+    return np.frombuffer(done.stdout, np.float32), int(rate[1])
+
+
+@pytest.mark.parametrize("rate", [16_000, OUTPUT_RATE, 44_100])
+def test_a_streamed_mp3_comes_in_pieces_and_is_the_same_sound(rate: int) -> None:
+    told: list[int] = []
+
+    def said() -> Iterator[Utterance]:
+        for number in range(5):
+            told.append(number)
+            yield tone(440, 24_000, 1.0)
+
+    whole, said_at_piece = b"", []
+    for piece in audio.mp3_stream(said(), rate, NOTE):
+        said_at_piece.append(len(told))
+        whole += piece
+    assert said_at_piece[:5] == [1, 2, 3, 4, 5]
+    samples, heard = decoded(whole)
+    assert heard == rate
+    assert len(samples) / rate == pytest.approx(5, abs=0.15)
+    assert pitch(samples, rate) == pytest.approx(440, abs=1)
+    read, rate_read = soundfile.read(io.BytesIO(whole), dtype="float32")
+    assert len(read) / rate_read == pytest.approx(5, abs=0.15)
+    with soundfile.SoundFile(io.BytesIO(whole)) as file:
+        assert file.comment == NOTE
+
+
+def test_a_stream_of_nothing_is_an_empty_mp3_and_one_that_fails_sends_no_byte() -> None:
+    assert len(decoded(b"".join(audio.mp3_stream([tone(440, 22_050, 0.001)])))[0]) < 5_000
+    with pytest.raises(BrokenError):
+        next(audio.mp3_stream(breaks_off(tone(440, 22_050, 0.0))))
+
+
+def test_a_note_travels_with_wav_and_mp3(tmp_path: Path) -> None:
+    for name in ("said.wav", "said.mp3"):
+        seconds = audio.save([tone(440, 22_050)] * 2, tmp_path / name, note=NOTE)
+        assert seconds == 2
+        with soundfile.SoundFile(tmp_path / name) as file:
+            assert file.comment == NOTE
+        samples, rate = decoded((tmp_path / name).read_bytes())
+        assert len(samples) / rate == pytest.approx(2, abs=0.03)
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    streamed = b"".join(audio.wav_stream([tone(440, 22_050)] * 2, note=NOTE))
+    assert len(decoded(streamed)[0]) == 2 * OUTPUT_RATE
+    with wave.open(str(tmp_path / "said.wav")) as file:
+        assert file.getnframes() == 2 * OUTPUT_RATE
+
+
 def test_saving_writes_a_private_file(tmp_path: Path) -> None:
     """S2, P4."""
     path = tmp_path / "new" / "out.wav"
-    seconds = audio.save([tone(440, 24_000), tone(440, OUTPUT_RATE, 0.5)], path)
-    assert seconds == 1.5
-    assert path.read_bytes() == audio.encode_wav([tone(440, 24_000), tone(440, OUTPUT_RATE, 0.5)])
+    said = [tone(440, 24_000), tone(440, OUTPUT_RATE, 0.5)]
+    assert audio.save(said, path) == 1.5
+    assert path.read_bytes() == audio.wav_header(3 * OUTPUT_RATE) + pcm(said)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -220,18 +300,58 @@ def test_saving_holds_one_utterance_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "directory").mkdir()
-    with pytest.raises(TwinError, match=r"directory cannot be written"):
-        audio.save([tone(440, OUTPUT_RATE, 0.1)], tmp_path / "directory")
+    (tmp_path / "directory.wav").mkdir()
+    with pytest.raises(TwinError, match=r"directory\.wav cannot be written"):
+        audio.save([tone(440, OUTPUT_RATE, 0.1)], tmp_path / "directory.wav")
     (tmp_path / "file").write_text("")
     with pytest.raises(TwinError, match=r"out\.wav cannot be written"):
         audio.save([tone(440, OUTPUT_RATE, 0.1)], tmp_path / "file" / "out.wav")
+
+
+@pytest.mark.parametrize("name", ["out.ogg", "out.m4a", "out.flac", "out", "wav"])
+def test_a_name_of_another_format_is_refused_before_anything_is_said(
+    tmp_path: Path, name: str
+) -> None:
+    """It was a WAV whatever it was called."""
+    asked: list[bool] = []
+
+    def said() -> Iterator[Utterance]:
+        asked.append(True)
+        yield tone(440, OUTPUT_RATE)
+
+    with pytest.raises(TwinError, match=r"neither a \.wav nor an \.mp3"):
+        audio.save(said(), tmp_path / name)
+    assert not asked
+    assert list(tmp_path.iterdir()) == []
+    audio.save(said(), tmp_path / "OUT.WAV")
+    assert (tmp_path / "OUT.WAV").read_bytes()[:4] == b"RIFF"
+
+
+@pytest.mark.parametrize("name", ["out.wav", "out.mp3"])
+def test_a_look_at_the_whole_file_decides_whether_it_stays(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    seen: list[float] = []
+
+    def look(file: BinaryIO) -> None:
+        with soundfile.SoundFile(file) as sound:
+            samples = sound.read()
+            seen.append(len(samples) / sound.samplerate)
+            if pitch(samples, sound.samplerate) > 600:
+                raise BrokenError
+
+    audio.save([tone(440, OUTPUT_RATE, 2.0)], path, note=NOTE, look=look)
+    before = path.read_bytes()
+    with pytest.raises(BrokenError):
+        audio.save([tone(880, OUTPUT_RATE, 3.0)], path, note=NOTE, look=look)
+    assert seen == pytest.approx([2, 3], abs=0.05)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
 
 def test_more_than_a_wav_can_hold_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audio, "WAV_LIMIT", 10_000)
-    with pytest.raises(TwinError, match="cut the text in two"):
+    with pytest.raises(TwinError, match="cut it in two"):
         audio.save([tone(440, OUTPUT_RATE)], tmp_path / "out.wav")
     assert list(tmp_path.glob("*.wav")) == []

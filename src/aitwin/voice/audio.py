@@ -5,10 +5,10 @@ Does not make speech (see engines), and does not know sentences (see speech).
 
 import io
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,15 @@ OUTPUT_RATE = 22_050  # Hertz (S2)
 FADE = 0.005  # seconds; longer than a click, shorter than a consonant
 FRAME = 0.01  # seconds; the grain in which silence is looked for
 SILENCE = 0.003  # of the loudest frame: -50 dB, under the softest "f" or "h" of the bundled voice
-WAV_LIMIT = 0xFFFFFFFF - 36  # bytes of sound that the sizes of a RIFF file can express
+WAV_LIMIT = 0xFFFFFFFF - 4096  # bytes of sound that the sizes of a RIFF file can express
 UNKNOWN_SIZE = 0xFFFFFFFF
 """The size that a streamed WAV states, since its end is not known when its head is sent.
 
 ffmpeg, browsers, libsndfile and the stdlib read such a file to its end.
 """
+_MPEG1_RATES = (44_100, 48_000, 32_000, 0)  # Hertz; MPEG-2 has the halves
+_MPEG1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)  # kbit/s, layer III
+_MPEG2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,21 +107,32 @@ def pcm16(samples: Samples) -> bytes:
     return np.rint(np.clip(samples, -1, 1) * 32_767).astype("<i2").tobytes()
 
 
-def wav_header(size: int | None, rate: int = OUTPUT_RATE) -> bytes:
-    """The 44 bytes before `size` bytes of 16-bit mono PCM; None: not known yet, streamed."""
-    total, data = (UNKNOWN_SIZE,) * 2 if size is None else (36 + size, size)
+def wav_header(size: int | None, rate: int = OUTPUT_RATE, note: str = "") -> bytes:
+    """What stands before `size` bytes of 16-bit mono PCM; None: not known yet, streamed.
+
+    `note` is what players show as the comment (INFO/ICMT). Without one there are 44 bytes.
+    """
     form = struct.pack("<IHHIIHH", 16, 1, 1, rate, rate * 2, 2, 16)
-    return (
-        b"RIFF" + struct.pack("<I", total) + b"WAVEfmt " + form + b"data" + struct.pack("<I", data)
-    )
+    middle = b"WAVEfmt " + form + (_info(note) if note else b"")
+    total, data = (UNKNOWN_SIZE,) * 2 if size is None else (len(middle) + 8 + size, size)
+    return b"RIFF" + struct.pack("<I", total) + middle + b"data" + struct.pack("<I", data)
 
 
-def wav_stream(utterances: Iterable[Utterance], rate: int = OUTPUT_RATE) -> Iterator[bytes]:
+def _info(note: str) -> bytes:
+    """A LIST chunk (Microsoft and IBM, "Multimedia Programming Interface", 1991); text in UTF-8."""
+    text = note.encode() + b"\0"
+    entry = b"INFOICMT" + struct.pack("<I", len(text)) + text + b"\0" * (len(text) % 2)
+    return b"LIST" + struct.pack("<I", len(entry)) + entry
+
+
+def wav_stream(
+    utterances: Iterable[Utterance], rate: int = OUTPUT_RATE, note: str = ""
+) -> Iterator[bytes]:
     """A WAV in pieces, one per utterance, each as soon as it is there.
 
     The head goes out with the first sound, so that what fails before it fails before any byte.
     """
-    head = wav_header(None, rate)
+    head = wav_header(None, rate, note)
     for utterance in utterances:
         yield head + pcm16(resample(utterance, rate).samples)
         head = b""
@@ -126,47 +140,166 @@ def wav_stream(utterances: Iterable[Utterance], rate: int = OUTPUT_RATE) -> Iter
         yield head
 
 
-def encode_wav(utterances: Iterable[Utterance], rate: int = OUTPUT_RATE) -> bytes:
-    """A whole 16-bit mono WAV, in memory: for sound that is known to be short."""
-    sound = b"".join(pcm16(resample(utterance, rate).samples) for utterance in utterances)
-    return wav_header(len(sound), rate) + sound
+def mp3_stream(
+    utterances: Iterable[Utterance], rate: int = OUTPUT_RATE, note: str = ""
+) -> Iterator[bytes]:
+    """A mono MP3 in pieces, about one per utterance, each as soon as it is there.
 
-
-def encode_mp3(utterances: Iterable[Utterance], rate: int = OUTPUT_RATE) -> bytes:
-    """A whole mono MP3, in memory."""
-    import soundfile
-
-    buffer = io.BytesIO()
-    with soundfile.SoundFile(
-        buffer, "w", samplerate=rate, channels=1, format="MP3", subtype="MPEG_LAYER_III"
-    ) as file:
+    The head goes out with the first sound, as in `wav_stream`.
+    """
+    # LAME leaves room for an index in the first frame and fills it at the end, when that frame
+    # has long been sent: read as it is, empty, it gives players a wrong length. So it stays here.
+    encoded = io.BytesIO()
+    head, sent = _id3(note) if note else b"", 0
+    with _mp3(encoded, rate) as file:
         for utterance in utterances:
             file.write(np.clip(resample(utterance, rate).samples, -1, 1))
-    return buffer.getvalue()
+            ready = encoded.getbuffer().nbytes
+            sent = sent or _frame_size(encoded)
+            if ready > sent:
+                yield head + bytes(encoded.getbuffer()[sent:ready])
+                head, sent = b"", ready
+    sent = sent or _frame_size(encoded)
+    yield head + bytes(encoded.getbuffer()[sent:])
 
 
-def save(utterances: Iterable[Utterance], path: Path, rate: int = OUTPUT_RATE) -> float:
-    """Write a 16-bit mono WAV of mode 0600, utterance by utterance; returns its seconds.
+def encode_mp3(utterances: Iterable[Utterance], rate: int = OUTPUT_RATE, note: str = "") -> bytes:
+    """A whole mono MP3, in memory and as small as may be: for sound that a page of ours embeds."""
+    encoded = io.BytesIO()
+    with _mp3(encoded, rate, constant=False) as file:
+        for utterance in utterances:
+            file.write(np.clip(resample(utterance, rate).samples, -1, 1))
+    return (_id3(note) if note else b"") + encoded.getvalue()
 
-    One utterance is in memory at a time. The file appears when it is whole; an interruption
-    leaves the one that was there before.
-    Raises TwinError when it cannot be written, or is longer than a WAV can be.
+
+def _mp3(file: Any, rate: int, *, constant: bool = True) -> Any:
+    """An encoder into `file`.
+
+    At a constant rate (64 kbit/s of 22,050 Hz) players know the length of what has no index.
     """
-    size = 0
+    import soundfile
+
+    settings = {"bitrate_mode": "CONSTANT", "compression_level": 0.6} if constant else {}
+    return soundfile.SoundFile(
+        file,
+        "w",
+        samplerate=rate,
+        channels=1,
+        format="MP3",
+        subtype="MPEG_LAYER_III",
+        **settings,
+    )
+
+
+def _frame_size(encoded: io.BytesIO) -> int:
+    """Bytes of the first frame of an MPEG-2 (16, 22.05, 24 kHz) or MPEG-1 stream; 0: not there yet.
+
+    By the table of ISO/IEC 11172-3 and 13818-3, layer III.
+    """
+    with encoded.getbuffer() as view:
+        if len(view) < 4:
+            return 0
+        bits = int.from_bytes(view[:4], "big")
+    first = bits >> 19 & 3 == 3  # MPEG-1
+    kilobits = (_MPEG1 if first else _MPEG2)[bits >> 12 & 15]
+    hertz = _MPEG1_RATES[bits >> 10 & 3] // (1 if first else 2)
+    return (144 if first else 72) * kilobits * 1000 // hertz + (bits >> 9 & 1)
+
+
+def _id3(note: str) -> bytes:
+    """An ID3v2.3 tag with `note` as title and as comment, for what is streamed and for files."""
+    text = b"\x01" + note.encode("utf-16")
+    frames = b"".join(
+        name + struct.pack(">IH", len(body), 0) + body
+        for name, body in (
+            (b"TIT2", text),
+            (b"COMM", b"\x01eng" + "\0".encode("utf-16") + note.encode("utf-16")),
+        )
+    )
+    size = bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    return b"ID3\x03\x00\x00" + size + frames
+
+
+class _Behind(io.RawIOBase):
+    """A file as it is behind what has been written to it so far."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._start = file, file.tell()
+
+    def write(self, data: Any) -> int:
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        at = self._start + offset if whence == io.SEEK_SET else offset
+        return self._file.seek(at, whence) - self._start
+
+
+def require_writable(path: Path) -> None:
+    """Raise TwinError when the name is of no format that `save` writes."""
+    if path.suffix.lower() not in _WRITERS:
+        raise TwinError(f"{path} is neither a .wav nor an .mp3; call the file one of them")
+
+
+def save(
+    utterances: Iterable[Utterance],
+    path: Path,
+    rate: int = OUTPUT_RATE,
+    note: str = "",
+    look: Callable[[BinaryIO], None] | None = None,
+) -> float:
+    """Write a mono file of mode 0600, utterance by utterance; returns its seconds.
+
+    An MP3 or a 16-bit WAV, as `path` ends; `note` is its comment. One utterance is in memory at a
+    time. `look` gets the whole file, to read, before it takes its place: an interruption, or what
+    is raised there, leaves the one that was there before.
+    Raises TwinError when the name ends otherwise, before anything is asked of `utterances`, when
+    it cannot be written, or is longer than a WAV can be.
+    """
+    require_writable(path)
+    write = _WRITERS[path.suffix.lower()]
     try:
         with artifact.writing(path) as file:
-            file.write(wav_header(None, rate))
-            for utterance in utterances:
-                size += file.write(pcm16(resample(utterance, rate).samples))
-                if size > WAV_LIMIT:
-                    raise TwinError(
-                        f"{path} would hold more than {WAV_LIMIT / 2 / rate / 3600:.0f} hours, "
-                        "more than a WAV can; cut the text in two"
-                    )
-            file.seek(0)
-            file.write(wav_header(size, rate))
+            samples = write((resample(one, rate).samples for one in utterances), file, rate, note)
+            if look is not None:
+                file.flush()
+                file.seek(0)
+                look(file)
     except OSError as error:
         raise TwinError(
             f"{path} cannot be written ({error.strerror}); choose another place, or make room"
         ) from error
-    return size / 2 / rate
+    return samples / rate
+
+
+def _save_wav(parts: Iterable[Samples], file: BinaryIO, rate: int, note: str) -> int:
+    size = 0
+    file.write(wav_header(None, rate, note))
+    for part in parts:
+        size += file.write(pcm16(part))
+        if size > WAV_LIMIT:
+            raise TwinError(
+                f"the text takes more than {WAV_LIMIT / 2 / rate / 3600:.0f} hours to say, more "
+                "than a WAV can hold; cut it in two, or write an MP3"
+            )
+    file.seek(0)
+    file.write(wav_header(size, rate, note))
+    return size // 2
+
+
+def _save_mp3(parts: Iterable[Samples], file: BinaryIO, rate: int, note: str) -> int:
+    count = 0
+    file.write(_id3(note) if note else b"")
+    with _mp3(_Behind(file), rate) as encoder:
+        for part in parts:
+            encoder.write(np.clip(part, -1, 1))
+            count += len(part)
+    return count
+
+
+_WRITERS: dict[str, Callable[[Iterable[Samples], BinaryIO, int, str], int]] = {
+    ".wav": _save_wav,
+    ".mp3": _save_mp3,
+}
