@@ -1,34 +1,49 @@
-"""Text to speech, one sentence at a time: what can be spoken, where to cut, how long to rest.
+"""Text to speech, one sentence at a time: where to cut a text, and how long to rest.
 
-Does not pronounce (see engines), and is no normaliser: "$5.50" and dates are the speaker's to read.
+A text is cut as it is written, where capitals and stops still tell where a sentence ends; what a
+speaker then gets is in words (see normalise). Does not pronounce (see engines).
 """
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import lru_cache
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from aitwin.errors import TwinError
+from aitwin.voice import normalise
 
 if TYPE_CHECKING:
     from aitwin.voice.audio import Utterance
     from aitwin.voice.engines import Speaker
+    from aitwin.voice.watermark import Watermark
+
+T = TypeVar("T")
 
 MAX_CHARACTERS = 300
-"""The longest piece that a speaker gets: bounds its memory, and the wait for the first sound."""
+"""The longest piece of a text: bounds the memory of a speaker, and the wait for the next sound."""
+MAX_SAID = 450
+"""The longest that a speaker gets at once: what is longer in words, a piece full of numbers, is
+said in parts that are cut as a text is."""
+SOON = (100, 180)
+"""Characters of the first pieces of a text, where a clause allows: a sound leaves early (S3).
+
+100 characters are 6 seconds of speech, time enough to make the next piece."""
+REMAINS = 30
+"""Characters that are left behind such a cut: less is no phrase of its own."""
+SURELY = 1.5
+"""Seconds of sound from which a mark that is there is always found (see watermark)."""
 SPEEDS = (0.5, 2.0)
+SEEDS = (0, 2**63 - 1)
+"""What every generator of random numbers takes: torch's wants 64 bits with a sign."""
+PAUSES = (0.0, 4.0)
+"""Factors on the rests between sentences and paragraphs: from breathless to dictation."""
 WRAPPED = 55
-"""A line at least this long, without a stop, before a lower-case one: the break is a mere wrap."""
+"""A line at least this long, without a stop, before one that is no item: the break is a wrap."""
 LOOK_BACK = 60
 """Characters before a stop that are looked at; more than the longest abbreviation."""
-LONGEST_NUMBER = 9
-"""Digits in a row that are read as a number; more are read one by one, as one reads an order id."""
-LONGEST_GROUPED = 15
-"""The same for digits with commas: 999,999,999,999,999 is still a number that people say."""
 
 
 class Stop(Enum):
@@ -47,7 +62,10 @@ class Piece:
     """What is said in one go."""
 
     text: str = field(repr=False)
+    """As it is written."""
     stop: Stop
+    spoken: str = field(default="", repr=False)
+    """As it is said: normalise.spoken."""
 
 
 @dataclass(frozen=True)
@@ -66,86 +84,205 @@ class Spoken:
     seconds: float
     sentences: int
     engine: str
-    """Whose voice it is, in words for the owner."""
+    """Whose voice it is, in words for the owner: Speaker.describe()."""
+    speaker: str
+    """The id of the engine: Speaker.name."""
+    cloned: bool
+    """Whether it sounds like the owner: Speaker.cloned."""
     unspoken: int
     """Characters left out; see Script."""
+    marked: float | None = None
+    """How surely the file bears the mark of synthesised speech, found again in it after writing;
+    None: nothing marks speech here."""
+
+
+@dataclass(frozen=True)
+class _Manner:
+    """How a text is said, all of it. Raises TwinError when that is out of bounds."""
+
+    speed: float
+    pause: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name, value, (low, high) in (
+            ("speed", self.speed, SPEEDS),
+            ("pause", self.pause, PAUSES),
+            ("seed", self.seed, SEEDS),
+        ):
+            if not low <= value <= high:
+                raise TwinError(f"{name} {value} is out of bounds; choose one from {low} to {high}")
 
 
 class Speech:
     """Says texts of any length with one speaker."""
 
-    def __init__(self, speaker: "Speaker") -> None:
-        self.speaker = speaker
+    def __init__(
+        self,
+        speaker: "Speaker",
+        watermark: "Watermark | None" = None,
+        note: str = "AI-generated voice",
+    ) -> None:
+        """`watermark` marks every sentence inaudibly; `note` stands in what is written.
 
-    def stream(self, text: str, *, speed: float = 1.0, seed: int = 0) -> Iterator["Utterance"]:
+        Raises TwinError when the speaker sounds like somebody, as a clone does and an approximate
+        match, and nothing marks that as synthesised: such speech never leaves unmarked.
+        """
+        # A studio's speaker has an owner where it is meant to sound like one.
+        if watermark is None and (speaker.cloned or getattr(speaker, "owner", None)):
+            raise TwinError(_unmarked(speaker))
+        self.speaker = speaker
+        self.watermark = watermark
+        self.note = note
+
+    def stream(
+        self, text: str, *, speed: float = 1.0, pause: float = 1.0, seed: int = 0
+    ) -> Iterator["Utterance"]:
         """One utterance per sentence at 22,050 Hertz, each as soon as it is there.
 
-        Raises TwinError at the call, not at the first sentence, when there is nothing to say or
-        `speed` is out of bounds.
+        A sentence that is very long in words comes as several, with its text on the first.
+        `speed` is a factor on how fast it is said, `pause` one on the rests after sentences; the
+        same `seed` gives the same samples.
+        Raises TwinError at the call, not at the first sentence, when there is nothing to say, or
+        when `speed`, `pause` or `seed` is out of bounds.
         """
-        return self._heard(self._say(script(text).pieces, _checked(speed), seed))
+        manner = _Manner(speed, pause, seed)
+        return self._heard(self._say(_sayable(text), manner))
 
-    def save(
+    def save(  # noqa: PLR0913 (the last three are the manner, each with a default)
         self,
         text: str,
         path: Path,
         progress: Callable[[int, int], None] | None = None,
         *,
         speed: float = 1.0,
+        pause: float = 1.0,
         seed: int = 0,
     ) -> Spoken:
-        """Say `text` into a WAV; an interruption leaves the previous file.
+        """Say `text` into a file: see `write`.
 
-        `progress` is told how many sentences of how many are done, first 0.
+        `progress` is told how many sentences of how many are done, first 0. Raises TwinError as
+        `stream` and `write` do.
+        """
+        manner = _Manner(speed, pause, seed)
+        ready = script(text)
+        pieces = _watched(ready.pieces, progress) if progress else ready.pieces
+        spoken = self.write(self._heard(self._say(pieces, manner)), path)
+        return replace(spoken, unspoken=ready.unspoken)
+
+    def write(self, said: Iterable["str | Utterance"], path: Path) -> Spoken:
+        """Write what `stream` or `follow` gives into a WAV, or an MP3 by its name.
+
+        The mark is looked for in what was written before the file takes its place: an interruption
+        or a failure leaves the previous one. Raises TwinError when the mark is not found, the name
+        ends otherwise, or the file cannot be written.
         """
         from aitwin.voice import audio
 
-        ready = script(text)
-        total = len(ready.pieces)
-        said = self._heard(self._say(ready.pieces, _checked(speed), seed))
-        seconds = audio.save(_watched(said, total, progress) if progress else said, path)
-        return Spoken(seconds, total, self.speaker.describe(), ready.unspoken)
+        written: list[str] = []
+        sentences = 0
+        marked: list[float] = []
+
+        def sounds() -> Iterator["Utterance"]:
+            nonlocal sentences
+            for item in said:
+                if isinstance(item, str):
+                    written.append(item)
+                else:
+                    sentences += bool(item.text)
+                    yield item
+
+        def look(file: BinaryIO) -> None:
+            if self.watermark is not None:
+                marked.append(self._found_again(file, self.watermark))
+
+        seconds = audio.save(sounds(), path, note=self.note, look=look)
+        return Spoken(
+            seconds,
+            sentences,
+            engine=self.speaker.describe(),
+            speaker=self.speaker.name,
+            cloned=self.speaker.cloned,
+            unspoken=unspoken("".join(written)),
+            marked=marked[0] if marked else None,
+        )
+
+    def _found_again(self, file: BinaryIO, mark: "Watermark") -> float:
+        """How surely the beginning of a file bears the mark."""
+        import soundfile
+
+        from aitwin.voice import watermark
+        from aitwin.voice.placing import Placing
+
+        with soundfile.SoundFile(file) as sound:
+            rate = sound.samplerate
+            samples = sound.read(round(watermark.PART * rate), dtype="float32")
+        with Placing().engaged():
+            found = mark.confidence(samples, rate)
+        if found < watermark.SURE and len(samples) >= SURELY * rate:
+            raise TwinError(
+                f"what was said does not bear the mark of synthesised speech (confidence "
+                f"{found:.2f}), so it was not kept; try another --seed, and please report it"
+            )
+        return found
 
     def follow(
-        self, text: Iterable[str], *, speed: float = 1.0, seed: int = 0
+        self, text: Iterable[str], *, speed: float = 1.0, pause: float = 1.0, seed: int = 0
     ) -> Iterator["str | Utterance"]:
         """Hand on a text that is still being written, and say each sentence once it stands.
 
         A sentence stands when the word after it does: "Dr. S" may go on as "Dr. So" or "Dr. She".
         Raises TwinError as `stream` does, but for a text without words only at its end.
         """
-        return self._follow(text, _checked(speed), seed)
+        manner = _Manner(speed, pause, seed)
+        return self._heard(self._say(_standing(text), manner))
 
-    def _follow(self, text: Iterable[str], speed: float, seed: int) -> Iterator["str | Utterance"]:
-        written = ""
-        said = 0
-        for part in text:
-            yield part
-            written += part
-            # The whole text is cut anew, since the look of a line decides on its breaks: 0.5 ms
-            # for 5,000 characters, next to some 25 ms for a word of a model.
-            *standing, last = _pieces(written) or [Piece("", Stop.SPACE)]
-            if " " in last.text:
-                yield from self._say(_script(standing[said:]).pieces, speed, seed)
-                said = len(standing)
-        script(written)  # raises when there was nothing to say
-        yield from self._say(_script(_pieces(written)[said:]).pieces, speed, seed)
+    def _say(self, pieces: Iterable["Piece | T"], manner: "_Manner") -> Iterator["Utterance | T"]:
+        """Pieces as sound; everything else is handed on."""
+        parts = 0
+        for piece in pieces:
+            if not isinstance(piece, Piece):
+                yield piece
+                continue
+            text = piece.text
+            for part in _bounded(piece.spoken, piece.stop, parts):
+                yield replace(self._sound(part, manner), text=text)
+                text = ""
+                parts += 1
 
-    def _say(self, pieces: Iterable[Piece], speed: float, seed: int) -> Iterator["Utterance"]:
+    def _sound(self, part: Piece, manner: "_Manner") -> "Utterance":
         from aitwin.voice import audio
 
-        for piece in pieces:
-            said = self.speaker.speak(piece.text, speed=speed, seed=seed)
-            # Speakers leave rests of their own length at the ends; ours follow the punctuation.
-            sound = audio.trim(audio.resample(said, audio.OUTPUT_RATE))
-            yield audio.settle(sound, piece.stop.value / speed)
+        said = self.speaker.speak(part.text, speed=manner.speed, seed=manner.seed)
+        # Speakers leave rests of their own length at the ends; ours follow the punctuation.
+        sound = audio.trim(audio.resample(said, audio.OUTPUT_RATE))
+        if self.watermark is not None:
+            from aitwin.voice.placing import Placing
 
-    def _heard(self, utterances: Iterator["Utterance"]) -> Iterator["Utterance"]:
-        """Silence for a whole text is a failure, not a result."""
+            # One thread: two on a busy machine with two cores took five times as long.
+            with Placing().engaged():
+                sound = self.watermark.apply(sound)
+        return audio.settle(sound, part.stop.value * manner.pause / manner.speed)
+
+    def _heard(self, items: Iterable["Utterance | T"]) -> Iterator["Utterance | T"]:
+        """The same, from the first utterance that sounds on: those before it wait for it.
+
+        Silence for a whole text is a failure, not a result, and an answer over HTTP can say so
+        only while none of it is sent.
+        """
+        from aitwin.voice.audio import Utterance
+
+        held: list[Utterance | T] = []
         heard = False
-        for utterance in utterances:
-            heard = heard or bool(utterance.samples.any())
-            yield utterance
+        for item in items:
+            if heard or not isinstance(item, Utterance):
+                yield item
+                continue
+            held.append(item)
+            if item.samples.any():
+                heard = True
+                yield from held
+                held.clear()
         if not heard:
             raise TwinError(
                 f"the {self.speaker.name} voice has no sound for any word of the text; "
@@ -153,13 +290,22 @@ class Speech:
             )
 
 
-def _watched(
-    said: Iterator["Utterance"], total: int, progress: Callable[[int, int], None]
-) -> Iterator["Utterance"]:
-    progress(0, total)
-    for done, utterance in enumerate(said, start=1):
-        yield utterance
-        progress(done, total)
+def _unmarked(speaker: "Speaker") -> str:
+    from aitwin.voice import watermark
+
+    why = watermark.lacking() or "none was given"
+    return (
+        f"{speaker.describe()} is not spoken without the inaudible mark of synthesised speech: "
+        f"{why}; the base voice speaks without it"
+    )
+
+
+def _watched(pieces: Sequence[Piece], progress: Callable[[int, int], None]) -> Iterator[Piece]:
+    """The pieces; each is done when the next is asked for."""
+    progress(0, len(pieces))
+    for done, piece in enumerate(pieces, start=1):
+        yield piece
+        progress(done, len(pieces))
 
 
 def script(text: str) -> Script:
@@ -167,95 +313,73 @@ def script(text: str) -> Script:
 
     Raises TwinError when nothing is.
     """
-    ready = _script(_pieces(text))
-    if not ready.pieces:
-        raise TwinError(
-            f"nothing in the text can be spoken ({len(text)} characters, none of them a Latin "
-            "letter or a digit); give it words in Latin letters"
-        )
-    # Nothing follows the last one: the rest of a paragraph would be dead air.
-    last = replace(ready.pieces[-1], stop=Stop.SENTENCE)
-    return Script((*ready.pieces[:-1], last), ready.unspoken)
+    return Script(tuple(_sayable(text)), unspoken(text))
 
 
-def _script(pieces: Iterable[Piece]) -> Script:
-    said: list[Piece] = []
-    unspoken = 0
-    for piece in pieces:
-        text, silent = speakable(piece.text)
-        unspoken += silent
-        # A number that is read digit by digit has grown.
-        parts = _bounded(" ".join(text.split()), piece.stop)
-        said.extend(part for part in parts if any(map(str.isalnum, part.text)))
-    return Script(tuple(said), unspoken)
+def unspoken(text: str) -> int:
+    """Characters of `text` that have no sound, and will be left out: emoji, other scripts."""
+    return sum(normalise.plain(piece.text)[1] for piece in pieces(text))
 
 
-def _checked(speed: float) -> float:
-    low, high = SPEEDS
-    if not low <= speed <= high:
-        raise TwinError(f"speed {speed} is out of bounds; choose one from {low} to {high}")
-    return speed
+def _sayable(text: str) -> Iterator[Piece]:
+    """The pieces of `text` that can be said, each put into words when its turn comes.
 
-
-# --- What can be spoken ---------------------------------------------------------------------------
-
-# Beyond ASCII: what the bundled voice has a word or a rest for (tried one by one).
-_SOUNDED = frozenset("–—―‒…‘’“”«»¿¡°²³½¼¾¢£¥€₹₩§©±×÷µ")
-_MARKER = re.compile(r"^[ \t]*(?:(?:[-*•‣>]|#{1,6})[ \t]+)+", re.MULTILINE)
-_EMPHASIS = re.compile(r"(?<!\w)[*_`]++(?=\S)|(?<=\S)[*_`]++(?!\w)")
-_DIGITS = re.compile(r"\d[\d,]*\d")
-_LEADING_ZERO = re.compile(r"(?<![\d.,:/-])0\d+(?![\d]*[.,:/-]\d)")
-
-
-def speakable(text: str) -> tuple[str, int]:
-    """`text` without what has no sound (and how many characters that were), long numbers as digits.
-
-    List markers and Markdown emphasis go too, uncounted: they are not words.
+    Raises TwinError at the call when there is none.
     """
-    text = _EMPHASIS.sub("", _MARKER.sub("", unicodedata.normalize("NFC", text)))
-    parts = []
-    unspoken = 0
-    for character in text:
-        part = _sound(character)
-        unspoken += part is None
-        # A space keeps the words on either side apart.
-        parts.append(" " if part is None else part)
-    spoken = _DIGITS.sub(_number, "".join(parts))
-    return _LEADING_ZERO.sub(lambda zeros: " ".join(zeros[0]), spoken), unspoken
+    said = _last_at_rest(_in_words(pieces(text)))
+    first = next(said, None)
+    if first is None:
+        raise TwinError(_wordless(text))
+    return chain([first], said)
 
 
-@lru_cache(maxsize=4096)
-def _sound(character: str) -> str | None:
-    """What is spoken for one character: itself, a plain form of it, nothing, or None: unspoken."""
-    category = unicodedata.category(character)
-    if character.isspace() or character in _SOUNDED:
-        return character
-    if category == "Nd":
-        return str(unicodedata.decimal(character))
-    plain = unicodedata.normalize("NFKC", character).replace("\N{FRACTION SLASH}", "/")
-    if all(map(_sounds, plain)):
-        return f" {plain}" if category == "No" else plain  # "5⅓" is no "51/3"
-    # Marks and joiners belong to the character before; they are no character of their own.
-    return "" if category in {"Cf", "Mn", "Me"} else None
+def _standing(text: Iterable[str]) -> Iterator[str | Piece]:
+    """The text that is still being written, as it comes, and its pieces as soon as they stand."""
+    written = ""
+    said = 0
+    heard = False
+    for part in text:
+        yield part
+        written += part
+        # The whole text is cut anew, since the look of a line decides on its breaks: 0.5 ms
+        # for 5,000 characters, next to some 25 ms for a word of a model.
+        *standing, last = pieces(written) or [Piece("", Stop.SPACE)]
+        if " " in last.text:
+            for piece in _in_words(standing[said:]):
+                yield piece
+                heard = True
+            said = len(standing)
+    for piece in _last_at_rest(_in_words(pieces(written)[said:])):
+        yield piece
+        heard = True
+    if not heard:
+        raise TwinError(_wordless(written))
 
 
-def _sounds(character: str) -> bool:
-    if character.isascii():
-        return character.isprintable()
-    return character in _SOUNDED or (
-        character.isalpha() and unicodedata.name(character, "").startswith("LATIN ")
+def _in_words(written: Iterable[Piece]) -> Iterator[Piece]:
+    """Those that can be said, with what is said."""
+    for piece in written:
+        spoken = normalise.spoken(piece.text)
+        if spoken:
+            yield replace(piece, spoken=spoken)
+
+
+def _last_at_rest(said: Iterator[Piece]) -> Iterator[Piece]:
+    """Nothing follows the last one: the rest of a paragraph would be dead air."""
+    held = next(said, None)
+    for piece in said:
+        if held is not None:
+            yield held
+        held = piece
+    if held is not None:
+        yield replace(held, stop=Stop.SENTENCE)
+
+
+def _wordless(text: str) -> str:
+    return (
+        f"nothing in the text can be spoken ({len(text)} characters, none of them a Latin "
+        "letter or a digit); give it words in Latin letters"
     )
-
-
-def _number(found: re.Match[str]) -> str:
-    """A number as it is, or digit by digit with a short rest after every third."""
-    digits = found[0]
-    runs = digits.split(",")
-    longest = max(map(len, runs))
-    if longest <= LONGEST_NUMBER and sum(map(len, runs)) <= LONGEST_GROUPED:
-        return digits
-    threes = (run[at : at + 3] for run in runs for at in range(0, len(run), 3))
-    return ", ".join(" ".join(three) for three in threes)
 
 
 # --- Where to cut ---------------------------------------------------------------------------------
@@ -305,24 +429,20 @@ _CLAUSES = tuple(
 """Where a piece that is too long is cut, best first."""
 
 
-def sentences(text: str) -> list[str]:
+def pieces(text: str) -> list[Piece]:
     """`text` cut where one takes breath; only the white space between is gone.
 
-    No piece is longer than MAX_CHARACTERS.
+    No piece is longer than MAX_CHARACTERS. What is said of them is not known yet.
     """
-    return [piece.text for piece in _pieces(text)]
-
-
-def _pieces(text: str) -> list[Piece]:
-    pieces: list[Piece] = []
+    cut: list[Piece] = []
     for line, blank_after in _lines(text):
         found = _sentences(line)
         for at, sentence in enumerate(found, start=1):
             end = _ending(sentence)
             if at == len(found):
                 end = Stop.PARAGRAPH if blank_after else max(Stop.LINE, end, key=_rest)
-            pieces.extend(_bounded(sentence, end))
-    return pieces
+            cut.extend(_phrases(sentence, end, len(cut)))
+    return cut
 
 
 def _rest(stop: Stop) -> float:
@@ -347,8 +467,23 @@ def _lines(text: str) -> Iterator[tuple[str, bool]]:
         yield " ".join(held), True
 
 
+_GOES_ON = _words(
+    "a an and as at because but by for from if in into is are my of on or our than that the their "
+    "to was were which with your his her its"
+)
+"""No line of its own ends with one of these, however short it is."""
+_ITEM = re.compile(r"(?:[-*+•‣>–—]|#{1,6}|\(?\d{1,3}[.)]|\(?[A-Za-z]\))(?:\s|$)|\||(?:\d{1,3}|\w)$")
+"""The first of a line that stands for itself; or too little of it to see, while it is written."""
+
+
 def _wrapped(line: str, following: str) -> bool:
-    return len(line) >= WRAPPED and following[:1].islower() and line[-1] not in ".!?…:;"
+    """Whether the break after `line` only keeps it from getting too long.
+
+    Not told by capitals: "I", names and numbers begin a quarter of all wrapped lines.
+    """
+    if not following or line[-1] in ".!?…:;" or line[0] in "#|" or _ITEM.match(following):
+        return False
+    return len(line) >= WRAPPED or line.rsplit(" ", 1)[-1] in _GOES_ON
 
 
 def _sentences(line: str) -> list[str]:
@@ -396,21 +531,53 @@ def _ends_after(last: str, before: str, word: str) -> bool:
     return True
 
 
-def _bounded(sentence: str, stop: Stop) -> Iterator[Piece]:
-    """`sentence` in pieces of at most MAX_CHARACTERS, the last of which ends with `stop`."""
+def _bounded(text: str, stop: Stop, before: int) -> Iterator[Piece]:
+    """What a speaker gets of a piece in words: all of it, or parts where it is too long.
+
+    `before`: how many parts the text has so far.
+    """
+    if len(text) > MAX_SAID:
+        yield from _phrases(text, stop, before)
+    else:
+        yield Piece(text, stop)
+
+
+def _phrases(sentence: str, stop: Stop, before: int) -> Iterator[Piece]:
+    """`sentence` in pieces of at most MAX_CHARACTERS, the last of which ends with `stop`.
+
+    `before`: how many pieces the text has so far; the first ones are shorter, see SOON.
+    Looks at no more of a sentence than it cuts, so that one that still grows is cut alike.
+    """
     start = 0
-    while len(sentence) - start > MAX_CHARACTERS:
-        at, end = _cut(sentence[start : start + MAX_CHARACTERS + 1])
+    while True:
+        soon = SOON[before] if before < len(SOON) else MAX_CHARACTERS
+        left = len(sentence) - start
+        at, end = 0, stop
+        if left > soon + REMAINS:
+            at, end = _clause(sentence[start : start + soon + 1]), Stop.CLAUSE
+        if not at and left > MAX_CHARACTERS:
+            at, end = _cut(sentence[start : start + MAX_CHARACTERS + 1])
+        if not at:
+            yield Piece(sentence[start:].strip(), stop)
+            return
         yield Piece(sentence[start : start + at].strip(), end)
         start += at
-    yield Piece(sentence[start:].strip(), stop)
+        before += 1
+
+
+def _clause(head: str) -> int:
+    """Where the last clause in the last two thirds of `head` ends; 0 when none does."""
+    for pattern in _CLAUSES:
+        ends = [found.end() for found in pattern.finditer(head, len(head) // 3)]
+        if ends:
+            return ends[-1]
+    return 0
 
 
 def _cut(head: str) -> tuple[int, Stop]:
-    """Where to cut within `head`: behind a clause in its last two thirds, at a space, anywhere."""
-    for pattern in _CLAUSES:
-        ends = [found.end() for found in pattern.finditer(head, MAX_CHARACTERS // 3)]
-        if ends:
-            return ends[-1], Stop.CLAUSE
+    """Where to cut within `head`: behind a clause, at a space, anywhere."""
+    clause = _clause(head)
+    if clause:
+        return clause, Stop.CLAUSE
     space = head.rfind(" ", 1)
-    return (space + 1 if space > 0 else MAX_CHARACTERS), Stop.SPACE
+    return (space + 1 if space > 0 else len(head) - 1), Stop.SPACE
