@@ -22,7 +22,7 @@ from aitwin.style.engine import LlamaCpp, Sampling
 from aitwin.style.writer import Writer, sampling_for
 from aitwin.twin import Twin
 from aitwin.voice.engines import Bundled
-from aitwin.voice.speech import Speech
+from aitwin.voice.studio import Studio
 
 CANARY = "zuccanary"
 TOKEN = secrets.token_urlsafe()
@@ -50,7 +50,7 @@ def served(app):
 @pytest.fixture(scope="module")
 def twin(smollm2):
     with LlamaCpp(smollm2, threads=1) as engine:
-        yield Twin(Writer(engine, Persona("Thota", ("concise",))), Speech(Bundled()))
+        yield Twin(Writer(engine, Persona("Thota", ("concise",))), Studio())
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ class Announcing:
 def test_what_was_taken_off_is_told_by_its_kind():
     """W3: as in `twin write --json`; no text."""
     writer = Writer(Announcing(), Persona("Thota"))
-    app = server.create(Twin(writer, Speech(Bundled())), TOKEN)
+    app = server.create(Twin(writer, Studio()), TOKEN)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with served(app) as address, httpx.Client(base_url=address, headers=headers) as http:
         whole = http.post("/v1/chat/completions", json={"messages": SAY_NO}).json()

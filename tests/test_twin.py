@@ -9,8 +9,7 @@ from aitwin.style.engine import LlamaCpp, Sampling
 from aitwin.style.writer import Writer
 from aitwin.twin import Twin
 from aitwin.voice.audio import Utterance
-from aitwin.voice.engines import Bundled
-from aitwin.voice.speech import Speech
+from aitwin.voice.studio import Cast, Studio
 
 TASK = Task("Tell my neighbour that I cannot come on Saturday. Use three sentences.")
 GREEDY = Sampling(60, temperature=0.0)
@@ -19,7 +18,7 @@ GREEDY = Sampling(60, temperature=0.0)
 @pytest.fixture(scope="module")
 def twin(smollm2: Path) -> Iterator[Twin]:
     with LlamaCpp(smollm2, threads=2) as engine:
-        yield Twin(Writer(engine, Persona("Thota")), Speech(Bundled()))
+        yield Twin(Writer(engine, Persona("Thota")), Studio())
 
 
 def test_write_is_the_writers_draft(twin: Twin) -> None:
@@ -38,6 +37,15 @@ def test_say_takes_speed_and_seed(twin: Twin) -> None:
     assert len(slow.samples) > 1.3 * len(fast.samples)
     with pytest.raises(TwinError, match="speed"):
         twin.say("No.", speed=9.0)
+
+
+def test_the_voice_is_chosen_by_the_studio(twin: Twin) -> None:
+    """Without a voice of the owner's it is the base voice, and whoever asks for another is told."""
+    chosen = twin.speech().speaker
+    assert isinstance(chosen, Cast)
+    assert (chosen.engine, chosen.passed, chosen.owner) == ("bundled", (), "")
+    with pytest.raises(TwinError, match="no voice is called 'ana'"):
+        twin.speech("ana")
 
 
 def test_speak_is_write_and_say_in_one(twin: Twin) -> None:

@@ -19,7 +19,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager, closing, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 from uuid import uuid4
 
@@ -46,9 +46,13 @@ from aitwin.style.engine import Engine, Sampling
 from aitwin.style.guard import Intervention
 from aitwin.style.writer import sampling_for
 from aitwin.twin import Twin
+from aitwin.voice.emotions import EMOTIONS
+from aitwin.voice.speech import PAUSES, SEEDS, SPEEDS, Speech, unspoken
+from aitwin.voice.studio import BASE_VOICES, BUNDLED, Cast, Studio
 
 if TYPE_CHECKING:
     from aitwin.voice.audio import Utterance
+    from aitwin.voice.voices import Voice
 
 LOOPBACK = "127.0.0.1"
 LONGEST = 100_000
@@ -174,13 +178,48 @@ class ChatRequest(BaseModel):
 
 
 class SpeechRequest(BaseModel):
-    """A text to say, in OpenAI's shape."""
+    """A text to say, in OpenAI's shape; the fields from `emotion` to `seed` are ours.
+
+    As for drafts: what would change the answer, and is not done here, is refused.
+    """
 
     input: str = Field(min_length=1, max_length=LONGEST, repr=False)
-    voice: str = "base"
-    model: str = "bundled"
+    voice: str = Field(default="", max_length=LONGEST_NAME)
+    """By id; empty: the owner's voice where there is one."""
+    model: str = Field(default=TWIN, max_length=LONGEST_NAME)
+    """The engine, or `twin`: the best that can speak in the voice."""
     response_format: Literal["wav", "mp3"] = "wav"
-    speed: StrictFloat = Field(default=1.0, ge=0.5, le=2.0)
+    speed: StrictFloat = Field(default=1.0, ge=SPEEDS[0], le=SPEEDS[1])
+    emotion: str = ""
+    pause: StrictFloat = Field(default=1.0, ge=PAUSES[0], le=PAUSES[1])
+    """A factor on the rests between sentences."""
+    seed: StrictInt = Field(default=0, ge=SEEDS[0], le=SEEDS[1])
+    instructions: Any = Field(default=None, repr=False)
+    stream_format: Any = Field(default=None, repr=False)
+
+    @field_validator("instructions")
+    @classmethod
+    def _not_followed(cls, value: Any) -> None:
+        if value:
+            raise ValueError("not supported; leave it out, and choose an `emotion`")
+
+    @field_validator("stream_format")
+    @classmethod
+    def _sound_alone(cls, value: Any) -> None:
+        if value not in (None, "audio"):
+            raise ValueError("the sound is streamed as it is: 'audio', or leave it out")
+
+    @field_validator("emotion")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value and value not in EMOTIONS:
+            raise ValueError(f"there are {', '.join(EMOTIONS)}")
+        return value
+
+    @property
+    def engine(self) -> str:
+        """As the studio calls it; empty for the best."""
+        return "" if self.model == TWIN else self.model
 
 
 def create(twin: Twin, token: str, *, on_close: Callable[[], None] = lambda: None) -> FastAPI:
@@ -242,8 +281,8 @@ def _health(twin: Twin) -> APIRouter:
 
     @router.get("/health")
     async def health() -> dict[str, str]:
-        """Alive, and which version."""
-        return {"status": "ok", "version": __version__, "voice": twin.speech.speaker.describe()}
+        """Alive, and which version: all that is told without the token."""
+        return {"status": "ok", "version": __version__}
 
     return router
 
@@ -305,25 +344,119 @@ def _writing(twin: Twin) -> APIRouter:
 
 def _speaking(twin: Twin) -> APIRouter:
     router = APIRouter()
+    # One sentence at a time, by turns: a long text lets others in after each of its sentences.
+    # Those who wait hold no thread meanwhile.
+    turn = Semaphore(1)
+
+    @router.get("/engines")
+    async def engines() -> dict[str, Any]:
+        """Every way to speak, and why it cannot where it cannot."""
+        states = await to_thread.run_sync(twin.studio.engines)
+        return {"object": "list", "data": [asdict(state) for state in states]}
+
+    @router.get("/voices")
+    async def voices() -> dict[str, Any]:
+        """The base voice and the owner's, each with what speaks for it and why nothing better."""
+        return await to_thread.run_sync(_voices, twin.studio)
 
     @router.post("/audio/speech")
     async def speech(wanted: SpeechRequest) -> Response:
-        """Say a text: a WAV streamed sentence by sentence, or an MP3 (S2)."""
-        from aitwin.voice import audio
-
-        headers = {"X-Voice": twin.speech.speaker.name}
-        if wanted.voice not in ("base", twin.speech.speaker.name):
-            raise HTTPException(404, "no such voice; `twin voice list` shows those there are")
-        utterances: Iterator[Utterance] = twin.say(wanted.input, speed=wanted.speed)
-        if wanted.response_format == "mp3":
-            sound = await to_thread.run_sync(lambda: audio.encode_mp3(list(utterances)))
-            return Response(sound, media_type="audio/mpeg", headers=headers)
-        chunks = _from_thread(audio.wav_stream(utterances))
-        # As above: what cannot be said is refused before the sound begins.
+        """Say a text, streamed sentence by sentence: WAV or MP3 (S2, S4)."""
+        async with turn:
+            # In its turn, too: what is loaded or measured for a voice takes seconds.
+            said = await to_thread.run_sync(_speech, twin, wanted)
+        # A long text is made words for a second, in which drafts and others go on.
+        utterances, left_out = await to_thread.run_sync(_begun, said, wanted)
+        encode, kind = _ENCODED[wanted.response_format]
+        chunks = _by_turns(encode(utterances, said.note), utterances, turn)
+        # What cannot be said is refused before the sound begins, when an error has its status.
         first = await anext(chunks, b"")
-        return StreamingResponse(_joined(first, chunks), media_type="audio/wav", headers=headers)
+        return StreamingResponse(
+            _joined(first, chunks), media_type=kind, headers=_told(said, left_out)
+        )
 
     return router
+
+
+def _begun(speech: Speech, wanted: SpeechRequest) -> tuple[Iterator["Utterance"], int]:
+    """What is said, sentence by sentence, and how many characters have no sound."""
+    utterances = speech.stream(
+        wanted.input, speed=wanted.speed, pause=wanted.pause, seed=wanted.seed
+    )
+    return utterances, unspoken(wanted.input)
+
+
+def _speech(twin: Twin, wanted: SpeechRequest) -> Speech:
+    """What speaks. Raises HTTPException when there is no such voice or engine."""
+    if wanted.engine and wanted.engine not in (names := _names(twin.studio)):
+        raise HTTPException(
+            404,
+            f"no model for speech is called that: say {TWIN!r} for the best engine that can speak "
+            f"in the voice, or one of {', '.join(names)}",
+        )
+    try:
+        voice = twin.studio.find(wanted.voice)
+    except TwinError as error:
+        # What was sent is never repeated; a locked volume is no "not found".
+        named = repr(wanted.voice)
+        status = 404 if wanted.voice and named in str(error) else 422
+        raise HTTPException(status, str(error).replace(named, "that")) from None
+    return twin.studio.speech(voice, emotion=wanted.emotion, engine=wanted.engine)
+
+
+def _names(studio: Studio) -> list[str]:
+    return [state.name for state in studio.engines()]
+
+
+def _told(speech: Speech, left_out: int) -> dict[str, str]:
+    """Which voice is heard, by which engine, and why by no better one: as headers.
+
+    Header text is ASCII without line ends: ids of voices and names of engines (engines.NAME) are,
+    and JSON sees to the rest.
+    """
+    chosen = speech.speaker
+    if not isinstance(chosen, Cast):
+        return {"X-Voice": chosen.name, "X-Engine": chosen.name}
+    # As `GET /v1/voices` has it; the voice of its own that another engine has is called so.
+    nobody = BASE_VOICES[0] if chosen.engine == BUNDLED else chosen.engine
+    return {
+        "X-Voice": chosen.voice if chosen.owner else nobody,
+        "X-Engine": chosen.engine,
+        "X-Engine-Report": json.dumps(
+            {
+                "engine": chosen.engine,
+                "cloned": chosen.cloned,
+                "approximate": chosen.approximate,
+                "emotion": chosen.emotion,
+                "marked": speech.watermark is not None,
+                "unspoken": left_out,
+                "passed": [asdict(passed) for passed in chosen.passed],
+            }
+        ),
+    }
+
+
+def _voices(studio: Studio) -> dict[str, Any]:
+    """The list; with a `problem` where the owner's voices cannot be seen: the base voice speaks."""
+    rows: list[dict[str, Any]] = [
+        {"id": BASE_VOICES[0], "name": "", "emotions": [], "engine": BUNDLED, "passed": []}
+    ]
+    try:
+        rows += [_voice(studio, voice) for voice in studio.voices()]
+    except TwinError as error:
+        return {"object": "list", "data": rows, "problem": str(error)}
+    return {"object": "list", "data": rows}
+
+
+def _voice(studio: Studio, voice: "Voice") -> dict[str, Any]:
+    rungs = studio.ladder(voice)
+    return {
+        "id": voice.id,
+        "name": voice.name,
+        "emotions": studio.emotions(voice),
+        "engine": next((rung.name for rung in rungs if not rung.lacking), ""),
+        "passed": [{"engine": rung.name, "why": rung.lacking} for rung in rungs if rung.lacking],
+    }
 
 
 class _Counted:
@@ -418,11 +551,51 @@ async def _from_thread(
                 await to_thread.run_sync(getattr(items, "close", lambda: None))
 
 
+async def _by_turns(
+    chunks: Iterator[bytes], utterances: Iterator["Utterance"], turn: Semaphore
+) -> AsyncGenerator[bytes]:
+    """Pull what is made of `utterances` from a thread, each piece in its own turn.
+
+    When the client goes away, the sentence under way is the last one.
+    """
+    end = object()
+    try:
+        while True:
+            async with turn:
+                chunk = await to_thread.run_sync(next, chunks, end)
+            if chunk is end:
+                return
+            yield chunk  # type: ignore[misc]  # not the sentinel
+    finally:
+        with CancelScope(shield=True):
+            for items in (chunks, utterances):
+                await to_thread.run_sync(getattr(items, "close", lambda: None))
+
+
 async def _joined(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
     async with aclosing(rest):
         yield first
         async for piece in rest:
             yield piece
+
+
+def _wav(utterances: Iterator["Utterance"], note: str) -> Iterator[bytes]:
+    from aitwin.voice import audio
+
+    return audio.wav_stream(utterances, note=note)
+
+
+def _mp3(utterances: Iterator["Utterance"], note: str) -> Iterator[bytes]:
+    from aitwin.voice import audio
+
+    return audio.mp3_stream(utterances, note=note)
+
+
+_ENCODED: dict[str, tuple[Callable[[Iterator["Utterance"], str], Iterator[bytes]], str]] = {
+    "wav": (_wav, "audio/wav"),
+    "mp3": (_mp3, "audio/mpeg"),
+}
+"""By format: what encodes it piece by piece, and its media type."""
 
 
 def _problem(status: int, detail: str) -> JSONResponse:
@@ -480,7 +653,12 @@ def run(app: FastAPI, listening: socket.socket) -> None:
 def _without_words(record: logging.LogRecord) -> bool:
     """Make of a traceback its kind and place: the text of an error may quote a mail."""
     if record.exc_info and record.exc_info[1]:
-        kind, _, trace = record.exc_info
+        kind, error, trace = record.exc_info
+        if isinstance(error.__cause__, TwinError):
+            # The sound was on its way already, and no status can be sent any more.
+            record.msg, record.args = "a stream was cut off: %s", (str(error.__cause__),)
+            record.exc_info = record.exc_text = None
+            return True
         while trace and trace.tb_next:
             trace = trace.tb_next
         place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"

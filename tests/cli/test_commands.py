@@ -61,6 +61,15 @@ def test_every_command_has_help_with_an_example_that_parses(name, twin):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_what_chooses_a_voice_an_emotion_or_an_engine_is_completed(name):
+    of_a_voice = [
+        one for one in COMMANDS[name].params if one.name in ("voice", "emotion", "engine")
+    ]
+    assert all(one._custom_shell_complete is not None for one in of_a_voice)
+    assert len(of_a_voice) >= {"say": 3, "speak": 3, "voice eval": 3}.get(name, 0)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_speaks_json_where_a_program_may_read_it(name):
     options = {option for one in COMMANDS[name].params for option in one.opts}
     assert ("--json" in options) == (name not in WITHOUT_JSON)

@@ -1,9 +1,11 @@
 """twin voice: recordings in, made ready, shown, kept elsewhere, deleted (V1 to V4, P4)."""
 
 import io
+import json
 import os
 import signal
 import stat
+import threading
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 import soundfile
 
 from aitwin import artifact
-from aitwin.cli import voices as commands
+from aitwin.cli import at_work, choosing
 from aitwin.home import VOICES_MARKER, Home
 from aitwin.voice import consent, sealed, voices
 from aitwin.voice.consent import Consent
@@ -455,6 +457,82 @@ def test_a_consent_that_is_taken_back_stays_in_no_profile(
     assert any("consent" in step for step in owner("voice", "show", "--json").json["missing"])
 
 
+def made_of(voice: Voice) -> None:
+    """What a stopped fine-tune, an evaluation and a page to listen to leave."""
+    for name in voices.UNDER_WAY | voices.DERIVED:
+        (voice.path / name).mkdir(exist_ok=True)
+        (voice.path / name / "sound").write_text("sound")
+    (voice.path / voices.LISTENING).write_text("sound")
+
+
+CLONES = {*voices.UNDER_WAY, *voices.DERIVED, voices.LISTENING}
+
+
+def test_with_the_consent_goes_all_that_speaks_in_the_voice(
+    ana: Twin, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """V1, P4: and what is at work in another window has ended before."""
+    voice = opened(home)
+    assert ana("voice", "consent", "ana", "--i-am-the-speaker").code == 0
+    made_of(voice)
+    begun, waiting, told = threading.Event(), threading.Event(), list[str]()
+    monkeypatch.setattr(at_work, "say", lambda text: (told.append(text), waiting.set()))
+
+    def evaluates() -> None:
+        with artifact.holding(voice.path), artifact.holding(voice.path / voices.LEARNING):
+            begun.set()
+            assert waiting.wait(30)
+            (voice.path / voices.LISTENING).write_text("its last sentence")
+
+    other = threading.Thread(target=evaluates)
+    other.start()
+    begun.wait()
+    result = ana("voice", "consent", "ana", "--withdraw")
+    other.join()
+    assert result.code == 0
+    assert told[0] == "waiting for another window, which is at work on the voice ana …"
+    assert not CLONES & {path.name for path in voice.path.iterdir()}
+    assert len(voice.takes()) == 2
+
+
+def test_what_goes_with_a_dropped_take_is_told(ana: Twin, home: Path) -> None:
+    """P4: a whole fine-tune stays, with a word on how to delete it."""
+    voice = opened(home)
+    first = voice.takes()[0].id
+    made_of(voice)
+    (voice.path / "finetune" / "sound").unlink()
+    (voice.path / "finetune" / "checkpoint.safetensors").write_bytes(b"12345")
+    (voice.path / "finetune" / "config.json").write_text('{"data": {"spk2id": {"neutral": 0}}}')
+    tune = {"version": 1, "size": 5, "metrics": {}, "takes": [first]}
+    (voice.path / "finetune" / "manifest.json").write_text(json.dumps(tune))
+    assert "fine-tune: there is one" in ana("voice", "show", "ana").err
+    result = ana("voice", "drop", "ana", first)
+    for what in ("a fine-tune that was stopped", "the evaluation", "the page to listen to"):
+        assert f"deleted with them: {what}" in result.err
+    assert CLONES & {path.name for path in voice.path.iterdir()} == {"finetune"}
+    delete = "twin voice finetune ana --delete"
+    assert "fine-tune stays: it has learned from 1 takes that are dropped; " in result.err
+    assert delete in result.err
+    assert delete in ana("voice", "show", "ana").err
+    assert "1 takes" in ana("voice", "show", "ana", "--json").json["finetune"]
+    (voice.path / voices.LEARNING).mkdir()
+    assert ana(*delete.split()[1:]).code == 0
+    assert not CLONES & {path.name for path in voice.path.iterdir()}
+
+
+@pytest.mark.parametrize("command", ["drop", "delete", "finetune"])
+def test_nothing_is_deleted_under_a_fine_tune(ana: Twin, home: Path, command: str) -> None:
+    """It would write it again."""
+    voice = opened(home)
+    made_of(voice)
+    take = voice.takes()[0]
+    rest = {"drop": (take.id,), "delete": ("--yes",), "finetune": ("--delete",)}[command]
+    with artifact.holding(voice.path / voices.LEARNING):
+        ana("voice", command, "ana", *rest).refused("is learning the voice ana in another window")
+    assert take in voice.takes()
+    assert {path.name for path in voice.path.iterdir()} >= CLONES
+
+
 def test_a_voice_is_renamed(ana: Twin) -> None:
     assert ana("voice", "rename", "ana", "Ana Bell").code == 0
     assert ana("voice", "list", "--json").json[1]["name"] == "Ana Bell"
@@ -723,6 +801,8 @@ def test_recordings_go_to_the_volume_and_are_purged_there(
 
 
 def test_ids_and_emotions_are_completed(ana: Twin) -> None:
-    assert commands._ids("a") == ["ana"]
-    assert commands._ids("x") == []
-    assert commands._emotions("s") == ["sad", "surprised"]
+    assert choosing.voices("a") == ["ana"]
+    assert choosing.voices("x") == []
+    assert choosing.speaking("") == ["base", "ana"]
+    assert choosing.emotions("s") == ["sad", "surprised"]
+    assert choosing.engines("bundled+") == ["bundled+openvoice", "bundled+match"]

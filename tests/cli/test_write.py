@@ -7,6 +7,7 @@ import pytest
 
 from aitwin.cli.write import _read_request, read_length
 from aitwin.prompt import Task
+from aitwin.voice.speech import unspoken
 
 CANARY = "zuccanary"
 
@@ -129,7 +130,7 @@ def test_say_writes_a_wav_of_the_agreed_form(twin, tmp_path):
 
 
 def test_say_refuses_what_it_cannot(twin, tmp_path):
-    twin("say", "x", "--voice", "morgan").refused("morgan", "twin voice list")
+    twin("say", "x", "--voice", "morgan").refused("no voice is called 'morgan'", "base")
     (tmp_path / "file").write_text("")
     twin("say", CANARY, "-o", tmp_path / "file" / "x.wav").refused("x.wav")
     twin("say", CANARY, "-o", tmp_path).refused(str(tmp_path))
@@ -140,6 +141,9 @@ def test_speak_writes_and_says(trained, tmp_path, monkeypatch):
     result = trained("speak", "Say no.", "-o", "no.wav", "--json")
     assert result.code == 0
     assert result.json["text"]
+    assert result.json["marked"] is not None
+    assert result.json["unspoken"] == unspoken(result.json["text"])
+    assert result.json["sentences"] >= 1
     assert Path(result.json["file"]).stat().st_size > 44
     trained("speak", "x", "--voice", "morgan").refused("morgan")
 

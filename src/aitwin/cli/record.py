@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aitwin.cli.booth import Booth, QuitError, opened
+from aitwin.cli.choosing import Owned, emotions
 from aitwin.cli.console import say, table
 from aitwin.cli.keys import Keys
 from aitwin.errors import TwinError
@@ -44,14 +45,14 @@ def register(voices: typer.Typer) -> None:
 
 
 def record(  # noqa: PLR0913 (one flag per thing to choose)
-    voice: Annotated[
-        str, typer.Option("--voice", help="Voice by id; not needed while there is one.")
-    ] = "",
+    voice: Owned = "",
     name: Annotated[str, typer.Option("--name", help="Your name, for a new voice.")] = "",
     device: Annotated[
         str, typer.Option("--device", help="Microphone by number or name, or a sound file.")
     ] = "",
-    emotion: Annotated[str, typer.Option("--emotion", help="Record this one only.")] = "",
+    emotion: Annotated[
+        str, typer.Option("--emotion", help="Record this one only.", autocompletion=emotions)
+    ] = "",
     i_am_the_speaker: Annotated[
         bool,
         typer.Option("--i-am-the-speaker", help="Give your consent by this flag, not aloud."),

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from aitwin.cli.console import say
 from aitwin.home import Home, Settings, WriterSettings
 from aitwin.prompt import Persona
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from aitwin.corpus.dataset import Example
     from aitwin.corpus.pairs import Pair
     from aitwin.corpus.reverse import Author
+    from aitwin.models import Shelf
     from aitwin.prompt import ChatMessage
     from aitwin.style.adapter import StyleAdapter
     from aitwin.style.base import Base
@@ -26,9 +28,25 @@ if TYPE_CHECKING:
     from aitwin.voice.openvoice import Embedding, ReferenceEncoder
     from aitwin.voice.prepare import Tools
     from aitwin.voice.speech import Speech
+    from aitwin.voice.studio import Studio, Weights
     from aitwin.voice.voices import Voice
 
 T = TypeVar("T")
+
+SPEAKING = {
+    "openvoice": "openvoice-v2",
+    "melotts": "melotts-english",
+    "bert": "bert-base-uncased",
+    "g2p": "g2p-english",
+}
+"""Models of the shelf by the fields of studio.Weights."""
+MEASURED = ".measured"
+"""Directory on the shelf with what was measured of the base voices."""
+
+
+def told_of_measuring(what: str) -> None:
+    """Say why it takes a while this once."""
+    say(f"finding out how {what} computes fastest on this machine: once, up to half a minute …")
 
 
 def persona(settings: Settings) -> Persona:
@@ -201,19 +219,54 @@ def open_author(
         yield Author(digest, answer, track)
 
 
-def open_speech(voice: str = "") -> "Speech":
-    """Speech with a voice by id; so far there is the bundled base voice alone."""
-    from aitwin.errors import TwinError
-    from aitwin.voice.engines import Bundled
-    from aitwin.voice.speech import Speech
+def open_studio(
+    home: Home, *, measuring: Callable[[str], None] | None = told_of_measuring
+) -> "Studio":
+    """All that can speak here. Loads nothing, and makes no home.
 
-    speaker = Bundled()
-    if voice not in ("", "base", speaker.name):
-        raise TwinError(
-            f"no voice that speaks is called {voice!r} (so far there is {speaker.name} alone); "
-            "`twin voice list` shows those there are"
-        )
-    return Speech(speaker)
+    `measuring`: see Studio.
+    """
+    from aitwin.models import Shelf
+    from aitwin.voice.mlx_speech import MlxAudio
+    from aitwin.voice.studio import Studio
+
+    return Studio(
+        # Asked with every request: a server learns of what is pulled while it runs.
+        lambda: _speaking_weights(Shelf(home.models)),
+        voices=(lambda: open_voices(home)) if home.root.exists() else None,
+        kept=home.models / MEASURED if home.root.exists() else None,
+        more=(MlxAudio(home.models / "mlx-audio"),),
+        measuring=measuring,
+    )
+
+
+def open_speech(home: Home, voice: str = "", *, emotion: str = "", engine: str = "") -> "Speech":
+    """Speech in a voice by id or name; see Studio.find and Studio.cast."""
+    studio = open_studio(home)
+    return studio.speech(studio.find(voice), emotion=emotion, engine=engine)
+
+
+def _speaking_weights(shelf: "Shelf") -> "Weights":
+    """Where the models that speak lie; of those that are not whole, why.
+
+    Sizes are compared, not digests: half a gigabyte would be read for every sentence that is said.
+    What is damaged nevertheless is found when it is loaded.
+    """
+    from aitwin import models
+    from aitwin.voice.studio import Weights
+
+    lies: dict[str, Path] = {}
+    lacking: dict[str, str] = {}
+    for part, name in SPEAKING.items():
+        model = next((one for one in models.CATALOGUE if one.name == name), None)
+        if model is None:
+            continue
+        state = shelf.state(model)
+        if state == "ready":
+            lies[part] = shelf.directory / name
+        elif state == "damaged":
+            lacking[part] = f"{name} is damaged; run `twin models pull {name}`"
+    return Weights(**lies, lacking=lacking)
 
 
 def open_voices(home: Home) -> Path:
@@ -332,10 +385,20 @@ def open_writer(
 
 
 def open_twin(home: Home, adapter: str = "") -> tuple["Twin", Callable[[], None]]:
-    """The whole twin, and what unloads it."""
+    """The whole twin, and what unloads it.
+
+    How this machine speaks fastest is found out at once, where a voice needs it: no request of a
+    program waits for that.
+    """
     from aitwin.twin import Twin
 
     home.settings()  # who has none is told to begin with `twin init`, not to train
-    chosen, speech = open_adapter(home, adapter), open_speech()
+    chosen, studio = open_adapter(home, adapter), open_studio(home, measuring=None)
+    studio.measure(told_of_measuring)
     engine = open_engine(home, chosen)
-    return Twin(open_writer(home, chosen, engine), speech), engine.close
+
+    def close() -> None:
+        engine.close()
+        studio.close()
+
+    return Twin(open_writer(home, chosen, engine), studio), close

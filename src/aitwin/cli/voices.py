@@ -6,7 +6,7 @@ Recording in the terminal: record. Saying something: voice.
 import hashlib
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import TaskProgressColumn
 
-from aitwin.cli import record
+from aitwin.cli import finetune, record, voice_check, voice_eval
+from aitwin.cli.at_work import after_all, alone, stoppable, unlearned
+from aitwin.cli.choosing import Id, OnlyId, Owned, emotions
 from aitwin.cli.console import Json, fail, print_json, progress, say, table
 
 if TYPE_CHECKING:
@@ -28,8 +30,10 @@ app = typer.Typer(
     help="Voices: record, add, prepare, show, keep elsewhere, delete.", no_args_is_help=True
 )
 record.register(app)
+voice_check.register(app)
+voice_eval.register(app)
+finetune.register(app)
 
-INTERRUPTED = 130
 QUOTED = 300
 """Characters of a consent's sentence that are shown; ours has some 130."""
 PREPARED = "what is done is kept: `twin voice prepare` goes on"
@@ -41,32 +45,6 @@ SUFFIXES = (
 """What is taken out of a folder; a file that is named is tried whatever it is called."""
 
 
-def _ids(incomplete: str) -> list[str]:
-    from aitwin.errors import TwinError
-    from aitwin.home import Home
-    from aitwin.voice import voices
-
-    try:
-        home = Home.from_environment()
-        known = voices.all_(home.open_voices()) if home.is_marked else []
-    except TwinError:
-        return []
-    return [voice.id for voice in known if voice.id.startswith(incomplete)]
-
-
-def _emotions(incomplete: str) -> list[str]:
-    from aitwin.voice.emotions import EMOTIONS
-
-    return [name for name in EMOTIONS if name.startswith(incomplete)]
-
-
-Id = Annotated[str, typer.Argument(help="Id or name of a voice.", autocompletion=_ids)]
-OnlyId = Annotated[
-    str,
-    typer.Argument(
-        help="Id or name of a voice; not needed while there is one.", autocompletion=_ids
-    ),
-]
 Speaker = Annotated[
     bool,
     typer.Option("--i-am-the-speaker", help="Your word that this is your own voice, to be cloned."),
@@ -83,12 +61,13 @@ PassphraseFile = Annotated[
 @app.command("list", epilog="Example: twin voice list --json")
 def list_(json: Json = False) -> None:
     """Show the voices there are, how much is recorded, and what each still lacks."""
-    from aitwin.cli.rooms import open_speech, open_voices
+    from aitwin.cli.rooms import open_voices
     from aitwin.errors import TwinError
     from aitwin.home import Home
-    from aitwin.voice import overview, voices
+    from aitwin.voice import voices
+    from aitwin.voice.engines import Bundled
 
-    speaker = open_speech().speaker
+    speaker = Bundled()
     rows: list[dict[str, Any]] = [
         {"id": speaker.name, "cloned": speaker.cloned, "what": speaker.describe()}
     ]
@@ -101,7 +80,7 @@ def list_(json: Json = False) -> None:
     for voice in owned:
         problems += voice.damaged()
         try:
-            seen.append(overview.of(voice))
+            seen.append(_look(voice))
         except TwinError as error:
             problems.append(str(error))
     if json:
@@ -110,7 +89,10 @@ def list_(json: Json = False) -> None:
         return
     table("Bundled", ("id", "what"), [(row["id"], row["what"]) for row in rows])
     if seen:
-        columns = ("id", "name", "takes#", "minutes#", "usable#", "grades", "consent", "clone")
+        columns = (
+            *("id", "name", "takes#", "minutes#", "usable#", "grades", "consent", "clone"),
+            "speaks",
+        )
         table("Yours", columns, map(_line, seen))
         for one in seen:
             for step in (*one.missing, *one.advice):
@@ -131,6 +113,15 @@ def _tell(problems: list[str]) -> None:
         raise typer.Exit(1)
 
 
+def _look(voice: "Voice") -> "Overview":
+    """At a voice, and at what speaks in it now."""
+    from aitwin.cli.rooms import open_studio
+    from aitwin.home import Home
+    from aitwin.voice import overview
+
+    return overview.of(voice, engine=open_studio(Home.from_environment()).best(voice))
+
+
 def _summary(seen: "Overview") -> dict[str, Any]:
     """A voice as plain values for a program: no text, no device, no path."""
     return {
@@ -148,6 +139,9 @@ def _summary(seen: "Overview") -> dict[str, Any]:
         "ready": not seen.missing,
         "missing": seen.missing,
         "advice": seen.advice,
+        "speaks_well": seen.speaks_well,
+        "finetune": seen.finetune or None,
+        "consent_unchecked": seen.consent_unchecked,
     }
 
 
@@ -155,6 +149,7 @@ def _line(seen: "Overview") -> tuple[object, ...]:
     return (
         *(seen.id, seen.name, len(seen.takes), f"{seen.minutes:.1f}", f"{seen.usable:.1f}"),
         *(_counts(seen.grades), seen.consent or "-", "not yet" if seen.missing else "ready"),
+        {True: "usable", False: "not usable", None: "-"}[seen.speaks_well],
     )
 
 
@@ -165,11 +160,12 @@ def _counts(grades: dict[str, int]) -> str:
 @app.command(epilog="Example: twin voice show bundled")
 def show(voice: OnlyId = "", json: Json = False) -> None:
     """Show one voice: its emotions, its takes with grades and reasons, and what it lacks."""
-    from aitwin.cli.rooms import open_speech, open_voice
+    from aitwin.cli.rooms import open_voice
     from aitwin.home import Home
     from aitwin.voice import overview
+    from aitwin.voice.engines import Bundled
 
-    speaker = open_speech().speaker
+    speaker = Bundled()
     if voice == speaker.name:
         row = {"id": speaker.name, "cloned": speaker.cloned, "what": speaker.describe()}
         if json:
@@ -178,7 +174,7 @@ def show(voice: OnlyId = "", json: Json = False) -> None:
             table(speaker.name, ("", ""), list(row.items()))
         return
     owned = open_voice(Home.from_environment(), voice)
-    seen, sounds = overview.of(owned), overview.sounds(owned)
+    seen, sounds = _look(owned), overview.sounds(owned)
     if json:
         print_json(
             {
@@ -217,15 +213,25 @@ def show(voice: OnlyId = "", json: Json = False) -> None:
         )
     if rare := [sound for sound, count in sounds.items() if not count]:
         say(f"sounds of English that were not read yet: {' '.join(rare)}")
+    _tell_standing(seen)
+    _tell(owned.damaged())
+
+
+def _tell_standing(seen: "Overview") -> None:
+    """Consent, what was made of it, and what it lacks."""
     given = f"{seen.consent}, {seen.consent_given_on:%d %B %Y}" if seen.consent_given_on else "none"
+    if seen.consent_unchecked:
+        given += f" ({'; '.join(seen.consent_unchecked)})"
     say(f"consent: {given}")
+    for what, told in (("evaluation", seen.evaluation), ("fine-tune", seen.finetune)):
+        if told:
+            say(f"{what}: {told}")
     for step in seen.missing:
         say(f"missing: {step}")
     for step in seen.advice:
         say(f"advice: {step}")
     if not seen.missing:
         say("ready to be cloned")
-    _tell(owned.damaged())
 
 
 def _lowering(take: "TakeOverview") -> Iterator[str]:
@@ -271,11 +277,9 @@ def report(
 def add(  # noqa: PLR0913 (one flag per thing to choose)
     files: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
     emotion: Annotated[
-        str, typer.Option("--emotion", help="How it is spoken.", autocompletion=_emotions)
+        str, typer.Option("--emotion", help="How it is spoken.", autocompletion=emotions)
     ],
-    voice: Annotated[
-        str, typer.Option("--voice", help="Whose; not needed while there is one voice.")
-    ] = "",
+    voice: Owned = "",
     name: Annotated[
         str, typer.Option("--name", help="Name of the voice; made when it is new.")
     ] = "",
@@ -306,7 +310,7 @@ def add(  # noqa: PLR0913 (one flag per thing to choose)
     owned = _voice_to_add_to(home, voice, name)
     before = {take.id for take in owned.takes()}
     added = []
-    with _stoppable("what is done is kept: the same command goes on"), progress() as bar:
+    with stoppable("what is done is kept: the same command goes on"), progress() as bar:
         for path in bar.track(found, description="adding"):
             try:
                 values, missing = _listened(path)
@@ -419,7 +423,7 @@ def _make_ready(home: "Home", voice: "Voice") -> list[str]:
 
     if not voice.takes():
         return []
-    with _alone(voice), _stoppable(PREPARED):
+    with alone(voice), stoppable(PREPARED):
         tools = open_tools(home)
         problems = _prepared(voice, tools, "preparing")
         encoder = tools.encoder
@@ -466,7 +470,7 @@ def _update_profile(
         encoder, wanting = open_encoder(home)
         if encoder is None:
             say(f"the profile says nothing of who speaks yet: {wanting}")
-    with _stoppable(PREPARED), progress() as bar:
+    with stoppable(PREPARED), progress() as bar:
         task = bar.add_task("profile", total=None)
         try:
             profile.build(
@@ -482,9 +486,9 @@ def _update_profile(
 
 def _finish(voice: "Voice", problems: list[str], *, json: bool) -> None:
     """Show where a voice stands, then what went wrong; exit code 1 when something did."""
-    from aitwin.voice import overview
 
-    seen, problems = overview.of(voice), [*problems, *voice.damaged()]
+    seen = _look(voice)
+    problems = [*problems, *voice.damaged()]
     if json:
         print_json({**_summary(seen), "problems": problems})
     else:
@@ -493,42 +497,6 @@ def _finish(voice: "Voice", problems: list[str], *, json: bool) -> None:
         for step in (*seen.missing, *seen.advice):
             say(f"{seen.id}: {step}")
     _tell(problems)
-
-
-@contextmanager
-def _alone(voice: "Voice") -> Iterator[None]:
-    """Keep out what would take from under another what it works on.
-
-    Recording has a lock of its own. Raises TwinError when the voice is being prepared, exported or
-    changed.
-    """
-    from aitwin import artifact
-    from aitwin.errors import TwinError
-
-    try:
-        with artifact.holding(voice.path, wait=False):
-            yield
-    except BlockingIOError:
-        raise TwinError(
-            f"voice {voice.id} is at work in another window (it is prepared, exported, or takes "
-            "are dropped); wait until that has ended, or end it"
-        ) from None
-
-
-@contextmanager
-def _stoppable(left: str) -> Iterator[None]:
-    """Say what is left when it is stopped by Ctrl-C, or ended by a signal: nothing half made is."""
-    from aitwin.cli.keys import ending
-
-    try:
-        with ending():
-            yield
-    except KeyboardInterrupt:
-        say(f"stopped; {left}")
-        raise typer.Exit(INTERRUPTED) from None
-    except SystemExit:
-        say(f"stopped; {left}")
-        raise
 
 
 # --- Consent --------------------------------------------------------------------------------------
@@ -543,7 +511,11 @@ def consent(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show who has allowed a voice to be cloned, or allow it: it must be your own."""
+    """Show who has allowed a voice to be cloned, or allow it: it must be your own.
+
+    With the consent goes all that speaks or has spoken in the voice: its fine-tune, its evaluation,
+    the page to listen to. Recordings and profile stay, and sound files that you have saved.
+    """
     from aitwin.cli.rooms import open_voice
     from aitwin.errors import TwinError
     from aitwin.home import Home
@@ -558,10 +530,12 @@ def consent(
         for place in ("consent", consents.IMPORTED):
             consents.withdraw(owned.path / place)
         say(f"the consent for {owned.id} is deleted; the voice can no longer be cloned")
+        with after_all(owned):
+            owned.forget_clones()
+            problems = _update_profile(home, owned)
     elif i_am_the_speaker:
         _state(home, owned)
-    if withdraw or i_am_the_speaker:
-        with _alone(owned):
+        with alone(owned):
             problems = _update_profile(home, owned)
     given = consents.load(owned.path / "consent")
     if json:
@@ -616,18 +590,22 @@ def drop(
 ) -> None:
     """Delete takes, and what was made of them; then bring the profile up to date.
 
-    The page on the voice goes with the first of them: it holds sound. `report` makes it anew.
+    The page on the voice goes with the first of them: it holds sound. `report` makes it anew. So do
+    its evaluation and a fine-tune that was stopped. A fine-tune that has learned from them stays,
+    and is named.
     """
     from aitwin.cli.rooms import open_voice
     from aitwin.errors import TwinError
     from aitwin.home import Home
+    from aitwin.voice import overview, tuned
     from aitwin.voice import record as recording
 
     home = Home.from_environment()
     owned = open_voice(home, voice)
     problems = []
-    with recording.alone(owned), _alone(owned):
+    with recording.alone(owned), alone(owned), unlearned(owned.path):
         had_page = owned.page.exists()
+        made = {what for what, path in _made(owned).items() if path.exists()}
         for take in dict.fromkeys(takes):
             try:
                 owned.drop(take)
@@ -636,8 +614,24 @@ def drop(
         say(f"dropped {len(set(takes)) - len(problems)} takes")
         if had_page and not owned.page.exists():
             say(f"the page held them, and is deleted; `twin voice report {owned.id}` makes it anew")
+        for what in sorted(what for what in made if not _made(owned)[what].exists()):
+            say(f"deleted with them: {what}")
         problems += _update_profile(home, owned)
+    if tuned.outlived(owned):
+        say(f"its fine-tune stays: {overview.of(owned).finetune}")
     _finish(owned, problems, json=False)
+
+
+def _made(voice: "Voice") -> dict[str, Path]:
+    """What was made of all takes together, in words for the owner."""
+    from aitwin.voice import evaluation
+    from aitwin.voice.voices import LEARNING, LISTENING
+
+    return {
+        "a fine-tune that was stopped": voice.path / LEARNING,
+        "the evaluation": evaluation.path_of_evaluation(voice),
+        "the page to listen to": voice.path / LISTENING,
+    }
 
 
 @app.command(epilog="Example: twin voice rename ana 'Ana Bell'")
@@ -676,7 +670,7 @@ def export(
     owned = open_voice(Home.from_environment(), voice)
     sealed.check_target(file, force=force)
     passphrase = sealed.check_passphrase(_passphrase(passphrase_file, new=True))
-    with recording.alone(owned), _alone(owned), _stoppable("nothing was exported"):
+    with recording.alone(owned), alone(owned), stoppable("nothing was exported"):
         say(f"encrypting {owned.id} …")
         files = sealed.export(owned, file, passphrase, force=force)
     if json:
@@ -699,16 +693,16 @@ def import_(
     """
     from aitwin.cli.rooms import open_voices
     from aitwin.home import Home
-    from aitwin.voice import overview, sealed
+    from aitwin.voice import sealed
 
     directory = open_voices(Home.from_environment())
     passphrase = _passphrase(passphrase_file, new=False)
-    with _stoppable("nothing was imported"):
+    with stoppable("nothing was imported"):
         imported = sealed.import_(file, directory, passphrase, name)
     owned, given = imported.voice, imported.consent
     if json:
         problems = list(imported.problems)
-        print_json({**_summary(overview.of(owned)), "problems": problems})
+        print_json({**_summary(_look(owned)), "problems": problems})
     else:
         say(f"imported {owned.id}: {len(owned.takes())} takes")
     if given is not None:
@@ -764,7 +758,8 @@ def delete(
     with ExitStack() as stack:
         if owned:
             stack.enter_context(recording.alone(owned))
-            stack.enter_context(_alone(owned))
+            stack.enter_context(alone(owned))
+        stack.enter_context(unlearned(path))
         if not yes:
             count = sum(1 for _ in (path / "takes").glob("[!.]*"))
             named = f"{owned.name} ({owned.id})" if owned else path.name

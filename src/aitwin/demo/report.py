@@ -84,5 +84,6 @@ def _spoken(path: Path) -> str:
 
     from aitwin.voice.audio import Utterance, encode_mp3
 
-    samples, rate = soundfile.read(path, dtype="float32")
-    return base64.b64encode(encode_mp3([Utterance(samples, rate)], rate)).decode()
+    with soundfile.SoundFile(path) as file:
+        samples, rate, note = file.read(dtype="float32"), file.samplerate, file.comment
+    return base64.b64encode(encode_mp3([Utterance(samples, rate)], rate, note)).decode()

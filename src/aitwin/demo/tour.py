@@ -29,8 +29,8 @@ from aitwin.style.guard import Habits
 from aitwin.style.recipe import Recipe
 from aitwin.style.train import Job
 from aitwin.style.writer import Writer
-from aitwin.voice.engines import Bundled
 from aitwin.voice.speech import Speech
+from aitwin.voice.studio import Studio
 
 RECIPE = Recipe(alpha=512)
 """Some 13 updates fit into the demo's minutes, against 100 in an evening: each has to count more.
@@ -139,8 +139,9 @@ def take(home: Home, guide: Guide, *, minutes: float) -> Tour:
         drafts = _write(base, adapter, persona)
         stage.note(f"{len(drafts)} tasks, base and twin")
     with guide.stage("speaking") as stage:
-        answers, seconds = _speak(drafts, demo.root)
-        stage.note(f"{seconds:.0f} s of speech, {Bundled().describe()}")
+        speech = Studio().speech(None)  # nobody recorded the sample owner's voice
+        answers, seconds = _speak(drafts, speech, demo.root)
+        stage.note(f"{seconds:.0f} s of speech, {speech.speaker.describe()}")
     with guide.stage("report") as stage:
         page = demo.root / "report.html"
         report.write(page, imported, dataset, adapter, answers)
@@ -189,8 +190,7 @@ def _write(base: Base, adapter: StyleAdapter, persona: Persona) -> list[Answer]:
     return answers
 
 
-def _speak(answers: list[Answer], folder: Path) -> tuple[list[Answer], float]:
-    speech = Speech(Bundled())
+def _speak(answers: list[Answer], speech: Speech, folder: Path) -> tuple[list[Answer], float]:
     spoken = []
     seconds = 0.0
     for number, answer in enumerate(answers, start=1):
