@@ -1,8 +1,9 @@
 """What the owner is told of a voice: how much, how good, and the next step."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -161,3 +162,42 @@ def test_a_damaged_consent_hides_no_voice(voice: Voice) -> None:
     assert seen.name == "Ana"
     assert not seen.consent
     assert "twin voice consent ana --i-am-the-speaker" in seen.missing[0]
+
+
+def test_a_verdict_on_another_engine_is_none(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What spoke then does not speak now: nobody knows how well the voice speaks."""
+
+    class Judged:
+        summary, made_at = "usable, spoken by bundled+match", datetime(2026, 5, 3, tzinfo=UTC)
+
+        class verdict:  # noqa: N801 (as the field)
+            usable = True
+
+        def outdated(self, voice: Voice, engine: str = "") -> str:
+            return f"{engine} speaks now" if engine == "melotts+openvoice" else ""
+
+    monkeypatch.setattr(overview.evaluation, "load", lambda voice: Judged())
+    assert overview.of(voice, engine="bundled+match").speaks_well is True
+    seen = overview.of(voice, engine="melotts+openvoice")
+    assert seen.speaks_well is None
+    assert "melotts+openvoice speaks now: `twin voice eval ana`" in seen.evaluation
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "likeness", "told"),
+    [
+        ("stated", None, None, ()),
+        ("spoken", 0.9, 0.9, ()),
+        ("spoken", 0.9, None, ("not compared with the takes",)),
+        ("spoken", None, None, ("nobody has heard its words", "not compared with the takes")),
+    ],
+)
+def test_a_recorded_consent_says_what_nobody_has_looked_at(
+    voice: Voice, kind: Any, words: float | None, likeness: float | None, told: tuple[str, ...]
+) -> None:
+    """V1: before any model is pulled, it is no more than a word."""
+    given = consent.Consent(kind, date(2026, 5, 3), "I am Ana.", words=words, likeness=likeness)
+    consent.store(voice.path / "consent", given)
+    found = overview.of(voice).consent_unchecked
+    assert len(found) == len(told)
+    assert all(part in whole for part, whole in zip(told, found, strict=True))

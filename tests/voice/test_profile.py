@@ -24,6 +24,7 @@ from aitwin.voice.openvoice import ReferenceEncoder
 from aitwin.voice.prepared import Prepared, Segment
 from aitwin.voice.profile import build, load, require_cloneable
 from aitwin.voice.voices import Take, Voice
+from tests.voice.test_arrays import by_another_method
 from tests.voice.test_speakers import ANA, BEN, SENTENCES, Bands, speaker
 
 MEASURES = Measures(
@@ -529,6 +530,14 @@ def test_a_damaged_profile_is_named_and_made_anew(voice: Voice, name: str, conte
         load(path)
     build(voice, encoder())
     assert (path / name).read_bytes() == before
+
+
+def test_vectors_that_no_zip_could_hold_are_damage(voice: Voice) -> None:
+    add(voice, few())
+    path = build(voice, encoder()).path
+    (path / "embeddings.npz").write_bytes(by_another_method(path / "embeddings.npz"))
+    with pytest.raises(TwinError, match="is damaged; run `twin voice prepare`"):
+        load(path)
 
 
 def test_a_profile_of_another_version_is_made_anew(voice: Voice) -> None:

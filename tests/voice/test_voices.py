@@ -150,6 +150,58 @@ def test_removing_a_take_removes_what_was_made_of_it(voice: Voice) -> None:
         voice.drop(take.id)
 
 
+MADE = {*voices.DERIVED, *voices.UNDER_WAY, "profile"}
+
+
+def everything_made(voice: Voice) -> None:
+    """What is made of a voice's takes, and what a killed process has left of it."""
+    for name in MADE:
+        (voice.path / name).mkdir()
+        (voice.path / name / "sound").write_text("sound")
+    left = voice.path / f".timbre.{dead_process()}.abcdefgh"
+    for place in (left, voice.path / ".finetune.replaced", voice.path / "..finetune.run.removed"):
+        place.mkdir()
+    for page in voices.PAGES:
+        (voice.path / page).write_text("sound")
+
+
+def left_of(voice: Voice) -> set[str]:
+    return {path.name for path in voice.path.iterdir()}
+
+
+def test_what_is_left_when_a_take_is_dropped(voice: Voice) -> None:
+    """P4: what it trained, what it measured and what it said, all but a whole fine-tune."""
+    take, other = added(voice), added(voice, b"other")
+    prepared(voice, take)
+    everything_made(voice)
+    voice.remove(take)
+    kept = {"manifest.json", "takes", "prepared", "profile", "finetune", ".finetune.replaced"}
+    assert left_of(voice) == kept
+    assert {path.name for path in (voice.path / "takes").iterdir()} == {other.id}
+    assert not [*(voice.path / "prepared").iterdir()]
+
+
+def test_what_is_left_when_the_consent_is_taken_back(voice: Voice) -> None:
+    """V1: nothing speaks in the voice, or has spoken in it; the recordings stay."""
+    added(voice)
+    everything_made(voice)
+    voice.forget_clones()
+    assert left_of(voice) == {"manifest.json", "takes", "profile", "report.html"}
+    voice.forget_clones()
+
+
+def test_what_is_left_when_a_voice_is_deleted(voice: Voice, directory: Path) -> None:
+    added(voice)
+    everything_made(voice)
+    voices.delete(voice.path)
+    assert [*directory.iterdir()] == []
+
+
+def test_the_layout_names_all_that_lies_in_a_voice() -> None:
+    for name in {*voices.PARTS, *voices.UNDER_WAY, *voices.PAGES}:
+        assert f" {name}" in (voices.__doc__ or ""), name
+
+
 def test_the_page_goes_with_a_take_whose_sound_it_holds(voice: Voice) -> None:
     """P4: deleted is deleted."""
     take = added(voice)

@@ -51,6 +51,21 @@ class Consent:
             found.append("it sounds like somebody else than the takes")
         return tuple(found)
 
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """What nobody has looked at in a recording of it; none for one that was stated."""
+        if self.kind != "spoken":
+            return ()
+        found = []
+        if self.words is None:
+            found.append("nobody has heard its words: no speech recognition is installed")
+        if self.likeness is None:
+            found.append(
+                "not compared with the takes: `twin models pull openvoice-v2`, then "
+                "`twin voice prepare`"
+            )
+        return tuple(found)
+
 
 def sentence(name: str, today: date) -> str:
     """What the owner reads aloud: "I am Ana. Today is 5 May 2026. …"."""

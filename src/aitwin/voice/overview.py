@@ -11,9 +11,10 @@ from datetime import date, datetime
 
 from aitwin.errors import TwinError
 from aitwin.voice import consent as consents
-from aitwin.voice import phonemes, profile
+from aitwin.voice import evaluation, phonemes, profile, tuned
 from aitwin.voice.consent import Consent
 from aitwin.voice.emotions import EMOTIONS
+from aitwin.voice.evaluation import Evaluation
 from aitwin.voice.grades import Letter, Reason
 from aitwin.voice.heard import RATE
 from aitwin.voice.prepared import Prepared
@@ -84,6 +85,15 @@ class Overview:
     """What stands between this voice and a clone, each with the command that helps; none: ready."""
     advice: tuple[str, ...]
     """Takes that somebody else seems to speak, with what to do about them; cloning goes without."""
+    evaluation: str
+    """Whether what is made of it is usable, and why not, as it was evaluated; empty when never."""
+    speaks_well: bool | None
+    """Whether it passed; None: not evaluated, or not since its profile changed."""
+    consent_unchecked: tuple[str, ...] = ()
+    """What nobody has looked at in a recorded consent, which without it is no more than a word."""
+    finetune: str = ""
+    """Whether what was fine-tuned can speak, and whether takes that it learned from are dropped;
+    empty where nobody made one."""
 
     @property
     def minutes(self) -> float:
@@ -101,10 +111,16 @@ class Overview:
         return _grades(self.takes)
 
 
-def of(voice: Voice) -> Overview:
-    """Look at a voice; what is damaged in it counts as missing."""
+def of(voice: Voice, *, engine: str = "") -> Overview:
+    """Look at a voice; what is damaged in it counts as missing.
+
+    `engine` is the one that speaks in it now, where that is known (see Studio.best): a verdict on
+    another one is outdated.
+    """
     made = _profile(voice)
     takes = tuple(_take(take, voice.prepared(take), made) for take in voice.takes())
+    judged = _evaluation(voice)
+    outdated = judged.outdated(voice, engine) if judged else ""
     given, damage = None, []
     try:
         given = consents.load(voice.path / "consent")
@@ -121,6 +137,10 @@ def of(voice: Voice) -> Overview:
         profile=made is not None,
         missing=(*damage, *_missing(voice.id, takes, given, made)),
         advice=profile.doubts(made) if made else (),
+        evaluation=_told(judged, outdated, voice.id) if judged else "",
+        speaks_well=judged.verdict.usable if judged and not outdated else None,
+        consent_unchecked=_unchecked(given, made),
+        finetune=_finetune(voice),
     )
 
 
@@ -189,6 +209,40 @@ def _profile(voice: Voice) -> VoiceProfile | None:
         return profile.load(profile.path_of(voice))
     except TwinError:
         return None
+
+
+def _evaluation(voice: Voice) -> Evaluation | None:
+    try:
+        return evaluation.load(voice)
+    except TwinError:
+        return None
+
+
+def _told(judged: Evaluation, outdated: str, voice_id: str) -> str:
+    again = f"; {outdated}: `twin voice eval {voice_id}`" if outdated else ""
+    return f"{judged.summary} ({judged.made_at.astimezone():%d %B %Y}){again}"
+
+
+def _unchecked(given: Consent | None, made: VoiceProfile | None) -> tuple[str, ...]:
+    """The comparison is in the profile, the words in the consent itself."""
+    if given is None:
+        return ()
+    known = made.consent if made and made.consent and made.consent.sha256 == given.sha256 else given
+    return known.unchecked
+
+
+def _finetune(voice: Voice) -> str:
+    if tuned.find(voice) is None:
+        return ""
+    if why := tuned.lacking(voice):
+        return why
+    if gone := tuned.outlived(voice):
+        again = f"twin voice finetune {voice.id}"
+        return (
+            f"it has learned from {len(gone)} takes that are dropped; `{again}` makes it anew "
+            f"without them, `{again} --delete` deletes it"
+        )
+    return "there is one, which speaks"
 
 
 def _missing(

@@ -15,14 +15,13 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aitwin import artifact
 from aitwin.errors import TwinError
-from aitwin.voice import audio, speakers
+from aitwin.voice import arrays, audio, speakers
 from aitwin.voice import consent as consents
 from aitwin.voice.audio import Samples, Utterance
 from aitwin.voice.consent import Consent
@@ -261,6 +260,8 @@ def build(
         likeness = speakers.cosine(spoken, profile.pooled)
         profile = replace(profile, consent=replace(profile.consent, likeness=likeness))
     _store(profile)
+    # What a dropped take sounded like does not stay (P4); it is made anew when it is wanted.
+    artifact.remove(voice.path / "timbre")
     return profile
 
 
@@ -270,8 +271,7 @@ def load(path: Path) -> VoiceProfile:
     if manifest.pop("version", None) != VERSION:
         raise TwinError(f"{path} was made by another version; {REMEDY}")
     try:
-        with (path / VECTORS).open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            vectors = dict(stored)
+        vectors = arrays.read(path / VECTORS)
         manners = {
             emotion: Manner(
                 **{
@@ -294,24 +294,27 @@ def load(path: Path) -> VoiceProfile:
             consent=_consent(given) if given else None,
             **manifest,
         )
-    except (KeyError, TypeError, ValueError, OSError, EOFError, AttributeError, BadZipFile):
+    except (KeyError, TypeError, ValueError, OSError, AttributeError):
         raise TwinError(f"{path} is damaged; {REMEDY}") from None
 
 
-def require_cloneable(profile: VoiceProfile) -> None:
+def require_cloneable(profile: VoiceProfile, *, embedding: bool = True) -> None:
     """Refuse to clone a voice whose owner has not agreed, or of which too little is known.
 
-    Raises TwinError with everything that is missing, and what to do about it.
+    Raises TwinError with everything that is missing (see `lacking`), and what to do about it.
     """
-    if missing := lacking(profile):
+    if missing := lacking(profile, embedding=embedding):
         voice = profile.path.parent.name
         raise TwinError(f"the voice {voice} cannot be cloned: " + "; ".join(missing))
 
 
-def lacking(profile: VoiceProfile) -> tuple[str, ...]:
-    """What stands between a profile and a clone, each with what to do about it."""
+def lacking(profile: VoiceProfile, *, embedding: bool = True) -> tuple[str, ...]:
+    """What stands between a profile and a clone, each with what to do about it.
+
+    Without `embedding`: and an approximate match, which wants the consent and the speech alone.
+    """
     missing = [*_missing_consent(profile)]
-    if profile.pooled is None:
+    if embedding and profile.pooled is None:
         missing.append(f"it has no speaker embedding: {PULL}, then `twin voice prepare`")
     if profile.seconds < LEAST_SPEECH:
         missing.append(
@@ -367,8 +370,8 @@ def _range(standings: Mapping[str, Standing]) -> str:
 
 
 def remove(voice: Voice) -> None:
-    """Delete a voice's profile and the embeddings that it was made of, if there are any."""
-    for made in (path_of(voice), voice.path / "embeddings"):
+    """Delete a voice's profile, what it was made of and what was made of it, if there is any."""
+    for made in (path_of(voice), voice.path / "embeddings", voice.path / "timbre"):
         artifact.remove(made)
 
 
@@ -466,7 +469,7 @@ def _heard(
     cache = Embeddings(voice.path / "embeddings", encoder)
     keys, ids, takes, emotions, seconds, embeddings = [], [], [], [], [], []
     for done, (take, prepared) in enumerate(usable, 1):
-        for segment, samples in _sounds(prepared):
+        for segment, samples in sounds(prepared):
             if segment.stranger or not speakers.audible(samples):
                 continue
             keys.append(cache.key(samples))
@@ -537,8 +540,29 @@ def _sorted_out(heard: Utterances, takes: NDArray[np.str_], consent: Embedding |
     return _Heard(utterances, standings, pooled.embedding, manners)
 
 
-def _sounds(prepared: Prepared) -> Iterator[tuple[Segment, Samples]]:
-    """Utterances of a prepared take, one in memory at a time."""
+def own(voice: Voice, profile: VoiceProfile) -> Iterator[tuple[Take, Prepared, set[str]]]:
+    """Takes in which the voice is heard, each with the ids of the utterances that are its own.
+
+    Takes graded A to C, without those that are somebody else's, and without utterances that sound
+    like somebody else, or that the profile leaves out.
+    """
+    foreign: set[str] = set()
+    if profile.utterances is not None:
+        seen = profile.utterances
+        foreign = {name for name, out in zip(seen.ids, seen.dropped, strict=True) if out}
+    for take in voice.takes():
+        ready = voice.prepared(take)
+        if ready is None or ready.grade.letter not in USABLE or take.id in profile.strangers:
+            continue
+        found = {segment.id for segment in ready.segments if not segment.stranger}
+        yield take, ready, found - foreign
+
+
+def sounds(prepared: Prepared) -> Iterator[tuple[Segment, Samples]]:
+    """Utterances of a prepared take at RATE, one in memory at a time.
+
+    Raises TwinError when the sound is damaged.
+    """
     import soundfile
 
     damaged = TwinError(f"{prepared.sound} is missing or damaged; {REMEDY} again")

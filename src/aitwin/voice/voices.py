@@ -8,7 +8,13 @@
       profile/        see profile
       embeddings/     speaker embeddings by the digest of what was embedded
       sessions/       see record
+      evaluation/     see evaluation; so are evaluation-asked/, and .evaluation.going/, which is one
+                      that is not complete
+      finetune/       see tuned
+      .finetune.run/  see finetune: all that a run learns from, until it has ended
+      timbre/         see timbre
       report.html     see voice_report
+      listening.html  see audition
 
 Does not read sound: see sound_file. What to tell of a voice: see overview.
 """
@@ -45,7 +51,18 @@ OTHER_SUFFIX = ".sound"
 """Of an original whose own is none of that form; what it is, its content says."""
 SHA256 = r"[0-9a-f]{64}"
 PAGE = "report.html"
-PARTS = frozenset(
+LISTENING = "listening.html"
+PAGES = (PAGE, LISTENING)
+"""What holds sound of the takes, and goes with the first of them that is dropped."""
+TUNED = "finetune"
+JUDGED, JUDGED_ASKED = "evaluation", "evaluation-asked"
+DERIVED = frozenset((JUDGED, JUDGED_ASKED, TUNED, "timbre"))
+"""Directories of what was made of a voice, can be made anew, and is not exported."""
+LEARNING = f".{TUNED}.run"
+JUDGING = ".evaluation.going"
+UNDER_WAY = frozenset((LEARNING, JUDGING))
+"""Directories of what is being made of a voice."""
+PARTS = DERIVED | frozenset(
     ("takes", "prepared", "consent", "imported-consent", "profile", "embeddings", "sessions")
 )
 """Directories of a voice."""
@@ -179,9 +196,11 @@ class Voice:
         return _load_take(place)
 
     def remove(self, take: Take) -> None:
-        """Forget a take and all that was made of it (but for the profile: make that anew).
+        """Forget a take and all that was made of it, but for two things.
 
-        The page goes, too: it holds sound of many takes.
+        The profile: make it anew (profile.build). A fine-tune that has learned from it stays, since
+        it took hours: see tuned.outlived. The pages go, too, which hold sound of many takes, and
+        the evaluation.
         """
         self.drop(take.id)
 
@@ -199,9 +218,24 @@ class Voice:
             raise TwinError(
                 f"{self.id} has no take {take_id}; `twin voice show {self.id}` lists them"
             )
-        self.page.unlink(missing_ok=True)
-        for place in (ready, original):
+        for page in PAGES:
+            (self.path / page).unlink(missing_ok=True)
+        for place in (ready, *self._made(DERIVED - {TUNED}), original):
             artifact.remove(place)
+
+    def forget_clones(self) -> None:
+        """Delete all that speaks in this voice, has spoken in it, or was to learn it.
+
+        For when its owner takes the consent back. Takes, profile and the page on them stay.
+        """
+        artifact.sweep(self.path)
+        (self.path / LISTENING).unlink(missing_ok=True)
+        for place in self._made(DERIVED):
+            artifact.remove(place)
+
+    def _made(self, names: frozenset[str]) -> list[Path]:
+        """What was made of the takes, of those names, and what is under way."""
+        return [self.path / name for name in sorted(names | UNDER_WAY)]
 
     def _takes(self) -> list[Path]:
         """Directories of takes, damaged ones too."""
@@ -453,7 +487,7 @@ def _has_parts(path: Path) -> bool:
     if not path.is_dir():
         return False
     found = {one.name for one in path.iterdir() if not one.name.startswith(".")}
-    return bool(found) and found <= {*PARTS, PAGE, artifact.MANIFEST}
+    return bool(found) and found <= {*PARTS, *PAGES, artifact.MANIFEST}
 
 
 def _artifacts(directory: Path) -> list[Path]:
