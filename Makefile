@@ -86,7 +86,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo 'Installing into $(VENV): some 80 packages, about 570 MB to download (a third of it PyTorch), 2 GB on disk.'
+	@echo 'Installing into $(VENV): some 80 packages, about 610 MB to download (a third of it PyTorch), 2 GB on disk.'
 	@echo 'On Linux without a CPU build at hand, pip takes PyTorch with CUDA: some 3 GB more.'
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
 	@touch $@
