@@ -502,7 +502,8 @@ def test_what_goes_with_a_dropped_take_is_told(ana: Twin, home: Path) -> None:
     made_of(voice)
     (voice.path / "finetune" / "sound").unlink()
     (voice.path / "finetune" / "checkpoint.safetensors").write_bytes(b"12345")
-    (voice.path / "finetune" / "config.json").write_text('{"data": {"spk2id": {"neutral": 0}}}')
+    data = {"spk2id": {"neutral": 0}, "n_speakers": 1}
+    (voice.path / "finetune" / "config.json").write_text(json.dumps({"data": data}))
     tune = {"version": 1, "size": 5, "metrics": {}, "takes": [first]}
     (voice.path / "finetune" / "manifest.json").write_text(json.dumps(tune))
     assert "fine-tune: there is one" in ana("voice", "show", "ana").err

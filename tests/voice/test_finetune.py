@@ -595,6 +595,20 @@ def test_a_damaged_result_says_so(done: Voice) -> None:
     assert tuned.lacking(done) == ""
 
 
+@pytest.mark.parametrize("row", [0.7, "0", True, 6, -1])
+def test_a_speaker_whose_row_is_none_is_refused(done: Voice, row: object) -> None:
+    """Before an hour of training, and before a word is spoken; not rounded, and no IndexError."""
+    config = json.loads((tuned.path_of(done) / tuned.CONFIG).read_text())
+    config["data"]["spk2id"] = {tuned.NEUTRAL: row}
+    (tuned.path_of(done) / tuned.CONFIG).write_text(json.dumps(config))
+    assert "is damaged; run `twin voice finetune ana`" in tuned.lacking(done)
+    one = job(done, [])
+    config["data"]["spk2id"] = {"EN-US": row}
+    one.base.config.write_text(json.dumps(config))
+    with pytest.raises(TwinError, match=r"is no config of MeloTTS \(EN-US is no whole number"):
+        finetune.run(one)
+
+
 def test_one_bit_of_the_weights_is_noticed_before_they_speak(done: Voice) -> None:
     place = tuned.path_of(done)
     assert tuned.opened(place).speakers == tuned.load(place).speakers

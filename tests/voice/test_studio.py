@@ -26,7 +26,7 @@ from aitwin.voice import profile as profiles
 from aitwin.voice.audio import Samples, Utterance
 from aitwin.voice.openvoice import ReferenceEncoder
 from aitwin.voice.placing import Placing
-from aitwin.voice.studio import Cast, Queue, Studio, Weights
+from aitwin.voice.studio import Cast, EngineState, Queue, Studio, Weights
 from aitwin.voice.voices import Voice
 from tests.voice import small_melo
 from tests.voice.test_profile import add, consented
@@ -395,6 +395,22 @@ def test_the_machine_is_measured_before_anybody_waits(
     assert made.converter.placing == choice  # type: ignore[attr-defined]
 
 
+def test_what_one_voice_raises_keeps_no_other_from_being_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Ana", "Ben", "Cleo"):
+        voices.create(tmp_path, name)
+    asked: list[str] = []
+
+    def ladder(studio: Studio, voice: Voice) -> list[EngineState]:
+        asked.append(voice.id)
+        raise TwinError("no emotion")
+
+    monkeypatch.setattr(Studio, "ladder", ladder)
+    Studio(voices=lambda: tmp_path).measure(lambda what: None)
+    assert asked == ["ana", "ben", "cleo"]
+
+
 def test_a_damaged_checkpoint_is_passed_over_with_its_reason(
     voice: Voice, random_weights: Weights
 ) -> None:
@@ -418,6 +434,50 @@ def test_a_profile_of_another_encoder_is_not_converted(
     cast = Studio(random_weights).cast(voice)
     assert "another encoder" in why(cast)["bundled+openvoice"]
     assert cast.engine == "bundled+match"
+
+
+def test_what_did_not_open_is_told_as_such_from_then_on(
+    voice: Voice, random_weights: Weights, tmp_path: Path
+) -> None:
+    """In every process, and until something of it changes: no list calls it the one that speaks."""
+    profile_by(voice, random_weights)
+    assert random_weights.openvoice is not None
+    damaged = random_weights.openvoice / "checkpoint.pth"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:100_000])
+    kept = tmp_path / "kept"
+    for studio in (Studio(random_weights, kept=kept), Studio(random_weights)):
+        assert studio.best(voice) == "bundled+openvoice"  # nobody has tried
+        reason = why(studio.cast(voice))["bundled+openvoice"]
+        assert studio.best(voice) == "bundled+match"
+        assert studio.ladder(voice)[1].lacking == reason
+        assert "damaged" in reason
+    another = Studio(random_weights, kept=kept)
+    assert another.best(voice) == "bundled+match"
+    told = another.ladder(voice)[1].lacking
+    assert "`twin say Hello --voice ana --engine bundled+openvoice`" in told
+    assert "damaged" in why(another.cast(voice))["bundled+openvoice"]
+    assert voice.id not in (kept / "unopened.json").read_text()
+    (kept / "unopened.json").write_text('{"damaged": 1}')
+    assert Studio(random_weights, kept=kept).best(voice) == "bundled+openvoice"
+    damaged.write_bytes(whole)
+    assert another.best(voice) == another.cast(voice).engine == "bundled+openvoice"
+
+
+def test_what_opens_after_all_is_no_longer_told_as_unopened(
+    voice: Voice, random_weights: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*files: object) -> None:
+        raise TwinError("no memory")
+
+    profile_by(voice, random_weights)
+    studio = Studio(random_weights, kept=tmp_path / "kept")
+    with monkeypatch.context() as this_once:
+        this_once.setattr(converter.Converter, "load", refuse)
+        assert why(studio.cast(voice))["bundled+openvoice"] == "no memory"
+        assert studio.best(voice) == "bundled+match"
+    assert studio.cast(voice).engine == studio.best(voice) == "bundled+openvoice"
+    assert Studio(random_weights, kept=tmp_path / "kept").best(voice) == "bundled+openvoice"
 
 
 def test_a_profile_that_changes_is_spoken_with_at_once(
@@ -656,6 +716,8 @@ def test_another_package_brings_an_engine_without_touching_ours(
     assert cast.speak("Hello.").sample_rate == 16_000
     assert studio.cast(voice).engine == "bundled+openvoice"
     assert studio.cast(voice, engine="whistle", emotion="sad").speaker is cast.speaker
+    # Its package may be another by the next run: what it said is never taken over.
+    assert cast.made_of != studio.cast(voice, engine="whistle", emotion="sad").made_of
     with pytest.raises(TwinError, match=r"whistle failed \(RuntimeError\)") as failed:
         cast.speak(f"fail {CANARY}")
     assert CANARY not in str(failed.value)

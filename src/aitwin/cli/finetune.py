@@ -45,7 +45,8 @@ def finetune(  # noqa: PLR0913 (one flag per thing to choose)
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of what chance decides.")] = None,
     device: Annotated[
-        str, typer.Option(help="cpu, mps, cuda, or auto: the fastest here.")
+        str,
+        typer.Option(help="cpu, mps, cuda, or auto: the first there is of cuda, mps, cpu."),
     ] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
     restart: Annotated[
@@ -107,6 +108,8 @@ def finetune(  # noqa: PLR0913 (one flag per thing to choose)
             job, resume=resume, restart=restart, stop=stop, watcher=_drawn(bar, quiet=json)
         )
     if result is None:
+        if json:
+            print_json({"finished": False})
         say(f"stopped; `twin voice finetune {owned.id} --resume` goes on where it stopped")
     elif json:
         print_json(result.manifest)

@@ -297,15 +297,19 @@ def open_encoder(home: Home) -> "tuple[ReferenceEncoder | None, str]":
         return None, f"{error.name} is not installed; run: pip install 'aitwin[clone]'"
 
 
-def open_base_speakers(home: Home) -> "dict[str, Embedding]":
-    """Tone colours of the base speakers, which lie beside the encoder's weights; or none."""
+def open_base_speakers(home: Home, size: int | None) -> "dict[str, Embedding]":
+    """Tone colours of the base speakers, which lie beside the encoder's weights; or none.
+
+    `size` is how many numbers the encoder gives for a voice, None without one: those of the base
+    speakers are of no use when they are not as many.
+    """
     from aitwin.errors import TwinError
     from aitwin.models import SPEAKERS
     from aitwin.voice import openvoice
 
     try:
         directory = _encoder_file(home).parent / SPEAKERS
-        return openvoice.speakers(directory) if directory.is_dir() else {}
+        return openvoice.speakers(directory, size) if directory.is_dir() else {}
     except (TwinError, ModuleNotFoundError):
         return {}  # open_encoder has told the owner
 

@@ -476,7 +476,7 @@ def _update_profile(
             profile.build(
                 voice,
                 encoder,
-                base_speakers=open_base_speakers(home),
+                base_speakers=open_base_speakers(home, encoder.size if encoder else None),
                 on_progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
         except TwinError as error:

@@ -40,5 +40,16 @@ def whole(section: Mapping[str, Any], name: str, least: int = 1, most: int = 1_0
     return value
 
 
+def speakers(config: Mapping[str, Any], rows: int) -> dict[str, int]:
+    """The voices of a config of MeloTTS by name, each a row of its table, which has `rows`.
+
+    Raises KeyError, TypeError, AttributeError or ValueError when they are something else.
+    """
+    names = config["data"]["spk2id"].keys()
+    if not names:
+        raise ValueError("it names no voices")
+    return {name: whole(config["data"]["spk2id"], name, 0, rows - 1) for name in names}
+
+
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")

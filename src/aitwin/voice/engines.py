@@ -33,11 +33,11 @@ _LETTER_A = re.compile(r"\bay\b")
 
 
 class Speaker(Protocol):
-    """A voice that can say one sentence. Implementations load their weights when first asked."""
+    """A voice that can say one sentence."""
 
     @property
     def name(self) -> str:
-        """Short id, as given to `--voice`: "bundled"."""
+        """Short id of its engine, as given to `--engine`: "bundled"."""
 
     @property
     def cloned(self) -> bool:

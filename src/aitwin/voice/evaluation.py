@@ -184,7 +184,8 @@ def run(  # noqa: PLR0913 (what speaks, for whom, and who listens)
 
     `asked`: the engine or the emotion was asked for, so that this is not the voice's verdict, and
     does not take its place.
-    Goes on where one of the same voice, engine and tools was interrupted. `on_progress` is told
+    Goes on where one of the same voice, engine and tools was interrupted; of an engine of another
+    package it begins anew, since nobody knows whether that is the same. `on_progress` is told
     how many sentences are done, of how many. The evaluation that was there stays until the new one
     is complete. Raises TwinError when the engine cannot say a sentence.
     """
@@ -251,15 +252,6 @@ def load(voice: Voice, *, asked: bool = False) -> Evaluation:
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise TwinError(f"{path} is damaged; {remedy}") from None
-
-
-def find(voice: Voice) -> Evaluation | None:
-    """The evaluation of a voice as it is now; None where there is none, or the profile is newer."""
-    try:
-        found = load(voice)
-    except TwinError:
-        return None
-    return None if found.outdated(voice) else found
 
 
 # --- What is said, sentence by sentence -----------------------------------------------------------

@@ -364,10 +364,8 @@ class _Work:
         watcher.stage("reading the network")
         content = configs.read(job.base.config, PULL)
         try:
-            known = {str(name): int(row) for name, row in content["data"]["spk2id"].items()}
-            if not known:
-                raise ValueError("it has no speaker")
             sizes, analysis = Sizes.of(content), Analysis.of(content["data"])
+            known = configs.speakers(content, sizes.speakers)
             with torch.device("meta"):
                 network = Synthesizer(sizes, trainable=True)
             if sizes.hop != analysis.hop or sizes.window != analysis.window:

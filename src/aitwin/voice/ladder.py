@@ -3,6 +3,7 @@
 What is loaded is kept, and shared by all rungs that want it. Does not choose a rung: see studio.
 """
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aitwin import artifact
+from aitwin import __version__, artifact
 from aitwin.errors import TwinError
 from aitwin.voice import tuned
 
@@ -41,6 +42,11 @@ ENOUGH = 20.0
 tone colour where no emotion is asked for: 26 s are within 0.994 of the voice's (see profile)."""
 PLACING = "placing.json"
 """File in `kept` with what was found to be fastest on this machine: see placing."""
+UNOPENED = "unopened.json"
+"""File in `kept` with what was all there and did not open, as digests, from which no voice can be
+told. Whatever changes in its files makes another digest."""
+UNOPENED_KEPT = 200
+"""Of those, the last ones: every rung of some voices in all emotions."""
 DEFAULT_BASE = "en-default"
 """MeloTTS's speaker where the profile knows none that is near."""
 
@@ -169,6 +175,7 @@ class Loft:
         self._opening = RLock()
         self._loaded: dict[str, Any] = {}
         self._speakers: dict[tuple[str, ...], Speaker] = {}
+        self._why: dict[str, str] = {}
 
     @property
     def _weights(self) -> "Weights":
@@ -214,15 +221,76 @@ class Loft:
     def open(self, rung: Rung, part: Part | None) -> "Speaker":
         """A rung's speaker; `part` for those that clone.
 
-        Raises TwinError when its weights are damaged, or do not fit the voice's profile.
+        Raises TwinError when its weights are damaged, or do not fit the voice's profile; that is
+        remembered, see `unopened`.
         """
         key = (rung.name, *(part.key if part else ()))
         with self._opening:
-            speaker = self._speakers.pop(key, None) or _OPENERS[rung](self, part)
+            speaker = self._speakers.pop(key, None)
+            if speaker is None:
+                made_of = self._made_of(rung, part)
+                try:
+                    speaker = _OPENERS[rung](self, part)
+                except TwinError as error:
+                    self._remember(made_of, str(error))
+                    raise
+                self._remember(made_of, "")
             self._speakers[key] = speaker  # the last one used lies at the end
             for old in [*self._speakers][:-KEPT]:
                 del self._speakers[old]
         return speaker
+
+    def unopened(self, rung: Rung, part: Part | None) -> str:
+        """Why a rung for which nothing is lacking did not open when it last was to; empty when it
+        did, was never tried, or is made of something else by now. Opens nothing.
+        """
+        try:
+            made_of = self._made_of(rung, part)
+        except OSError:
+            return ""  # the voice is gone meanwhile
+        if made_of not in self._noted():
+            return ""
+        again = f" --voice {part.voice.id}" if part else ""
+        return self._why.get(made_of) or (
+            f"all of it is here, and it did not open when it was last tried; "
+            f"`twin say Hello{again} --engine {rung.name}` tries again, and says why"
+        )
+
+    def _made_of(self, rung: Rung, part: Part | None) -> str:
+        """A digest that changes with all that a rung is opened from. Reads no weights."""
+        made = [__version__, rung.name, *(part.key if part else ())]
+        for file in self.files(rung, part):
+            try:
+                seen = file.stat()
+            except OSError:
+                continue  # gone meanwhile, which changes the digest as well
+            made.append(f"{file} {seen.st_size} {seen.st_mtime_ns}")
+        return artifact.digest("\n".join(made))
+
+    def _noted(self) -> list[str]:
+        """What did not open, by `_made_of`: here, or in another process before."""
+        if self._kept is None:
+            return [*self._why]
+        try:
+            noted = json.loads((self._kept / UNOPENED).read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return []
+        return [one for one in noted if isinstance(one, str)] if isinstance(noted, list) else []
+
+    def _remember(self, made_of: str, why: str) -> None:
+        """That something did not open; or, without `why`, that it did."""
+        noted = self._noted()
+        self._why.pop(made_of, None)
+        if why:
+            self._why[made_of] = why
+            for old in [*self._why][:-UNOPENED_KEPT]:
+                del self._why[old]
+        if self._kept is None or (not why and made_of not in noted):
+            return
+        noted = [one for one in noted if one != made_of] + [made_of] * bool(why)
+        with suppress(OSError, TwinError):  # a full disk keeps nobody from speaking
+            artifact.make_private_dir(self._kept)
+            artifact.write_private(self._kept / UNOPENED, json.dumps(noted[-UNOPENED_KEPT:]))
 
     def unmeasured(self, name: str) -> bool:
         """Whether it is not known yet how that rung's networks compute fastest here."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -99,7 +99,7 @@ class Melo:
             sizes = Sizes.of(content)
             with torch.device("meta"):
                 network = Synthesizer(sizes)
-            speakers = _speakers(content, sizes.speakers)
+            speakers = configs.speakers(content, sizes.speakers)
         # Torch has no narrower ones for sizes that are none.
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             first, *_ = str(error).splitlines() or [""]
@@ -332,11 +332,3 @@ def _frames(durations: "Tensor", speed: float, per_second: float) -> "Tensor":
             f"its weights are spoilt; {PULL}"
         )
     return (durations / speed).ceil().long()
-
-
-def _speakers(config: Mapping[str, Any], rows: int) -> dict[str, int]:
-    """The voices by name. Raises KeyError, TypeError, AttributeError or ValueError."""
-    names = config["data"]["spk2id"].keys()
-    if not names:
-        raise ValueError("it names no voices")
-    return {name: configs.whole(config["data"]["spk2id"], name, 0, rows - 1) for name in names}

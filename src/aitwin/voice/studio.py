@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from aitwin import __version__, artifact
 from aitwin.errors import TwinError
@@ -98,8 +99,8 @@ class Cast:
     queue: "Queue" = field(default_factory=lambda: Queue(), repr=False)
     profile: "VoiceProfile | None" = field(default=None, repr=False)
     """Of the voice that is heard; None when nobody's is."""
-    files: Callable[[], tuple[Path, ...]] = field(default=tuple, repr=False)
-    """Tells what its networks were loaded from."""
+    files: Callable[[], tuple[Path, ...]] | None = field(default=None, repr=False)
+    """Tells what its networks were loaded from; None: nobody knows, as of another package's."""
 
     @property
     def name(self) -> str:
@@ -120,7 +121,12 @@ class Cast:
 
     @property
     def made_of(self) -> str:
-        """A digest of all that speaks, but for the profile: up to a gigabyte is read for it."""
+        """A digest of all that speaks, but for the profile: up to a gigabyte is read for it.
+
+        Where nobody knows what that is, never the same twice: it may be another by now.
+        """
+        if self.files is None:
+            return uuid4().hex
         return artifact.digest(
             f"{__version__} " + " ".join(artifact.sha256(file) for file in self.files())
         )
@@ -251,7 +257,7 @@ class Studio:
         return voices.all_(self._voices()) if self._voices else []
 
     def best(self, voice: "Voice") -> str:
-        """Name of the engine that speaks in a voice where none is asked for; loads nothing."""
+        """Name of the engine that speaks in a voice where none is asked for: see `ladder`."""
         return next((rung.name for rung in self.ladder(voice) if not rung.lacking), "")
 
     def emotions(self, voice: "Voice") -> list[str]:
@@ -304,11 +310,19 @@ class Studio:
     def ladder(self, voice: "Voice", *, emotion: str = "") -> list[EngineState]:
         """The rungs for this voice, the best first: `lacking` says why one cannot speak for it.
 
-        Loads nothing: what is damaged is found when it is opened. Raises TwinError when the voice
-        has no such emotion.
+        Loads nothing: what is damaged is found when it is opened, and told from then on, until
+        something of it changes (a pull, a preparation). Raises TwinError when the voice has no such
+        emotion.
         """
         part, barred = _part(voice, emotion)
-        return [_state(rung, self._lacks(rung, part, barred)) for rung in self._rungs(voice)]
+        return [
+            _state(
+                rung,
+                self._lacks(rung, part, barred)
+                or self._loft.unopened(rung, part if rung.clones else None),
+            )
+            for rung in self._rungs(voice)
+        ]
 
     def measure(self, measuring: Callable[[str], None]) -> None:
         """Find out how what speaks for the owner's voices computes fastest here; once.
@@ -319,8 +333,11 @@ class Studio:
         if self._voices is None:
             return
         studio = Studio(self._weights, voices=self._voices, kept=self._kept, measuring=measuring)
-        with suppress(TwinError):  # their volume is locked, or nothing can speak
-            for voice in studio.voices():
+        owned: list[Voice] = []
+        with suppress(TwinError):  # their volume is locked
+            owned = studio.voices()
+        for voice in owned:
+            with suppress(TwinError):  # nothing can speak in this one, or it is damaged
                 best = next((one for one in studio.ladder(voice) if not one.lacking), None)
                 if best and self._loft.unmeasured(best.name):
                     studio.cast(voice)

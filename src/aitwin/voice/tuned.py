@@ -10,7 +10,6 @@
 Who makes it: finetune. Who speaks with it: melo.
 """
 
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from aitwin import artifact
 from aitwin.errors import TwinError
+from aitwin.voice import configs
 from aitwin.voice.voices import TUNED, Voice
 
 FOLDER = TUNED
@@ -119,8 +119,8 @@ def load(path: Path) -> Tuned:
     try:
         if manifest["version"] != VERSION:
             raise TwinError(f"{path} was made by another version; {remedy}")
-        config = json.loads((path / CONFIG).read_text("utf-8"))
-        rows = {str(name): int(row) for name, row in config["data"]["spk2id"].items()}
+        config = configs.read(path / CONFIG, remedy)
+        rows = configs.speakers(config, configs.whole(config["data"], "n_speakers"))
         whole = NEUTRAL in rows and (path / CHECKPOINT).stat().st_size == manifest["size"]
         whole = whole and isinstance(manifest["metrics"], dict)
         artifact.text(manifest["sha256"], r"[0-9a-f]{64}")

@@ -48,12 +48,10 @@ PART = 30.0  # seconds that pass the network at a time
 REACH = 24
 """Frames on either side of a part that decide on its edges: 15 that the layers see, and as many as
 a window takes, twice."""
-
-
 LOOK = 2.0
 """Seconds of a file that are looked at in one go, each going on from the middle of the last: a mark
-that fills a half of it is not sure. Of speech without a mark, none of 58
-stretches came above 0.7; with it, all above 0.998."""
+that fills a half of it is not sure. Of speech without a mark, none of 58 stretches came above 0.7;
+with it, all above 0.998."""
 LEAST = 1.5  # seconds of which something can be said
 
 
