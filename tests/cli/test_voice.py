@@ -504,7 +504,7 @@ def test_what_goes_with_a_dropped_take_is_told(ana: Twin, home: Path) -> None:
     (voice.path / "finetune" / "checkpoint.safetensors").write_bytes(b"12345")
     data = {"spk2id": {"neutral": 0}, "n_speakers": 1}
     (voice.path / "finetune" / "config.json").write_text(json.dumps({"data": data}))
-    tune = {"version": 1, "size": 5, "metrics": {}, "takes": [first]}
+    tune = {"version": 1, "size": 5, "metrics": {}, "takes": [first], "sha256": "0" * 64}
     (voice.path / "finetune" / "manifest.json").write_text(json.dumps(tune))
     assert "fine-tune: there is one" in ana("voice", "show", "ana").err
     result = ana("voice", "drop", "ana", first)
