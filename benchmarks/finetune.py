@@ -128,7 +128,7 @@ class Reader:
     """The real front end, and zeros for BERT."""
 
     def __init__(self, directory: Path) -> None:
-        from aitwin.voice.melo_text import FrontEnd
+        from aitwin.voice.melo_reader import Reader
 
         place = directory / "g2p"
         place.mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ class Reader:
         shutil.copy(GOLDEN / "extra/g2p_en_checkpoint20.npz", place / "checkpoint20.npz")
         with gzip.open(GOLDEN / "melo/bert_base_uncased_vocab.txt.gz") as packed:
             (directory / "vocab.txt").write_bytes(packed.read())
-        self.front_end = FrontEnd.load(place, directory / "vocab.txt", GOLDEN / "melo/config.json")
+        self.front_end = Reader(place, directory).front_end(GOLDEN / "melo/config.json")
 
     def __call__(self, text: str) -> Any:
         units = self.front_end.units(text)

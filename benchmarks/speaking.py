@@ -196,14 +196,14 @@ def engines(place: Path, placing: "Placing") -> "dict[str, Speaker]":
     from aitwin.voice.converter import Converter
     from aitwin.voice.engines import Bundled
     from aitwin.voice.melo import Melo, MeloSpeaker
-    from aitwin.voice.melo_text import FrontEnd
+    from aitwin.voice.melo_reader import Reader
 
     shelf = place / "weights"
     openvoice, melotts, bert = (shelf / name for name in speaking_stage.MODELS)
     converter = Converter.load(openvoice / CHECKPOINT, openvoice / CONFIG, placing)
     base = MeloSpeaker(
         Melo.load(melotts / CHECKPOINT, melotts / CONFIG, placing),
-        FrontEnd.load(speaking_stage.G2P, bert / "vocab.txt", melotts / CONFIG),
+        Reader(speaking_stage.G2P, bert).front_end(melotts / CONFIG),
         Bert.load(bert / "model.safetensors", bert / "vocab.txt"),
     )
     chance = np.random.default_rng(0)

@@ -70,3 +70,17 @@ def test_without_the_mark_nothing_is_learned(
     monkeypatch.setattr("aitwin.voice.watermark.find_spec", lambda name: None)
     monkeypatch.setattr(finetune, "run", lambda *given, **more: pytest.fail("it began"))
     assert "resemble-perth" in twin("voice", "finetune", "ana").err
+
+
+def test_a_run_that_was_stopped_answers_a_program(
+    owned: voices.Voice, twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is better than MeloTTS there is no manifest, and yet an answer."""
+    consented(owned, kind="stated")
+    profile.build(owned, encoder())
+    monkeypatch.setattr("aitwin.models.Shelf.open", lambda self, name: [Path("model")])
+    monkeypatch.setattr("aitwin.cli.finetune._open_ears", lambda home: None)
+    monkeypatch.setattr(finetune, "run", lambda *given, **more: None)
+    result = twin("voice", "finetune", "ana", "--json")
+    assert (result.code, result.json) == (0, {"finished": False})
+    assert "--resume" in result.err

@@ -21,6 +21,7 @@ from aitwin.voice import melo as melo_module
 from aitwin.voice.audio import Samples
 from aitwin.voice.bert import Bert, Features
 from aitwin.voice.melo import Manner, Melo, MeloSpeaker
+from aitwin.voice.melo_reader import Reader
 from aitwin.voice.melo_text import FrontEnd, Units
 from aitwin.voice.placing import Placing
 from aitwin.voice.synthesizer import Sizes
@@ -50,10 +51,9 @@ def english(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> FrontEnd:
     with gzip.open(golden / "extra" / "cmudict.rep.gz") as packed:
         (directory / "cmudict.rep").write_bytes(packed.read())
     shutil.copy(golden / "extra" / "g2p_en_checkpoint20.npz", directory / "checkpoint20.npz")
-    vocabulary = directory / "vocab.txt"
     with gzip.open(golden / "melo" / "bert_base_uncased_vocab.txt.gz") as packed:
-        vocabulary.write_bytes(packed.read())
-    return FrontEnd.load(directory, vocabulary, golden / "melo" / "config.json")
+        (directory / "vocab.txt").write_bytes(packed.read())
+    return Reader(directory, directory).front_end(golden / "melo" / "config.json")
 
 
 @pytest.mark.parametrize("number", range(6))

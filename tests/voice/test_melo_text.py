@@ -94,8 +94,10 @@ def test_what_make_test_pulled_says_the_same(english, shared):
     if not (PULLED / "manifest.json").is_file():
         pytest.skip("the pronunciations are not here; `make test` pulls them (8 MB)")
     golden = shared / "golden"
-    pulled = FrontEnd.load(
-        PULLED, golden / "extra" / "vocab_official.txt", golden / "melo" / "config.json"
+    pulled = FrontEnd(
+        G2P.load(PULLED),
+        Vocabulary.load(golden / "extra" / "vocab_official.txt"),
+        melo_text.read_symbols(golden / "melo" / "config.json"),
     )
     for line in golden_lines(shared):
         assert pulled.read(line["text"]) == english.read(line["text"])

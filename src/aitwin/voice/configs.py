@@ -10,6 +10,9 @@ from typing import Any
 
 from aitwin.errors import TwinError
 
+PULL = "run `twin models pull voice`"
+"""What to do about a file of any of the networks that speak."""
+
 
 def read(path: Path, remedy: str) -> dict[str, Any]:
     """The object in the file at `path`.

@@ -12,6 +12,7 @@ import numpy as np
 from aitwin.errors import TwinError
 from aitwin.voice import audio
 from aitwin.voice.audio import Utterance
+from aitwin.voice.converter import TAU
 
 if TYPE_CHECKING:
     from aitwin.voice.converter import Converter
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from aitwin.voice.openvoice import Embedding, ReferenceEncoder
     from aitwin.voice.steering import Steering
 
-TAU = 0.3
-"""How much chance is in the converter's latent sound: upstream's own default."""
 PACES = (0.4, 2.5)
 """What a base is asked for at most: the owner's pace times the voice's could leave the speech that
 a base was made for."""

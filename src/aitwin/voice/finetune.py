@@ -33,6 +33,7 @@ from aitwin.voice import audio, configs, lessons, memory, speakers, tuned
 from aitwin.voice import checkpoint as checkpoints
 from aitwin.voice import profile as profiles
 from aitwin.voice.audio import Samples, Utterance
+from aitwin.voice.configs import PULL
 from aitwin.voice.heard import RATE
 from aitwin.voice.lessons import Lesson, Lessons, Reading
 from aitwin.voice.openvoice import ReferenceEncoder
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from aitwin.voice.tuner import Losses, Recipe, Tuner
     from aitwin.voice.watermark import Watermark
 
-PULL = "run `twin models pull voice`"
 RUN, CHECKPOINT, LESSONS, SAMPLES = "run.json", "checkpoint", "lessons", "samples"
 STATE, BEST = "state.safetensors", "best.safetensors"
 OWN_ROW = 30.0

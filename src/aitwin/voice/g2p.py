@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from aitwin.errors import TwinError
 from aitwin.voice import arrays
+from aitwin.voice.configs import PULL
 
 Pronunciation: TypeAlias = tuple[str, ...]
 """ARPAbet symbols, vowels with their stress: ("HH", "AH0", "L", "OW1"); or one mark ("?",)."""
@@ -76,8 +77,6 @@ _SHAPES: Mapping[str, tuple[int, ...]] = {
 }
 _SILENT = re.compile(r"[^a-z'.,?!\-]")
 
-_REMEDY = "run `twin models pull voice`"
-
 
 @dataclass(frozen=True, eq=False)
 class Network:
@@ -92,13 +91,13 @@ class Network:
             found = arrays.read(path)
             weights = {name: np.asarray(found[name], np.float32) for name in _SHAPES}
         except FileNotFoundError:
-            raise TwinError(f"{path} is missing; {_REMEDY}") from None
+            raise TwinError(f"{path} is missing; {PULL}") from None
         # Texts or times are no numbers: TypeError.
         except (ValueError, TypeError, KeyError):
-            raise TwinError(f"{path} cannot be read as g2p_en's network; {_REMEDY}") from None
+            raise TwinError(f"{path} cannot be read as g2p_en's network; {PULL}") from None
         for name, shape in _SHAPES.items():
             if weights[name].shape != shape or not np.isfinite(weights[name]).all():
-                raise TwinError(f"{path} is not g2p_en's network ({name} differs); {_REMEDY}")
+                raise TwinError(f"{path} is not g2p_en's network ({name} differs); {PULL}")
         return cls(weights)
 
     def spell(self, word: str) -> Pronunciation:
@@ -202,10 +201,10 @@ def read_dictionary(path: Path) -> dict[str, str]:
         word, gap, syllables = line.strip().partition("  ")
         phonemes = syllables.replace(" - ", " ").strip()
         if not gap or not phonemes:
-            raise TwinError(f"{path}: line {number} has no pronunciation; {_REMEDY}")
+            raise TwinError(f"{path}: line {number} has no pronunciation; {PULL}")
         words[word] = phonemes
     if not words:
-        raise TwinError(f"{path} has no words; {_REMEDY}")
+        raise TwinError(f"{path} has no words; {PULL}")
     return words
 
 
@@ -221,14 +220,14 @@ def read_later(path: Path, known: Mapping[str, str]) -> dict[str, str]:
             for number, line in enumerate(TextIOWrapper(file, "ascii"), 1):
                 parts = line.rstrip("\n").split(" ", 2)
                 if len(parts) < 3 or not parts[1].isdecimal():
-                    raise TwinError(f"{path}: line {number} has no pronunciation; {_REMEDY}")
+                    raise TwinError(f"{path}: line {number} has no pronunciation; {PULL}")
                 if parts[1] == "1" and known.get(parts[0]) != parts[2]:
                     words[parts[0].lower()] = parts[2]
     except TwinError:
         raise
     # As with arrays: what a damaged zip ends in has no common error.
     except Exception as error:  # noqa: BLE001
-        raise TwinError(f"{path} cannot be read ({type(error).__name__}); {_REMEDY}") from None
+        raise TwinError(f"{path} cannot be read ({type(error).__name__}); {PULL}") from None
     return words
 
 
@@ -241,7 +240,7 @@ def read_homographs(path: Path) -> dict[str, str]:
     lines = (line for line in _text(path).splitlines() if line and not line.startswith("#"))
     entries = [line.split("|") for line in lines]
     if not entries or any(len(entry) != 4 for entry in entries):
-        raise TwinError(f"{path} is not g2p_en's list of homographs; {_REMEDY}")
+        raise TwinError(f"{path} is not g2p_en's list of homographs; {PULL}")
     return {word.lower(): second for word, _, second, _ in entries}
 
 
@@ -249,6 +248,6 @@ def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except FileNotFoundError:
-        raise TwinError(f"{path} is missing; {_REMEDY}") from None
+        raise TwinError(f"{path} is missing; {PULL}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise TwinError(f"{path} cannot be read ({type(error).__name__}); {_REMEDY}") from None
+        raise TwinError(f"{path} cannot be read ({type(error).__name__}); {PULL}") from None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aitwin import __version__, artifact
 from aitwin.errors import TwinError
 from aitwin.voice import tuned
+from aitwin.voice.configs import PULL
 
 if TYPE_CHECKING:
     from aitwin.voice.audio import Utterance
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 N = TypeVar("N", "Converter", "Melo")
 
-PULL = "run `twin models pull voice`"
 KEPT = 16
 """Opened speakers that are kept: nine emotions of a voice, and some of another."""
 ENOUGH = 20.0

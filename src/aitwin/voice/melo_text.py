@@ -14,6 +14,7 @@ from typing import Any
 
 from aitwin.errors import TwinError
 from aitwin.voice import configs, melo_reading
+from aitwin.voice.configs import PULL
 from aitwin.voice.g2p import G2P, LONGEST, PHONEMES
 
 PAD = "_"
@@ -32,7 +33,6 @@ MOST_TOKENS = 510
 """What BERT reads at once, besides its own two marks."""
 NO_PIECE = "[UNK]"
 """BERT's token for a word that it has no pieces for, or one of more than 100 letters."""
-_REMEDY = "run `twin models pull voice`"
 
 _CAMEL = re.compile(r"([a-z])([A-Z])")
 _STRESSED = re.compile(r"[A-Z]+[0-2]")
@@ -97,7 +97,7 @@ class Vocabulary:
         ids = {token: number for number, token in enumerate(tokens)}
         missing = [mark for mark in ("[CLS]", "[SEP]", NO_PIECE) if mark not in ids]
         if missing:
-            raise TwinError(f"BERT's vocabulary has no {', '.join(missing)}; {_REMEDY}")
+            raise TwinError(f"BERT's vocabulary has no {', '.join(missing)}; {PULL}")
         self.begin, self.end = ids["[CLS]"], ids["[SEP]"]
         self._tokenizer: Any = Tokenizer(models.WordPiece(ids, unk_token=NO_PIECE))
         self._tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
@@ -109,9 +109,9 @@ class Vocabulary:
         try:
             text = path.read_text("utf-8")
         except FileNotFoundError:
-            raise TwinError(f"{path} is missing; {_REMEDY}") from None
+            raise TwinError(f"{path} is missing; {PULL}") from None
         except (OSError, UnicodeDecodeError) as error:
-            raise TwinError(f"{path} cannot be read ({type(error).__name__}); {_REMEDY}") from None
+            raise TwinError(f"{path} cannot be read ({type(error).__name__}); {PULL}") from None
         # By "\n" alone: a few tokens are other separators of lines.
         return cls(text.removesuffix("\n").split("\n"))
 
@@ -150,14 +150,6 @@ class FrontEnd:
         self._g2p = g2p
         self._vocabulary = vocabulary
         self._symbols: Mapping[str, int] = {name: number for number, name in enumerate(symbols)}
-
-    @classmethod
-    def load(cls, g2p: Path, vocabulary: Path, config: Path) -> "FrontEnd":
-        """Read g2p's directory, BERT's `vocab.txt` and MeloTTS's `config.json` (half a second).
-
-        Raises TwinError when one is missing, or is something else.
-        """
-        return cls(G2P.load(g2p), Vocabulary.load(vocabulary), read_symbols(config))
 
     def pieces(self, text: str) -> list[str]:
         """`text` as upstream's splitter cuts it: pieces of whole sentences, about 300 characters.
@@ -237,22 +229,22 @@ def read_symbols(config: Path) -> list[str]:
     Raises TwinError when the file is missing, is something else, lacks a symbol of English, or
     wants no blanks between symbols.
     """
-    content = configs.read(config, _REMEDY)
+    content = configs.read(config, PULL)
     data = content.get("data")
     if isinstance(data, dict) and data.get("add_blank", True) is not True:
         raise TwinError(
             f"{config} is of a MeloTTS that reads no blanks between its symbols (add_blank), and "
-            f"there is none in AI Twin that does; {_REMEDY}"
+            f"there is none in AI Twin that does; {PULL}"
         )
     symbols = content.get("symbols")
     if not isinstance(symbols, list) or not all(isinstance(name, str) for name in symbols):
-        raise TwinError(f"{config} has no list of symbols; {_REMEDY}")
+        raise TwinError(f"{config} has no list of symbols; {PULL}")
     english = {phone.rstrip("012").lower() for phone in PHONEMES if not phone.startswith("<")}
     lacking = ({*english, "V", PAD, UNKNOWN, *".,!?'-"} - {"v"}) - set(symbols)
     if lacking or symbols[0] != PAD:
         raise TwinError(
             f"{config} is not of an English MeloTTS: its symbols lack "
-            f"{', '.join(sorted(lacking)) or 'the padding at the beginning'}; {_REMEDY}"
+            f"{', '.join(sorted(lacking)) or 'the padding at the beginning'}; {PULL}"
         )
     return symbols
 
