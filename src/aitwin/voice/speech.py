@@ -173,9 +173,11 @@ class Speech:
     def write(self, said: Iterable["str | Utterance"], path: Path) -> Spoken:
         """Write what `stream` or `follow` gives into a WAV, or an MP3 by its name.
 
-        The mark is looked for in what was written before the file takes its place: an interruption
-        or a failure leaves the previous one. Raises TwinError when the mark is not found, the name
-        ends otherwise, or the file cannot be written.
+        The mark is looked for in the first 30 s (watermark.PART) of what was written, before the
+        file takes its place: an interruption or a failure leaves the previous one. Of less than
+        SURELY nothing sure can be said; it is kept, and `Spoken.marked` is the confidence that was
+        found. Raises TwinError when a longer one does not bear the mark, the name ends otherwise,
+        or the file cannot be written.
         """
         from aitwin.voice import audio
 
