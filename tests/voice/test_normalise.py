@@ -776,6 +776,9 @@ v1.2M of Room B2.14 | V one point two M of Room B two point one four
 between 120 000 and 150 000 000 | between one hundred twenty thousand and one hundred fifty million
 on May 12 345 people came | on May twelfth three hundred forty-five people came
 At 5 300 people came. | At five three hundred people came
+wait 5m, back in 10m, after 1m30s | wait five minutes back in ten minutes after one minute thirty seconds
+Call 112 or 999. | Call one one two or nine nine nine
+slide 3 / 10, 3 / 10 = 0.3 | slide three of ten three divided by ten equals zero point three
 2024/05/06 | May sixth twenty twenty-four
 10/10, 8/10 and 9.5/10 | ten out of ten eight out of ten and nine point five out of ten
 4/5 stars, rated 4.5/5 | four out of five stars rated four point five out of five

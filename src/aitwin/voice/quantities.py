@@ -344,11 +344,15 @@ _TIMES: list[Rule] = [
     ),
     (
         re.compile(r"(?<![\w.,])(\d{1,3}) ?m(?=(?: and|,)? ?\d{1,2} ?s(?:ecs?)?\b| ago\b)"),
-        lambda found: f"{found[1]} min",
+        lambda found: f"{found[1]} min{' ' * found.string[found.end()].isdigit()}",
     ),
     (
         re.compile(r"\b([Ee]very|[Aa]fter|[Ww]ithin|[Ff]or|[Ii]n|[Ww]ait) (\d{1,3})m(?![\w/²³])"),
         lambda found: f"{found[0]}in" if _timed(found) else found[0],
+    ),
+    (
+        re.compile(r"\b((?i:wait(?: for)?|(?:back|ready|done) in) \d{1,3})m(?![\w/²³])"),
+        lambda found: f"{found[1]} min",
     ),
     (
         re.compile(r"(?<![\w.,])(\d{1,3}) ?d(?=(?: and|,)? ?\d{1,2} ?h\b)"),
@@ -434,9 +438,12 @@ _TELEPHONES: list[Rule] = [
     (
         re.compile(
             r"\b((?i:call|dial|text|phone|ring)(?:s|l?ed|l?ing)?|[Rr][au]ng) ([1-9]11|112|999)"
-            r"(?![\w,.:/-]\w)"
+            r"(?: or ([1-9]11|112|999))?(?![\w,.:/-]\w)"
         ),
-        lambda found: f"{found[1]} {one_by_one(found[2])}",
+        lambda found: (
+            f"{found[1]} {one_by_one(found[2])}"
+            + (f" or {one_by_one(found[3])}" if found[3] else "")
+        ),
     ),
     (
         re.compile(r"\b((?i:call|dial|text|ring)(?:ed|ing)?) (\d{7,})(?![\w%]|[.,:/-]\d)"),
@@ -875,8 +882,9 @@ def _out_of(found: re.Match[str]) -> str:
     if _OF.search(before) and "." not in count and int(count) > 0 and at_most:
         return f"{number(count)} of {number(of)}"
     part = count == "1" or bool(_PART.match(found.string, found.end()))
-    ten = of == "10" and not part
-    if at_most and (stars or ten or "." in count or _RATED.search(before)):
+    # With spaces it may be a sum: "3 / 10 = 0.3".
+    mark = found["slash"] == "/" and ((of == "10" and not part) or "." in count)
+    if at_most and (stars or mark or _RATED.search(before)):
         return f"{number(count)} out of {number(of)}"
     return found[0]
 
@@ -949,7 +957,8 @@ _REST: list[Rule] = [
     ),
     (
         re.compile(
-            r"(?<![\w.,/-])(?P<count>\d{1,3}(?:\.\d{1,2})?)/(?P<all>\d{1,3})(?![\w/-]|[.,]\d)"
+            r"(?<![\w.,/-])(?P<count>\d{1,3}(?:\.\d{1,2})?)(?P<slash> ?/ ?)"
+            r"(?P<all>\d{1,3})(?![\w/-]| /|[.,]\d)"
         ),
         _out_of,
     ),
