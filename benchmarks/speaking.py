@@ -80,10 +80,11 @@ def serve(place: Path) -> None:
     from aitwin.style.writer import Writer
     from aitwin.twin import Twin
 
-    with server.listen(0) as listening:
+    with server.bind(0) as listening:
         app = server.create(
             Twin(Writer(Unasked(), Persona("")), speaking_stage.studio(place)), TOKEN
         )
+        server.listen(listening)
         print(listening.getsockname()[1], flush=True)
         server.run(app, listening)
 

@@ -5,6 +5,7 @@ import json
 import logging
 import secrets
 import socket
+import sys
 import threading
 import wave
 from contextlib import contextmanager
@@ -35,7 +36,8 @@ pytestmark = pytest.mark.model
 @contextmanager
 def served(app):
     """The application behind uvicorn on a free port of loopback: its address."""
-    listening = server.listen(0)
+    listening = server.bind(0)
+    server.listen(listening)
     running = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -402,8 +404,19 @@ def test_closing_unloads_the_twin_after_the_last_request(twin):
 
 
 def test_a_port_in_use_is_told_and_loopback_is_the_only_address():
-    with server.listen(0) as first:
+    with server.bind(0) as first:
+        server.listen(first)
         assert first.getsockname()[0] == "127.0.0.1"
         port = first.getsockname()[1]
         with pytest.raises(TwinError, match=f"port {port} on 127.0.0.1 .*--port"):
-            server.listen(port)
+            server.bind(port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the second cannot bind")
+def test_of_two_that_start_at_once_the_one_that_is_ready_first_gets_the_port():
+    with server.bind(0) as first:
+        port = first.getsockname()[1]
+        with server.bind(port) as second:
+            server.listen(first)
+            with pytest.raises(TwinError, match=f"port {port} on 127.0.0.1 .*--port"):
+                server.listen(second)

@@ -612,24 +612,38 @@ def _problem(status: int, detail: str) -> JSONResponse:
     )
 
 
-def listen(port: int) -> socket.socket:
-    """A listening socket on loopback.
+def bind(port: int) -> socket.socket:
+    """A socket on loopback that holds the port and refuses connections until `listen`.
 
     Raises TwinError when the port is taken.
     """
     # With the protocol named, asyncio turns Nagle's algorithm off: 40 ms per request otherwise.
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((LOOPBACK, port))
+        bound.bind((LOOPBACK, port))
     except OSError as error:
-        listening.close()
-        raise TwinError(
-            f"port {port} on {LOOPBACK} cannot be used ({error.strerror}); "
-            "stop the other program, or choose another with `twin serve --port`"
-        ) from None
-    listening.listen(128)
-    return listening
+        bound.close()
+        raise _unusable(port, error) from None
+    return bound
+
+
+def listen(bound: socket.socket) -> None:
+    """Take connections from now on.
+
+    Raises TwinError when another program was first: two may bind a port while neither listens.
+    """
+    try:
+        bound.listen(128)
+    except OSError as error:
+        raise _unusable(bound.getsockname()[1], error) from None
+
+
+def _unusable(port: int, error: OSError) -> TwinError:
+    return TwinError(
+        f"port {port} on {LOOPBACK} cannot be used ({error.strerror}); "
+        "stop the other program, or choose another with `twin serve --port`"
+    )
 
 
 def run(app: FastAPI, listening: socket.socket) -> None:

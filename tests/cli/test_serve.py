@@ -1,5 +1,6 @@
 """twin serve as a real process: where it listens, how it ends."""
 
+import errno
 import re
 import signal
 import socket
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+
+from aitwin import server
+from aitwin.cli import rooms
 
 CANARY = "zuccanary"
 PROGRAM = Path(sys.executable).with_name("twin")
@@ -73,6 +77,36 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(owner):
         taken.listen()
         port = taken.getsockname()[1]
         owner("serve", "--port", str(port)).refused(f"port {port} on 127.0.0.1", "--port")
+
+
+def test_nobody_is_kept_waiting_while_it_opens_what_it_has(owner, monkeypatch):
+    """The first time it measures for up to half a minute: until then connections are refused."""
+    bound, answers = [], []
+    bind = server.bind
+
+    def remembered(port):
+        bound.append(bind(port))
+        return bound[0]
+
+    def opening(place, adapter):
+        answers.append(_connect(bound[0]))
+        return None, lambda: None
+
+    def running(app, listening):
+        answers.append(_connect(listening))
+
+    monkeypatch.setattr(server, "bind", remembered)
+    monkeypatch.setattr(rooms, "open_twin", opening)
+    monkeypatch.setattr(server, "create", lambda twin, token, *, on_close: None)
+    monkeypatch.setattr(server, "run", running)
+    assert owner("serve", "--port", "0").code == 0
+    assert answers == [errno.ECONNREFUSED, 0]
+
+
+def _connect(listening):
+    with socket.socket() as client:
+        client.settimeout(5)
+        return client.connect_ex(listening.getsockname())
 
 
 def test_serve_before_training_says_so(owner):

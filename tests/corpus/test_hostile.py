@@ -150,7 +150,7 @@ SMALLEST = 0.02  # seconds; below, a clock's own grain and one pause of the mach
 def assert_linear(n: int, work: Callable[[int], Callable[[], object]]) -> None:
     """Processor time grows with the size, not with its square. The best of several runs counts."""
     ratios = []
-    for _ in range(3):
+    for _ in range(6):
         once, more = spent(work(n)), spent(work(GROWTH * n))
         if more < SMALLEST or more < BOUND * once:
             return

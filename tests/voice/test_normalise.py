@@ -765,6 +765,32 @@ Call Dr. Patel's office (ext. 204) tmrw. | Call Doctor Patel's office extension 
 It's -12°C outside, feels like -20. | It's minus twelve degrees Celsius outside feels like minus twenty
 The match ended 6-4, 3-6, 7-5. | The match ended six to four three to six seven to five
 Born Sept 3rd 2001, so she's 24 y/o. | Born September third two thousand one so she's twenty-four years old
+We have 1.2M users and 3.4K likes | We have one point two million users and three point four thousand likes
+5M views, 10K steps, over 2B | five million views ten thousand steps over two billion
+1-2M users, 1.2M-1.5M people | one to two million users one point two to one point five million people
+a 4K screen, 3M tape, a 7B model | a four K screen three M tape a seven B model
+v1.2M of Room B2.14 | V one point two M of Room B two point one four
+12 000 people | twelve thousand people
+10 000 steps over 25 000 km | ten thousand steps over twenty-five thousand kilometers
+12 345 friends | twelve thousand three hundred forty-five friends
+between 120 000 and 150 000 000 | between one hundred twenty thousand and one hundred fifty million
+on May 12 345 people came | on May twelfth three hundred forty-five people came
+At 5 300 people came. | At five three hundred people came
+wait 5m, back in 10m, after 1m30s | wait five minutes back in ten minutes after one minute thirty seconds
+Call 112 or 999. | Call one one two or nine nine nine
+slide 3 / 10, 3 / 10 = 0.3 | slide three of ten three divided by ten equals zero point three
+2024/05/06 | May sixth twenty twenty-four
+10/10, 8/10 and 9.5/10 | ten out of ten eight out of ten and nine point five out of ten
+4/5 stars, rated 4.5/5 | four out of five stars rated four point five out of five
+page 1/3 | page one of three
+1/10 of it, 3/10 mile | one tenth of it three tenths mile
+3.14159 | three point one four one five nine
+1,00,000 | one hundred thousand
+₹12,34,567.50 | one million two hundred thirty-four thousand five hundred sixty-seven rupees and fifty paise
+2 - 1 | two minus one
+What is 10 - 2.5? | What is ten minus two point five
+We won 2 - 1, open 9 - 5. | We won two to one open nine to five
+Q1-Q3 and Q1-2 | Q one to Q three and Q one to two
 """,
 }
 
@@ -808,6 +834,7 @@ def test_what_is_written_is_said(written: str, said: str) -> None:
         ("...and so", "and so"),
         ("the dogs' 'bowl'", "the dogs bowl"),
         ("Yes , no .", "Yes, no."),
+        ("3.14159 or 1.2M users", "three point one four one five nine or one point two million users"),
     ],
 )  # fmt: skip
 def test_marks_that_give_a_sentence_its_tune_stay(written: str, said: str) -> None:
@@ -963,6 +990,7 @@ def test_any_price_has_its_parts(whole: int, part: int, form: str, marks: str) -
         "[" * 20_000, "<a" * 10_000, "#" * 20_000, "http://" * 3_000, "1-" * 10_000, " " * 20_000,
         "$1-" * 7_000, "|-" * 10_000, "1:2" * 7_000, "no. " * 5_000, "Jan 5-" * 3_000,
         "@a." * 7_000, "_" * 20_000, "a@" * 10_000, "for 5m " * 3_000, "<a b=c " * 3_000, "= 1 - a" * 3_000, "1 000 " * 4_000, "'" * 20_000,
+        "1 " + "000 " * 5_000, "9.5/10 " * 3_000, "2 - 1 " * 3_000, "1,00," * 4_000, "1.2M" * 5_000, "5M-" * 7_000, "Q1-" * 7_000,
     ],
     ids=lambda text: text[:6],
 )  # fmt: skip

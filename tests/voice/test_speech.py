@@ -115,6 +115,23 @@ def test_a_wrap_is_seen_before_names_and_numbers_too() -> None:
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        [
+            "Thanks for the very long and detailed message that you sent me",
+            "Best regards",
+            "Ana",
+        ],
+        ["Meeting with all of the teams of the northern office on Monday", "Agenda", "Budget"],
+        ["We should talk about all that you wrote at lunch on Thursday", "Best,", "Ana"],
+    ],
+)
+def test_headings_and_sign_offs_stand_alone(lines: list[str]) -> None:
+    assert sentences("\n".join(lines)) == lines
+    assert sentences("\n".join(lines[:2])) == lines[:2]
+
+
+@pytest.mark.parametrize(
     "item", ["- Tom", "* Tom", "3. Tom", "(b) Tom", "# Tom", "| Tom |", "> Tom"]
 )
 def test_an_item_begins_a_line_of_its_own(item: str) -> None:
@@ -396,6 +413,37 @@ class Listening:
     def speak(self, sentence: str, *, speed: float = 1.0, seed: int = 0) -> Utterance:
         self.heard.append(sentence)
         return Utterance(np.zeros(0, np.float32), 24_000, sentence)
+
+
+class Murmuring(Listening):
+    """Has the same short sound for all."""
+
+    def speak(self, sentence: str, *, speed: float = 1.0, seed: int = 0) -> Utterance:
+        silent = super().speak(sentence)
+        return replace(silent, samples=np.full(2_400, 0.1, np.float32))
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "Ana came home",
+        "Ana",
+        "Ana.",
+        "Mr. Tom",
+        "Agatha and her brother Tom came home",
+        "Best wishes\nAna",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 5])
+def test_no_word_is_lost_while_a_line_that_may_stand_alone_is_written(
+    ending: str, size: int
+) -> None:
+    text = (
+        f"One. Two words, or some of them, were said on the wall of the harbour, Monday\n{ending}"
+    )
+    heard = Murmuring()
+    list(Speech(heard).follow(text[at : at + size] for at in range(0, len(text), size)))
+    assert heard.heard == [normalise.spoken(each) for each in sentences(text)]
 
 
 def test_silence_is_no_result(tmp_path: Path) -> None:

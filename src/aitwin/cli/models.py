@@ -79,8 +79,9 @@ def list_(json: Json = False) -> None:
 
 @app.command(epilog="Example: twin models pull voice")
 def pull(name: Name) -> None:
-    """Download a model, or a group of them, and verify it. The only command that uses the network.
+    """Download a model, or a group of them, and verify it.
 
+    No other command downloads anything, but for `twin demo`: its own base, the same way.
     What has arrived before an interruption is kept, and not fetched again.
     """
     from aitwin.home import Home, hub

@@ -31,10 +31,12 @@ def serve(
 
     place = Home.from_environment()
     # Before the model is loaded: whoever forgot that it runs already is told at once.
-    with server.listen(port) as listening:
+    with server.bind(port) as bound:
         twin, close = open_twin(place, adapter)
         app = server.create(twin, place.token(), on_close=close)
-        address, bound = listening.getsockname()
-        say(f"the twin listens on http://{address}:{bound}/v1 (this machine only); Ctrl-C stops it")
+        # Not before: who connects would wait for as long as that takes.
+        server.listen(bound)
+        address, taken = bound.getsockname()
+        say(f"the twin listens on http://{address}:{taken}/v1 (this machine only); Ctrl-C stops it")
         say(f"its token is in {place.token_file}")
-        server.run(app, listening)
+        server.run(app, bound)

@@ -19,8 +19,9 @@ def check(
 ) -> None:
     """Look for the inaudible mark that everything spoken by AI Twin bears.
 
-    It survives MP3, telephone quality and cutting. That there is none proves nothing: another
-    program may have spoken. Of less than 1.5 s, one answer in twenty is wrong.
+    It survives MP3, telephone quality and cutting, but less than 2 s of marked speech within a
+    longer file may be missed. That none is found proves nothing: another program may have spoken.
+    Of a file of less than 1.5 s, one answer in twenty is wrong.
     """
     from aitwin.errors import TwinError
     from aitwin.voice.watermark import Found, Watermark

@@ -46,7 +46,8 @@ def number(written: str) -> str:
         said = digits(bare)
     else:
         said = cardinal(int(bare))
-    return f"{said} point {digits(fraction)}".strip() if fraction else said
+    # No rest within a number, however long its fraction is.
+    return f"{said} point {one_by_one(fraction)}".strip() if fraction else said
 
 
 def said(text: str) -> str:
@@ -222,6 +223,13 @@ _DATES: list[Rule] = [
     ),
     (
         re.compile(
+            r"(?<![\w./-])(?P<year>(?:1\d|20)\d\d)/(?P<month>\d\d?)/(?P<day>\d\d?)(?P<time>(?!))?"
+            r"(?![\w/-]|[.,]\d)"
+        ),
+        _iso,
+    ),
+    (
+        re.compile(
             rf"\b{_MONTH} {_DAY}{_TH}?(?:(?: ?{_DASH} ?|/)(?P<last>3[01]|[12]\d|0?[1-9]){_TH}?)?"
             rf"(?![\d:/]|\.\d|,\d{{3}}(?!\d)| ?[%$€£]| ?[ap]\.?m\b){_YEAR}"
         ),
@@ -336,11 +344,15 @@ _TIMES: list[Rule] = [
     ),
     (
         re.compile(r"(?<![\w.,])(\d{1,3}) ?m(?=(?: and|,)? ?\d{1,2} ?s(?:ecs?)?\b| ago\b)"),
-        lambda found: f"{found[1]} min",
+        lambda found: f"{found[1]} min{' ' * found.string[found.end()].isdigit()}",
     ),
     (
         re.compile(r"\b([Ee]very|[Aa]fter|[Ww]ithin|[Ff]or|[Ii]n|[Ww]ait) (\d{1,3})m(?![\w/²³])"),
         lambda found: f"{found[0]}in" if _timed(found) else found[0],
+    ),
+    (
+        re.compile(r"\b((?i:wait(?: for)?|(?:back|ready|done) in) \d{1,3})m(?![\w/²³])"),
+        lambda found: f"{found[1]} min",
     ),
     (
         re.compile(r"(?<![\w.,])(\d{1,3}) ?d(?=(?: and|,)? ?\d{1,2} ?h\b)"),
@@ -426,9 +438,12 @@ _TELEPHONES: list[Rule] = [
     (
         re.compile(
             r"\b((?i:call|dial|text|phone|ring)(?:s|l?ed|l?ing)?|[Rr][au]ng) ([1-9]11|112|999)"
-            r"(?![\w,.:/-]\w)"
+            r"(?: or ([1-9]11|112|999))?(?![\w,.:/-]\w)"
         ),
-        lambda found: f"{found[1]} {one_by_one(found[2])}",
+        lambda found: (
+            f"{found[1]} {one_by_one(found[2])}"
+            + (f" or {one_by_one(found[3])}" if found[3] else "")
+        ),
     ),
     (
         re.compile(r"\b((?i:call|dial|text|ring)(?:ed|ing)?) (\d{7,})(?![\w%]|[.,:/-]\d)"),
@@ -847,6 +862,83 @@ def _grouped(found: re.Match[str]) -> str:
     )
 
 
+_OF = re.compile(
+    r"\b(?i:pages?|slides?|parts?|steps?|episodes?|chapters?|days?|questions?|tasks?|photos?"
+    r"|images?|files?|issues?|disks?|items?|tests?|lessons?) $"
+)
+_RATED = re.compile(
+    r"\b(?i:rat(?:ed?|es|ing)|scor(?:ed?|es|ing)|grades?)(?: (?:it|this|them|him|her|of|is|was|a|an"
+    r"|at))?:? $"
+)
+_PART = re.compile(r" (?:of|an?|inch(?:es)?|miles?|seconds?|cups?|teaspoons?|tablespoons?)\b")
+
+
+def _out_of(found: re.Match[str]) -> str:
+    """Page one of three, four out of five stars, nine point five out of ten."""
+    count, of = found["count"], found["all"]
+    before = found.string[max(0, found.start() - 24) : found.start()]
+    stars = re.match(r" (?:stars?|points?)\b", found.string[found.end() : found.end() + 8])
+    at_most = float(count) <= int(of)
+    if _OF.search(before) and "." not in count and int(count) > 0 and at_most:
+        return f"{number(count)} of {number(of)}"
+    part = count == "1" or bool(_PART.match(found.string, found.end()))
+    # With spaces it may be a sum: "3 / 10 = 0.3".
+    mark = found["slash"] == "/" and ((of == "10" and not part) or "." in count)
+    if at_most and (stars or mark or _RATED.search(before)):
+        return f"{number(count)} out of {number(of)}"
+    return found[0]
+
+
+_MANY = re.compile(
+    r"\+? (?:(?:active|new|more|other|daily|monthly|unique|paying|registered|different) )?"
+    r"(?:people|(?!was\b|has\b|does\b|this\b|its\b|his\b|plus\b|always\b|makes\b|says\b|sells\b"
+    r"|screens\b|videos\b|runs\b|races\b|TVs\b)[a-z]{2,}(?<!s)s)\b"
+)
+_ABOUT = re.compile(
+    r"\b(?i:over|than|about|nearly|almost|around|reached|hit|approximately|some|up to) $"
+)
+
+
+def _scaled(found: re.Match[str]) -> str:
+    """1.2M users, 5M views, 10K steps; but a 4K screen, a 7B model, and 3M."""
+    amount, until = found["amount"], found["until"]
+    first, last = found["scale"], found["scale2"] or found["scale"]
+    before = found.string[max(0, found.start() - 16) : found.start()]
+    counted = (
+        "." in amount + (until or "")
+        or (until and first)
+        or _MANY.match(found.string, found.end())
+        or _ABOUT.search(before)
+    )
+    if not counted:
+        return found[0]
+    words = number(amount)
+    if until:
+        words += f" {_MAGNITUDES[first]}" if first and first != last else ""
+        words += f" to {number(until)}"
+    return f"{words} {_MAGNITUDES[last]}"
+
+
+_OF_GAMES = re.compile(
+    r"\b(?i:scores?|results?|games?|match|final|won|wins?|beat|los[est]+|led|leads?|ahead|draw)\b"
+)
+_WORKED_OUT = re.compile(r"(?:^|[.!?:;,(=] ?|\b(?i:is|are|what's|calculate|compute|so|then|and) )$")
+
+
+def _less(found: re.Match[str]) -> str:
+    """ "2 - 1" by itself is a sum; "won 2 - 1", "open 9 - 5" and "pages 3 - 5" are none."""
+    before = found.string[max(0, found.start() - 40) : found.start()]
+    after = found.string[found.end() : found.end() + 8]
+    ends = re.match(r"(?:$|[.,;:!?)](?!\d)| (?:is|equals|makes|leaves)\b)", after)
+    sum_ = (
+        ends
+        and float(found[1]) > float(found[2])
+        and _WORKED_OUT.search(before)
+        and not _OF_GAMES.search(before)
+    )
+    return f"{found[1]} minus {found[2]}" if sum_ else found[0]
+
+
 _REST: list[Rule] = [
     (
         re.compile(
@@ -864,6 +956,13 @@ _REST: list[Rule] = [
         ),
     ),
     (
+        re.compile(
+            r"(?<![\w.,/-])(?P<count>\d{1,3}(?:\.\d{1,2})?)(?P<slash> ?/ ?)"
+            r"(?P<all>\d{1,3})(?![\w/-]| /|[.,]\d)"
+        ),
+        _out_of,
+    ),
+    (
         re.compile(rf"{_FREE}(?P<amount>{_FRACTION})(?![\w/]|[.,]\d)"),
         lambda found: _fraction(found[0]),
     ),
@@ -872,6 +971,13 @@ _REST: list[Rule] = [
             rf"{_FREE}({_NUMBER})(?: ?(million|billion|trillion|thousand|k|bn|mn|tn))(?!\w)"
         ),
         lambda found: f"{number(found[1])} {_MAGNITUDES.get(found[2], found[2])}",
+    ),
+    (
+        re.compile(
+            rf"{_FREE}(?P<amount>{_NUMBER})(?P<scale>[KMB])?"
+            rf"(?: ?{_DASH} ?(?P<until>{_NUMBER})(?P<scale2>[KMB])|(?<=[KMB]))(?!\w|[.,]\d)"
+        ),
+        _scaled,
     ),
     (
         re.compile(
@@ -890,12 +996,20 @@ _REST: list[Rule] = [
         re.compile(r"(?<=[\da-z)]) [-−] (?=\d|[a-z]\b)"),
         lambda found: " minus " if _TERM.search(found.string[: found.start()][-80:]) else found[0],
     ),
+    (re.compile(r"(?<![-−\d] )(?<![\w.,−-])(\d++(?:\.\d++)?) - (\d++(?:\.\d++)?)"), _less),
     (re.compile(r"(?<=\d) ?× ?(?=\d)|(?<=\d) ?\* ?(?=\d)"), lambda found: " times "),
     (re.compile(r"(?<=\d) ?x ?(?=\d)"), lambda found: " times " if _summed(found) else " by "),
     (re.compile(r"(?<!/ \d)(?<!/ \d\d)(?<=\d) / (?=\d++(?! ?/))"), lambda found: " divided by "),
     (re.compile(r"(?<=\d) ?[-–—] ?(?=\d|\.\d)"), lambda found: " to "),
     (re.compile(r"(?<=\d):(?=\d)"), lambda found: " to "),
     (re.compile(r"(?<=\d)-(?=[A-Za-z])"), lambda found: " "),
+    # A decimal with letters at it, "802.11ac" and "v1.2M": its point is no stop.
+    (
+        re.compile(
+            r"(?<![\w.,])([A-Za-z]{1,8}\d{1,6}|\d{1,6}(?=\.\d{1,9}[A-Za-z]))\.(\d{1,9})(?!\d)"
+        ),
+        lambda found: f"{found[1]} point {_apart(found, one_by_one(found[2]))}",
+    ),
     (
         re.compile(r"\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z\d]+(?:-\d+)?\b|\b[A-Za-z]+-\d+\b"),
         _mixed,
@@ -973,7 +1087,40 @@ _NO_RATE = (
     r"(?! ?(?:/|per\b|a liter\b|(?:thousand|million|billion|trillion|mio|bn|mn|tn|[kKmMbB])\b))"
 )
 
+_OF_PEOPLE = (
+    r"(?= (?:people|km|(?!was\b|has\b|does\b|this\b|its\b|is\b|always\b)"
+    r"[a-z]{2,}(?<!s)s)\b)"
+)
+_NOT_COUNTED = re.compile(
+    r"\b(?i:call|dial|text|phone|ring|tel|fax|code|pin|flight|line|at|by|till|until|aged?)[.:]? $"
+)
+"""Before two numbers that are none together: a telephone's, a time and a count."""
+
+
+def _spaced(found: re.Match[str]) -> str:
+    """12 345 friends; neither "room 12 345" nor "on May 12 345"."""
+    before = found.string[max(0, found.start() - 16) : found.start()]
+    return found[0] if _LISTED.search(before) or _NOT_COUNTED.search(before) else _commas(found[0])
+
+
+def _indian(found: re.Match[str]) -> str:
+    """1,00,000, unless it is a list of pages."""
+    before = found.string[max(0, found.start() - 16) : found.start()]
+    return found[0] if _LISTED.search(before) else f"{int(found[0].replace(',', '')):,}"
+
+
 _GROUPS: list[Rule] = [
+    # Q1-Q3: before the names with hyphens.
+    (
+        re.compile(r"(?<![\w.,/'-])([A-Z])(\d{1,3}) ?[-–—] ?(\1?\d{1,3})(?![\w-]|[.,]\d)"),
+        lambda found: (
+            f"{found[1]}{found[2]} to {found[3]}"
+            if (found[1] in "QH" or found[3][0] == found[1])
+            and int(found[2]) < int(found[3].lstrip(found[1]))
+            else found[0]
+        ),
+    ),
+    (re.compile(r"(?<![\w.,])[1-9]\d?(?:,\d\d){1,5},\d{3}(?!\d|,\d)"), _indian),
     (re.compile(r"(?<![\w.,])0[xX]([0-9A-Fa-f]{1,16})(?!\w)"), _hexadecimal),
     (
         re.compile(
@@ -1013,6 +1160,17 @@ _GROUPS: list[Rule] = [
     (
         re.compile(r"(?<![\w.,+])(?<!\d )[1-9]\d?(?: \d{3}){2,4}(?:[.,]\d{1,2})?(?! ?\d)"),
         lambda found: _commas(found[0]),
+    ),
+    # "000" behind a space is no number of its own; other groups are, but before what is counted.
+    (
+        re.compile(r"(?<![\w.,+])(?<!\d )[1-9]\d{0,2}(?: 000)++(?:[.,]\d{1,2})?(?! ?\d)"),
+        _spaced,
+    ),
+    (
+        re.compile(
+            rf"(?<![\w.,+])(?<!\d )[1-9]\d{{0,2}} \d{{3}}(?:[.,]\d{{1,2}})?(?!\d){_OF_PEOPLE}"
+        ),
+        _spaced,
     ),
     # 1.234,50 as in much of Europe.
     (

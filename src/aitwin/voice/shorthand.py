@@ -16,7 +16,8 @@ def spelled(letters: str) -> str:
     return " ".join("ay" if letter in "aA" else letter.upper() for letter in letters)
 
 
-def _words(table: str) -> frozenset[str]:
+def word_set(table: str) -> frozenset[str]:
+    """The words of a table, which are parted by spaces."""
     return frozenset(table.split())
 
 
@@ -32,10 +33,10 @@ _FILES = (
     "txt|pdf|doc|docx|xls|xlsx|ppt|pptx|csv|tsv|md|html|htm|xml|json|yaml|yml|toml|py|js|ts|css|sh|zip"
     "|tar|gz|jpg|jpeg|png|gif|svg|mp3|mp4|wav|mov|exe|dmg|log|ini|cfg|cpp|java|rs|rb|php|sql|eml|mbox"
 )
-_SAID_AS_WORDS = _words(
+_SAID_AS_WORDS = word_set(
     "com org net gov info dev app co me zip tar doc log gif mov java test local"
 )
-_LETTERS_OF_FILES = _words("docx xlsx pptx exe ini py md sh rs ts")
+_LETTERS_OF_FILES = word_set("docx xlsx pptx exe ini py md sh rs ts")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})"
 _OPAQUE = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w%-]{12,}|\w{25,}|.*[%=&?#+~;,]")
 
@@ -197,7 +198,7 @@ def _cased(like: str, words: str) -> str:
     return words[:1].upper() + words[1:] if like[:1].isupper() else words
 
 
-_SHOUTED = _words(
+_SHOUTED = word_set(
     "dr mr mrs ms st jr sr vs etc ave blvd rd inc ltd corp prof apt tel attn dept bldg"
 )
 _MEASURED = re.compile(
@@ -304,7 +305,7 @@ _ABBREVIATIONS: list[Rule] = [
 
 # --- Capitals -------------------------------------------------------------------------------------
 
-_REGNAL = _words(
+_REGNAL = word_set(
     "Henry Charles Edward George William James Richard John Louis Philip Philippe Elizabeth Mary "
     "Francis Benedict Paul Pius Gregory Leo Clement Innocent Urban Alexander Nicholas Peter "
     "Catherine Frederick Friedrich Wilhelm Ferdinand Alfonso Carlos Felipe Juan Christian Gustav "
@@ -312,7 +313,7 @@ _REGNAL = _words(
     "Ptolemy Cleopatra Darius Xerxes Constantine Theodosius Justinian Robert David Malcolm Kenneth "
     "Boniface Celestine Julius Sixtus Adrian Abdullah Mohammed Hassan Rama Naresuan"
 )
-_COUNTED = _words(
+_COUNTED = word_set(
     "chapter part volume vol book act scene war phase type stage grade class level section article "
     "title appendix episode generation mark lesson unit figure table module tier step round "
     "category schedule annex number canto bowl quadrant apollo division"
@@ -342,7 +343,7 @@ def _roman(found: re.Match[str]) -> str:
     return found[0]
 
 
-_SHORT_WORDS = _words(
+_SHORT_WORDS = word_set(
     "a i am an and are as at be but by can did do ever for get go got had has have he her him his "
     "how if in into is it its just let me more my new no not now of off oh on one only or our out "
     "own put red run sad say see set she so stop the them then this to too try two up us use was "
@@ -353,14 +354,14 @@ _SHORT_WORDS = _words(
     # Said as words, although they are initials:
     "ram rom sim pin zip gif lan wan vat nasa nato cad ufo bit laser radar opec"
 )
-_AMBIGUOUS = _words("IT US AM PM AD OR ID WHO")
+_AMBIGUOUS = word_set("IT US AM PM AD OR ID WHO")
 """Initials, unless all around them is in capitals."""
-_LONG_INITIALS = _words(
+_LONG_INITIALS = word_set(
     "HTML HTTP HTTPS IEEE ASAP USPS UEFA NCAA NAACP AARP DHCP IMAP SMTP ADHD ISBN "
     "ATMS FAQS NYPD LAPD NSFW RSVP TTYL IMHO UNHCR DVLA HMRC GDPR CCTV USSR IIRC AFAIC YMCA "
     "UCLA NYSE CEST AEST AEDT"
 )
-_INTERJECTIONS = _words("hm hmm hmmm mm mmm mhm sh shh shhh psst pst grr brr pfft tsk nth zzz")
+_INTERJECTIONS = word_set("hm hmm hmmm mm mmm mhm sh shh shhh psst pst grr brr pfft tsk nth zzz")
 _MIXED_CASE = re.compile(r"(?<=[a-z])(?<!\bMc)(?<!\bO')(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from aitwin.errors import TwinError
 from aitwin.voice import normalise
+from aitwin.voice.shorthand import word_set
 
 if TYPE_CHECKING:
     from aitwin.voice.audio import Utterance
@@ -40,6 +41,8 @@ SEEDS = (0, 2**63 - 1)
 """What every generator of random numbers takes: torch's wants 64 bits with a sign."""
 PAUSES = (0.0, 4.0)
 """Factors on the rests between sentences and paragraphs: from breathless to dictation."""
+ALONE = 25
+"""A shorter line that begins with a capital and has no stop is a heading, or a sign-off."""
 WRAPPED = 55
 """A line at least this long, without a stop, before one that is no item: the break is a wrap."""
 LOOK_BACK = 60
@@ -173,9 +176,11 @@ class Speech:
     def write(self, said: Iterable["str | Utterance"], path: Path) -> Spoken:
         """Write what `stream` or `follow` gives into a WAV, or an MP3 by its name.
 
-        The mark is looked for in what was written before the file takes its place: an interruption
-        or a failure leaves the previous one. Raises TwinError when the mark is not found, the name
-        ends otherwise, or the file cannot be written.
+        The mark is looked for in the first 30 s (watermark.PART) of what was written, before the
+        file takes its place: an interruption or a failure leaves the previous one. Of less than
+        SURELY nothing sure can be said; it is kept, and `Spoken.marked` is the confidence that was
+        found. Raises TwinError when a longer one does not bear the mark, the name ends otherwise,
+        or the file cannot be written.
         """
         from aitwin.voice import audio
 
@@ -343,7 +348,7 @@ def _standing(text: Iterable[str]) -> Iterator[str | Piece]:
         written += part
         # The whole text is cut anew, since the look of a line decides on its breaks: 0.5 ms
         # for 5,000 characters, next to some 25 ms for a word of a model.
-        *standing, last = pieces(written) or [Piece("", Stop.SPACE)]
+        *standing, last = pieces(_settled(written)) or [Piece("", Stop.SPACE)]
         if " " in last.text:
             for piece in _in_words(standing[said:]):
                 yield piece
@@ -385,29 +390,27 @@ def _wordless(text: str) -> str:
 # --- Where to cut ---------------------------------------------------------------------------------
 
 
-def _words(table: str) -> frozenset[str]:
-    return frozenset(table.split())
-
-
-_TITLES = _words(
+_TITLES = word_set(
     "mr mrs ms mx dr prof gen gov sen rep capt lt col sgt cmdr rev hon pres supt cpl maj adm fr "
     "msgr messrs dept est approx ca cf viz vs e.g i.e resp incl excl"
 )
 """A stop after these ends no sentence."""
-_NUMBERED = _words(
+_NUMBERED = word_set(
     "no nos nr fig figs vol p pp ch chap sec art eq ext tel par para pt jan feb mar apr jun jul "
     "aug sep sept oct nov dec"
 )
 """Nor after these, when a number follows."""
-_EITHER = _words("inc ltd co corp bros jr sr ave blvd rd st ft mt ph.d m.d b.a m.a u.s u.k u.n e.u")
+_EITHER = word_set(
+    "inc ltd co corp bros jr sr ave blvd rd st ft mt ph.d m.d b.a m.a u.s u.k u.n e.u"
+)
 """These end a sentence when the next word looks like the first of one."""
-_ZONES = _words(
+_ZONES = word_set(
     "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri "
     "sat sun eastern central mountain pacific est edt cst cdt mst mdt pst pdt gmt utc cet cest bst "
     "ist"
 )
 """After "3 p.m." these go on with the time."""
-_STARTERS = _words(
+_STARTERS = word_set(
     "a all also always an and any are as at both but by can come could did do does each even "
     "every everybody everyone for from give go have he hello help her here hi his how however i "
     "i'd i'll i'm i've if in is it it's its just keep last let let's look make many maybe me most "
@@ -467,7 +470,7 @@ def _lines(text: str) -> Iterator[tuple[str, bool]]:
         yield " ".join(held), True
 
 
-_GOES_ON = _words(
+_GOES_ON = word_set(
     "a an and as at because but by for from if in into is are my of on or our than that the their "
     "to was were which with your his her its"
 )
@@ -479,11 +482,34 @@ _ITEM = re.compile(r"(?:[-*+•‣>–—]|#{1,6}|\(?\d{1,3}[.)]|\(?[A-Za-z]\))(
 def _wrapped(line: str, following: str) -> bool:
     """Whether the break after `line` only keeps it from getting too long.
 
-    Not told by capitals: "I", names and numbers begin a quarter of all wrapped lines.
+    Not told by capitals alone: "I", names and numbers begin a quarter of all wrapped lines.
     """
     if not following or line[-1] in ".!?…:;" or line[0] in "#|" or _ITEM.match(following):
         return False
-    return len(line) >= WRAPPED or line.rsplit(" ", 1)[-1] in _GOES_ON
+    if line.rsplit(" ", 1)[-1] in _GOES_ON:
+        return True
+    return len(line) >= WRAPPED and not _alone(following)
+
+
+def _alone(line: str) -> bool:
+    return _short(line) and line[-1] not in ".!?…;"
+
+
+def _short(line: str) -> bool:
+    return len(line) < ALONE and line[:1].isupper()
+
+
+def _settled(written: str) -> str:
+    """`written` without a last line that may yet go on the one before, or stand alone.
+
+    It is not asked for a stop: "Mr." may become "Mr. Tom".
+    """
+    *before, last = written.splitlines(keepends=True) or [""]
+    ended = last.splitlines() != [last]
+    if ended or not before or not _short(" ".join(last.split())):
+        return written
+    wide = len(" ".join(before[-1].split())) >= WRAPPED
+    return "".join(before).rstrip() if wide else written
 
 
 def _sentences(line: str) -> list[str]:
