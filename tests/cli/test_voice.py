@@ -344,6 +344,24 @@ def test_who_else_speaks_is_told_after_adding_and_whenever_it_is_looked_at(
     assert owner("voice", "list", "--json").json[1]["advice"] == []
 
 
+def test_base_speakers_that_the_encoder_cannot_be_compared_with_are_none(
+    owner: Twin, home: Path, tmp_path: Path
+) -> None:
+    """A profile says nothing of its nearest base rather than something that is not so."""
+    import torch
+
+    from aitwin.cli.rooms import open_base_speakers
+    from aitwin.home import Home
+
+    with (home / "twin.toml").open("a") as settings:
+        settings.write(f'\n[voice]\nencoder = "{tmp_path / "checkpoint.pth"}"\n')
+    (tmp_path / "speakers").mkdir()
+    torch.save(torch.ones(1, 3, 1), tmp_path / "speakers" / "en-us.pth")
+    here = Home.from_environment()
+    assert [*open_base_speakers(here, 3)] == ["en-us"]
+    assert open_base_speakers(here, 256) == {}
+
+
 def test_an_encoder_that_is_not_there_is_told_and_holds_nothing_up(
     owner: Twin, home: Path, spoken: Path
 ) -> None:
