@@ -80,7 +80,7 @@ TEXTS: dict[str, tuple[int, Callable[[int], str]]] = {
     "labels": (1_500, lambda n: "From: Ana\n" * n),
     "labels and a subject": (1_000, lambda n: "From: Ana\nSent: x\nSubject: y\n\n" * n),
     "dividers": (2_000, lambda n: "_" * 32 + "\n" + "-- \nx\n" * n),
-    "one long divider": (200_000, lambda n: "_ " * n),
+    "one long divider": (400_000, lambda n: "_ " * n),
     "delimiters": (3_000, lambda n: "--\nx\n\n" * n),
     "original messages": (5_000, lambda n: "-----Original Message-----\n" * n),
     "armour begun often": (1_500, lambda n: "-----BEGIN PGP MESSAGE-----\n" * n),
