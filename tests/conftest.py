@@ -1,10 +1,19 @@
 """What every test gets: a fresh home, no network, the shared corpora and the small real model."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+def pytest_configure() -> None:
+    """Ctrl-C works in every process that a test starts, even where a shell started this one with &.
+
+    Such a shell has it ignored, which processes inherit.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
