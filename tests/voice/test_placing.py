@@ -100,7 +100,7 @@ def test_what_is_hopeless_is_not_tried_again(at: Callable[[Machine], Machine]) -
     assert machine.now == 2 * (1 + placing.TAKES) + 100  # both back ends, and the threads once
 
 
-@pytest.mark.parametrize(("load", "free"), [(0.4, 8), (3.2, 5), (7.9, 1), (40.0, 1)])
+@pytest.mark.parametrize(("load", "free"), [(0.4, 8), (1.9, 8), (4.2, 5), (8.9, 1), (40.0, 1)])
 def test_threads_are_tried_where_cores_are_idle(
     monkeypatch: pytest.MonkeyPatch, load: float, free: int
 ) -> None:

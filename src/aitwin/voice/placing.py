@@ -193,13 +193,14 @@ def _alike(said: Samples, truth: Samples) -> bool:
 
 
 def idle() -> int:
-    """Cores that nobody keeps busy, by the last minute's load; at least one.
+    """Cores that nobody else keeps busy, by the last minute's load; at least one.
 
-    Threads on busy ones wait for each other, and burn the processor meanwhile.
+    Threads on busy ones wait for each other, and burn the processor meanwhile. One of the load is
+    this process itself, which has just loaded a network.
     """
     cores = os.cpu_count() or 1
     try:
-        return max(1, cores - math.floor(os.getloadavg()[0]))
+        return max(1, cores - math.floor(max(0.0, os.getloadavg()[0] - 1)))
     except OSError:  # the system does not tell
         return cores
 
