@@ -127,4 +127,9 @@ def voice(place: Path) -> "Voice":
 
 def studio(place: Path) -> Studio:
     """Everything that speaks in `place`, with what was measured once."""
-    return Studio(weights(place), voices=lambda: place / "voices", kept=place / "kept")
+    return Studio(
+        weights(place),
+        voices=lambda: place / "voices",
+        kept=place / "kept",
+        measuring=lambda _: None,  # as the command line and `twin serve` do before they speak
+    )
