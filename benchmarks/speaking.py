@@ -75,18 +75,19 @@ class Unasked:
 
 def serve(place: Path) -> None:
     """As `twin serve` does, in this process; says at which port."""
-    from aitwin import server
     from aitwin.prompt import Persona
+    from aitwin.server import app as application
+    from aitwin.server import listening as ports
     from aitwin.style.writer import Writer
     from aitwin.twin import Twin
 
-    with server.bind(0) as listening:
-        app = server.create(
+    with ports.bind(0) as listening:
+        app = application.create(
             Twin(Writer(Unasked(), Persona("")), speaking_stage.studio(place)), TOKEN
         )
-        server.listen(listening)
+        ports.listen(listening)
         print(listening.getsockname()[1], flush=True)
-        server.run(app, listening)
+        ports.run(app, listening)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from aitwin.cli import rooms
+from aitwin import rooms
 from aitwin.home import Home
 from aitwin.voice import converter, voices, watermark
 from aitwin.voice import profile as profiles

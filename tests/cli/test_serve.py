@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from aitwin import server
-from aitwin.cli import rooms
+from aitwin import rooms
+from aitwin.server import listening as ports
 
 CANARY = "zuccanary"
 PROGRAM = Path(sys.executable).with_name("twin")
@@ -82,7 +82,7 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(owner):
 def test_nobody_is_kept_waiting_while_it_opens_what_it_has(owner, monkeypatch):
     """The first time it measures for up to half a minute: until then connections are refused."""
     bound, answers = [], []
-    bind = server.bind
+    bind = ports.bind
 
     def remembered(port):
         bound.append(bind(port))
@@ -95,10 +95,10 @@ def test_nobody_is_kept_waiting_while_it_opens_what_it_has(owner, monkeypatch):
     def running(app, listening):
         answers.append(_connect(listening))
 
-    monkeypatch.setattr(server, "bind", remembered)
+    monkeypatch.setattr(ports, "bind", remembered)
     monkeypatch.setattr(rooms, "open_twin", opening)
-    monkeypatch.setattr(server, "create", lambda twin, token, *, on_close: None)
-    monkeypatch.setattr(server, "run", running)
+    monkeypatch.setattr(application, "create", lambda twin, token, *, on_close: None)
+    monkeypatch.setattr(ports, "run", running)
     assert owner("serve", "--port", "0").code == 0
     assert answers == [errno.ECONNREFUSED, 0]
 

@@ -350,8 +350,8 @@ def test_base_speakers_that_the_encoder_cannot_be_compared_with_are_none(
     """A profile says nothing of its nearest base rather than something that is not so."""
     import torch
 
-    from aitwin.cli.rooms import open_base_speakers
     from aitwin.home import Home
+    from aitwin.rooms import open_base_speakers
 
     with (home / "twin.toml").open("a") as settings:
         settings.write(f'\n[voice]\nencoder = "{tmp_path / "checkpoint.pth"}"\n')

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from aitwin import artifact
-from aitwin.cli import rooms, voice_eval
+from aitwin import artifact, rooms, voice_eval
 from aitwin.voice import evaluation
 from aitwin.voice.speech import Speech
 from aitwin.voice.vad import Detector

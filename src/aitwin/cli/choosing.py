@@ -33,10 +33,11 @@ def emotions(incomplete: str) -> list[str]:
 
 def engines(incomplete: str) -> list[str]:
     """Those of this machine that begin so, whether they can speak or not."""
-    from aitwin.cli.rooms import open_studio
+    from aitwin.cli.console import told_of_measuring
     from aitwin.home import Home
+    from aitwin.rooms import open_studio
 
-    states = open_studio(Home.from_environment()).engines()
+    states = open_studio(Home.from_environment(), measuring=told_of_measuring).engines()
     return [state.name for state in states if state.name.startswith(incomplete)]
 
 

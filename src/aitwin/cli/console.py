@@ -48,6 +48,11 @@ def fail(message: str) -> None:
     err.print(f"[bold red]twin:[/] {escape(message)}", soft_wrap=True)
 
 
+def told_of_measuring(what: str) -> None:
+    """Say why it takes a while this once."""
+    say(f"finding out how {what} computes fastest on this machine: once, up to half a minute …")
+
+
 def print_json(value: Any) -> None:
     """Print a value for programs."""
     sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")

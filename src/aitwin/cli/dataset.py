@@ -69,11 +69,11 @@ def build(  # noqa: PLR0913 (each is a wish of the owner's)
 
     from aitwin.cli.console import progress
     from aitwin.cli.corpus import owner_of, rules_of
-    from aitwin.cli.rooms import open_author, open_budget, persona
     from aitwin.corpus import languages, pipeline
     from aitwin.corpus.curate import Choice
     from aitwin.corpus.store import Store
     from aitwin.home import Home
+    from aitwin.rooms import open_author, open_budget, persona
 
     home = Home.from_environment()
     settings = home.settings()

@@ -31,8 +31,8 @@ def writer(
 
     Repeating it changes nothing. What fails leaves the earlier twin in its place.
     """
-    from aitwin.cli.rooms import open_adapter, open_deployment, open_ollama
     from aitwin.home import Home
+    from aitwin.rooms import open_adapter, open_deployment, open_ollama
     from aitwin.style import deploy
 
     home = Home.from_environment()
@@ -70,8 +70,8 @@ def writer(
 def status(ollama: Address = "", json: Json = False) -> None:
     """Show which twins Ollama has, and which one aitwin:latest is."""
     from aitwin import models
-    from aitwin.cli.rooms import open_ollama
     from aitwin.home import Home
+    from aitwin.rooms import open_ollama
     from aitwin.style import deploy
 
     found = deploy.status(open_ollama(Home.from_environment().settings(), ollama))

@@ -53,9 +53,9 @@ def evaluate(  # noqa: PLR0913 (one flag per thing to choose)
     try:
         from dataclasses import replace
 
-        from aitwin.cli.rooms import open_adapter
         from aitwin.corpus import dataset as datasets
         from aitwin.home import Home
+        from aitwin.rooms import open_adapter
         from aitwin.style import evaluation
 
         home = Home.from_environment()
@@ -113,7 +113,7 @@ def _with_bar(
     plan: "Plan",
 ) -> "Asked":
     """`ask` with an engine and a bar."""
-    from aitwin.cli.rooms import open_llama
+    from aitwin.rooms import open_llama
 
     with open_llama(home, adapter) as engine, progress() as bar:
         task = bar.add_task("loading", total=None)

@@ -62,8 +62,8 @@ def finetune(  # noqa: PLR0913 (one flag per thing to choose)
     Ctrl-C stops after the step and keeps the best so far; --resume goes on.
     """
     from aitwin import artifact
-    from aitwin.cli.rooms import open_voice
     from aitwin.home import Home
+    from aitwin.rooms import open_voice
     from aitwin.voice import finetune as training
     from aitwin.voice import profile as profiles
     from aitwin.voice import tuned
@@ -159,8 +159,8 @@ class _Reader:
 
 def _open_ears(home: "Home") -> "Ears":
     """Raises TwinError without an encoder: nobody would know whose voice it is."""
-    from aitwin.cli.rooms import open_ears, open_encoder
     from aitwin.errors import TwinError
+    from aitwin.rooms import open_ears, open_encoder
     from aitwin.voice.finetune import Ears
 
     encoder, why = open_encoder(home)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.progress import DownloadColumn
 
-from aitwin.cli.console import Json, fail, print_json, progress, say, table
+from aitwin.cli.console import Json, fail, print_json, progress, say, table, told_of_measuring
 
 app = typer.Typer(help="Models on this machine: list, pull, verify.", no_args_is_help=True)
 
@@ -29,8 +29,8 @@ Name = Annotated[
 def list_(json: Json = False) -> None:
     """Show what can be pulled, what is here, and what can speak with it."""
     from aitwin import models
-    from aitwin.cli.rooms import open_studio
     from aitwin.home import Home
+    from aitwin.rooms import open_studio
 
     home = Home.from_environment()
     shelf = models.Shelf(home.models)
@@ -44,7 +44,7 @@ def list_(json: Json = False) -> None:
         }
         for model in models.CATALOGUE
     ]
-    engines = open_studio(home).engines()
+    engines = open_studio(home, measuring=told_of_measuring).engines()
     if json:
         print_json({"models": rows, "engines": engines})
         return

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from aitwin.cli.console import say
+from aitwin.cli.console import say, told_of_measuring
 from aitwin.cli.write import Adapter
 
 PORT = 8400
@@ -25,18 +25,19 @@ def serve(
 
     Programs need the token in TWIN_HOME/secrets/api-token.
     """
-    from aitwin import server
-    from aitwin.cli.rooms import open_twin
     from aitwin.home import Home
+    from aitwin.rooms import open_twin
+    from aitwin.server import app as application
+    from aitwin.server import listening as ports
 
     place = Home.from_environment()
     # Before the model is loaded: whoever forgot that it runs already is told at once.
-    with server.bind(port) as bound:
-        twin, close = open_twin(place, adapter)
-        app = server.create(twin, place.token(), on_close=close)
+    with ports.bind(port) as bound:
+        twin, close = open_twin(place, adapter, measuring=told_of_measuring)
+        app = application.create(twin, place.token(), on_close=close)
         # Not before: who connects would wait for as long as that takes.
-        server.listen(bound)
+        ports.listen(bound)
         address, taken = bound.getsockname()
         say(f"the twin listens on http://{address}:{taken}/v1 (this machine only); Ctrl-C stops it")
         say(f"its token is in {place.token_file}")
-        server.run(app, bound)
+        ports.run(app, bound)

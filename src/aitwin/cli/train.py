@@ -75,10 +75,10 @@ def train(  # noqa: PLR0913 (one flag per thing to choose)
     json: Json = False,
 ) -> None:
     """Train an adapter in your style. Ctrl-C keeps the best so far; --resume goes on."""
-    from aitwin.cli.rooms import open_base
     from aitwin.corpus import dataset as datasets
     from aitwin.errors import TwinError
     from aitwin.home import Home, launched
+    from aitwin.rooms import open_base
     from aitwin.style import trainer as trainers
     from aitwin.style.recipe import Recipe
     from aitwin.style.train import Job, look_ahead, waits

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aitwin.cli.choosing import Emotion, Engine, Seed, Voice
-from aitwin.cli.console import Json, out, print_json, progress, say
+from aitwin.cli.console import Json, out, print_json, progress, say, told_of_measuring
 from aitwin.cli.write import Adapter, Context, Reference, read_task
 
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ def say_(  # noqa: PLR0913 (one flag per thing to choose)
     json: Json = False,
 ) -> None:
     """Say a text, sentence by sentence, into a 22,050 Hz WAV or MP3."""
-    from aitwin.cli.rooms import open_speech
     from aitwin.home import Home
+    from aitwin.rooms import open_studio
     from aitwin.voice import audio
 
     audio.require_writable(output)
-    speech = open_speech(Home.from_environment(), voice, emotion=emotion, engine=engine)
+    studio = open_studio(Home.from_environment(), measuring=told_of_measuring)
+    speech = studio.speech(studio.find(voice), emotion=emotion, engine=engine)
     words = sys.stdin.read() if text == "-" else text
     _tell(speech)
     with progress() as bar:
@@ -78,15 +79,15 @@ def speak(  # noqa: PLR0913 (one flag per thing to choose)
     json: Json = False,
 ) -> None:
     """Write a draft in your style and say it; each sentence is spoken while the next is written."""
-    from aitwin.cli.rooms import open_adapter, open_engine, open_studio, open_writer
     from aitwin.home import Home
+    from aitwin.rooms import open_adapter, open_engine, open_studio, open_writer
     from aitwin.twin import Twin
     from aitwin.voice import audio
 
     audio.require_writable(output)
     wanted = read_task(task, context, reference)
     home = Home.from_environment()
-    chosen, studio = open_adapter(home, adapter), open_studio(home)
+    chosen, studio = open_adapter(home, adapter), open_studio(home, measuring=told_of_measuring)
     speech = studio.speech(studio.find(voice), emotion=emotion, engine=engine)
     _tell(speech)
     # The engine last: llama.cpp can hang when it is unloaded before its first request.

@@ -8,7 +8,7 @@ import typer
 
 from aitwin.cli.at_work import alone, stoppable
 from aitwin.cli.choosing import Emotion, Engine, OnlyId, Seed
-from aitwin.cli.console import Json, print_json, progress, say
+from aitwin.cli.console import Json, print_json, progress, say, told_of_measuring
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,15 +45,17 @@ def evaluate(  # noqa: PLR0913 (one flag per thing to choose)
     shows. Ctrl-C stops; the same command goes on.
     """
     from aitwin.cli.dataset import show_page
-    from aitwin.cli.rooms import open_studio, open_voice
     from aitwin.home import Home
+    from aitwin.rooms import open_studio, open_voice
     from aitwin.voice import evaluation
 
     home = Home.from_environment()
     owned = open_voice(home, voice)
     known = _profile(owned)
     with alone(owned), stoppable(GOES_ON):
-        speech = open_studio(home).speech(owned, emotion=emotion, engine=engine)
+        speech = open_studio(home, measuring=told_of_measuring).speech(
+            owned, emotion=emotion, engine=engine
+        )
         tools, target = _ears(home, owned, known, emotion)
         tools = replace(tools, watermark=speech.watermark)
         with progress() as bar:
@@ -88,15 +90,15 @@ def listen(
 ) -> None:
     """Let every engine that can speak for a voice say the same, on one page to compare by ear."""
     from aitwin.cli.dataset import show_page
-    from aitwin.cli.rooms import open_studio, open_voice
     from aitwin.home import Home
+    from aitwin.rooms import open_studio, open_voice
     from aitwin.voice import audition, evaluation
     from aitwin.voice.audition import Rung
 
     home = Home.from_environment()
     owned = open_voice(home, voice)
     known = _profile(owned)
-    studio = open_studio(home)
+    studio = open_studio(home, measuring=told_of_measuring)
     rungs = [
         Rung(
             state.name,
@@ -179,7 +181,7 @@ def _ears(
     home: "Home", voice: "Voice", profile: "VoiceProfile", emotion: str
 ) -> "tuple[Tools, Target]":
     """Everything here that can listen, and what it is to hear."""
-    from aitwin.cli.rooms import open_ears, open_tools
+    from aitwin.rooms import open_ears, open_tools
     from aitwin.voice import evaluation, verify
 
     tools, words = open_tools(home), open_ears()

@@ -17,7 +17,7 @@ from rich.progress import TaskProgressColumn
 from aitwin.cli import finetune, record, voice_check, voice_eval
 from aitwin.cli.at_work import after_all, alone, stoppable, unlearned
 from aitwin.cli.choosing import Id, OnlyId, Owned, emotions
-from aitwin.cli.console import Json, fail, print_json, progress, say, table
+from aitwin.cli.console import Json, fail, print_json, progress, say, table, told_of_measuring
 
 if TYPE_CHECKING:
     from aitwin.home import Home
@@ -61,9 +61,9 @@ PassphraseFile = Annotated[
 @app.command("list", epilog="Example: twin voice list --json")
 def list_(json: Json = False) -> None:
     """Show the voices there are, how much is recorded, and what each still lacks."""
-    from aitwin.cli.rooms import open_voices
     from aitwin.errors import TwinError
     from aitwin.home import Home
+    from aitwin.rooms import open_voices
     from aitwin.voice import voices
     from aitwin.voice.engines import Bundled
 
@@ -115,11 +115,13 @@ def _tell(problems: list[str]) -> None:
 
 def _look(voice: "Voice") -> "Overview":
     """At a voice, and at what speaks in it now."""
-    from aitwin.cli.rooms import open_studio
     from aitwin.home import Home
+    from aitwin.rooms import open_studio
     from aitwin.voice import overview
 
-    return overview.of(voice, engine=open_studio(Home.from_environment()).best(voice))
+    return overview.of(
+        voice, engine=open_studio(Home.from_environment(), measuring=told_of_measuring).best(voice)
+    )
 
 
 def _summary(seen: "Overview") -> dict[str, Any]:
@@ -160,8 +162,8 @@ def _counts(grades: dict[str, int]) -> str:
 @app.command(epilog="Example: twin voice show bundled")
 def show(voice: OnlyId = "", json: Json = False) -> None:
     """Show one voice: its emotions, its takes with grades and reasons, and what it lacks."""
-    from aitwin.cli.rooms import open_voice
     from aitwin.home import Home
+    from aitwin.rooms import open_voice
     from aitwin.voice import overview
     from aitwin.voice.engines import Bundled
 
@@ -248,9 +250,9 @@ def report(
 ) -> None:
     """Write the page on a voice (grades, pictures, before and after), and print where it is."""
     from aitwin.cli.dataset import show_page
-    from aitwin.cli.rooms import open_voice
     from aitwin.errors import TwinError
     from aitwin.home import Home
+    from aitwin.rooms import open_voice
     from aitwin.voice import overview, profile, voice_report
 
     chosen = open_voice(Home.from_environment(), voice)
@@ -378,7 +380,7 @@ def _listened(path: Path) -> tuple[dict[str, Any], float]:
 
 def _voice_to_add_to(home: "Home", voice: str, name: str) -> "Voice":
     """The voice that was named, made where none is called so; or the one that there is."""
-    from aitwin.cli.rooms import open_voices
+    from aitwin.rooms import open_voices
     from aitwin.voice import voices
 
     if voice and name:
@@ -409,8 +411,8 @@ def prepare(voice: OnlyId = "", json: Json = False) -> None:
     Takes are measured, graded and mended; originals are never changed. Stop it whenever you like:
     it goes on where it stopped.
     """
-    from aitwin.cli.rooms import open_voice
     from aitwin.home import Home
+    from aitwin.rooms import open_voice
 
     home = Home.from_environment()
     owned = open_voice(home, voice)
@@ -419,7 +421,7 @@ def prepare(voice: OnlyId = "", json: Json = False) -> None:
 
 def _make_ready(home: "Home", voice: "Voice") -> list[str]:
     """Prepare what is to be prepared, and build the profile; what went wrong."""
-    from aitwin.cli.rooms import open_ears, open_tools
+    from aitwin.rooms import open_ears, open_tools
 
     if not voice.takes():
         return []
@@ -458,8 +460,8 @@ def _update_profile(
     home: "Home", voice: "Voice", encoder: "ReferenceEncoder | None" = None
 ) -> list[str]:
     """Make the profile of what is prepared, with what has changed since; what went wrong."""
-    from aitwin.cli.rooms import open_base_speakers, open_encoder
     from aitwin.errors import TwinError
+    from aitwin.rooms import open_base_speakers, open_encoder
     from aitwin.voice import profile
 
     ready = [one for take in voice.takes() if (one := voice.prepared(take))]
@@ -516,9 +518,9 @@ def consent(
     With the consent goes all that speaks or has spoken in the voice: its fine-tune, its evaluation,
     the page to listen to. Recordings and profile stay, and sound files that you have saved.
     """
-    from aitwin.cli.rooms import open_voice
     from aitwin.errors import TwinError
     from aitwin.home import Home
+    from aitwin.rooms import open_voice
     from aitwin.voice import consent as consents
 
     if i_am_the_speaker and withdraw:
@@ -594,9 +596,9 @@ def drop(
     its evaluation and a fine-tune that was stopped. A fine-tune that has learned from them stays,
     and is named.
     """
-    from aitwin.cli.rooms import open_voice
     from aitwin.errors import TwinError
     from aitwin.home import Home
+    from aitwin.rooms import open_voice
     from aitwin.voice import overview, tuned
     from aitwin.voice import record as recording
 
@@ -637,8 +639,8 @@ def _made(voice: "Voice") -> dict[str, Path]:
 @app.command(epilog="Example: twin voice rename ana 'Ana Bell'")
 def rename(voice: Id, name: Annotated[str, typer.Argument(help="The new name.")]) -> None:
     """Give a voice another name; its id stays."""
-    from aitwin.cli.rooms import open_voice
     from aitwin.home import Home
+    from aitwin.rooms import open_voice
     from aitwin.voice import record as recording
     from aitwin.voice import voices
 
@@ -662,8 +664,8 @@ def export(
     you neither. The age program opens it, too: `tar -xf FILE`, then
     `age -d -i key.age voice.tar.age | tar -x`.
     """
-    from aitwin.cli.rooms import open_voice
     from aitwin.home import Home
+    from aitwin.rooms import open_voice
     from aitwin.voice import record as recording
     from aitwin.voice import sealed
 
@@ -691,8 +693,8 @@ def import_(
     A take that is damaged in it is reported, the others are taken, and the exit code is 1. The
     consent in it was given elsewhere: to clone the voice here, give yours.
     """
-    from aitwin.cli.rooms import open_voices
     from aitwin.home import Home
+    from aitwin.rooms import open_voices
     from aitwin.voice import sealed
 
     directory = open_voices(Home.from_environment())
@@ -744,9 +746,9 @@ def delete(
     What a deleted file leaves in free blocks of the disk is protected by the disk's encryption
     (FileVault) alone. Exports and backups of it are not touched.
     """
-    from aitwin.cli.rooms import open_voices
     from aitwin.errors import TwinError
     from aitwin.home import Home
+    from aitwin.rooms import open_voices
     from aitwin.voice import record as recording
     from aitwin.voice import voices
 

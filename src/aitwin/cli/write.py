@@ -65,8 +65,8 @@ def write(  # noqa: PLR0913 (one flag per thing to choose)
     from contextlib import closing
     from dataclasses import replace
 
-    from aitwin.cli.rooms import open_adapter, open_engine, open_examples, open_writer
     from aitwin.home import Home
+    from aitwin.rooms import open_adapter, open_engine, open_examples, open_writer
     from aitwin.style.engine import CONTEXT
     from aitwin.style.guard import Intervention
     from aitwin.style.writer import sampling_for

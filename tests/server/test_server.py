@@ -15,10 +15,11 @@ import openai
 import pytest
 import uvicorn
 
-from aitwin import server
 from aitwin.errors import TwinError
 from aitwin.prompt import Persona, Task
-from aitwin.server import ChatRequest
+from aitwin.server import app as application
+from aitwin.server import listening as ports
+from aitwin.server.writing import ChatRequest
 from aitwin.style.engine import LlamaCpp, Sampling
 from aitwin.style.writer import Writer, sampling_for
 from aitwin.twin import Twin
@@ -36,8 +37,8 @@ pytestmark = pytest.mark.model
 @contextmanager
 def served(app):
     """The application behind uvicorn on a free port of loopback: its address."""
-    listening = server.bind(0)
-    server.listen(listening)
+    listening = ports.bind(0)
+    ports.listen(listening)
     running = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -57,7 +58,7 @@ def twin(smollm2):
 
 @pytest.fixture(scope="module")
 def address(twin):
-    with served(server.create(twin, TOKEN)) as address:
+    with served(application.create(twin, TOKEN)) as address:
         yield address
 
 
@@ -173,7 +174,7 @@ class Announcing:
 def test_what_was_taken_off_is_told_by_its_kind():
     """W3: as in `twin write --json`; no text."""
     writer = Writer(Announcing(), Persona("Thota"))
-    app = server.create(Twin(writer, Studio()), TOKEN)
+    app = application.create(Twin(writer, Studio()), TOKEN)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with served(app) as address, httpx.Client(base_url=address, headers=headers) as http:
         whole = http.post("/v1/chat/completions", json={"messages": SAY_NO}).json()
@@ -374,19 +375,19 @@ def test_many_who_wait_do_not_starve_the_one_who_writes(address):
 
 def test_a_bug_is_told_without_the_words_that_were_in_it(twin, caplog, capfd):
     """Rule 8: the text of an exception may quote a mail; the log has its kind and place."""
-    app = server.create(twin, TOKEN)
+    app = application.create(twin, TOKEN)
 
     @app.get("/bug")
     def bug() -> None:
         raise ValueError(CANARY)
 
     uvicorn_log = logging.getLogger("uvicorn.error")
-    uvicorn_log.addFilter(server._without_words)
+    uvicorn_log.addFilter(ports._without_words)
     try:
         with served(app) as address:
             answer = httpx.get(f"{address}/bug")
     finally:
-        uvicorn_log.removeFilter(server._without_words)
+        uvicorn_log.removeFilter(ports._without_words)
     assert answer.status_code == 500
     assert answer.json()["detail"] == "this is a bug (ValueError); please report it"
     logged = capfd.readouterr().err + caplog.text
@@ -397,26 +398,26 @@ def test_a_bug_is_told_without_the_words_that_were_in_it(twin, caplog, capfd):
 
 def test_closing_unloads_the_twin_after_the_last_request(twin):
     closed = []
-    with served(server.create(twin, TOKEN, on_close=lambda: closed.append(True))) as address:
+    with served(application.create(twin, TOKEN, on_close=lambda: closed.append(True))) as address:
         assert httpx.get(f"{address}/health").is_success
         assert not closed
     assert closed == [True]
 
 
 def test_a_port_in_use_is_told_and_loopback_is_the_only_address():
-    with server.bind(0) as first:
-        server.listen(first)
+    with ports.bind(0) as first:
+        ports.listen(first)
         assert first.getsockname()[0] == "127.0.0.1"
         port = first.getsockname()[1]
         with pytest.raises(TwinError, match=f"port {port} on 127.0.0.1 .*--port"):
-            server.bind(port)
+            ports.bind(port)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the second cannot bind")
 def test_of_two_that_start_at_once_the_one_that_is_ready_first_gets_the_port():
-    with server.bind(0) as first:
+    with ports.bind(0) as first:
         port = first.getsockname()[1]
-        with server.bind(port) as second:
-            server.listen(first)
+        with ports.bind(port) as second:
+            ports.listen(first)
             with pytest.raises(TwinError, match=f"port {port} on 127.0.0.1 .*--port"):
-                server.listen(second)
+                ports.listen(second)

@@ -1,4 +1,7 @@
-"""From settings to running parts: which base, which adapter, which voice a command works with."""
+"""From settings to running parts: which base, which adapter, which voice is worked with.
+
+For the command line and the server alike. Prints nothing.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -6,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from aitwin.cli.console import say
 from aitwin.home import Home, Settings, WriterSettings
 from aitwin.prompt import Persona
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from aitwin.twin import Twin
     from aitwin.voice.openvoice import Embedding, ReferenceEncoder
     from aitwin.voice.prepare import Tools
-    from aitwin.voice.speech import Speech
     from aitwin.voice.studio import Studio, Weights
     from aitwin.voice.voices import Voice
 
@@ -42,11 +43,6 @@ SPEAKING = {
 """Models of the shelf by the fields of studio.Weights."""
 MEASURED = ".measured"
 """Directory on the shelf with what was measured of the base voices."""
-
-
-def told_of_measuring(what: str) -> None:
-    """Say why it takes a while this once."""
-    say(f"finding out how {what} computes fastest on this machine: once, up to half a minute …")
 
 
 def persona(settings: Settings) -> Persona:
@@ -219,9 +215,7 @@ def open_author(
         yield Author(digest, answer, track)
 
 
-def open_studio(
-    home: Home, *, measuring: Callable[[str], None] | None = told_of_measuring
-) -> "Studio":
+def open_studio(home: Home, *, measuring: Callable[[str], None] | None) -> "Studio":
     """All that can speak here. Loads nothing, and makes no home.
 
     `measuring`: see Studio.
@@ -238,12 +232,6 @@ def open_studio(
         more=(MlxAudio(home.models / "mlx-audio"),),
         measuring=measuring,
     )
-
-
-def open_speech(home: Home, voice: str = "", *, emotion: str = "", engine: str = "") -> "Speech":
-    """Speech in a voice by id or name; see Studio.find and Studio.cast."""
-    studio = open_studio(home)
-    return studio.speech(studio.find(voice), emotion=emotion, engine=engine)
 
 
 def _speaking_weights(shelf: "Shelf") -> "Weights":
@@ -388,7 +376,9 @@ def open_writer(
     return Writer(engine, persona(home.settings()), Habits.load(adapter.path), examples)
 
 
-def open_twin(home: Home, adapter: str = "") -> tuple["Twin", Callable[[], None]]:
+def open_twin(
+    home: Home, adapter: str = "", *, measuring: Callable[[str], None]
+) -> tuple["Twin", Callable[[], None]]:
     """The whole twin, and what unloads it.
 
     How this machine speaks fastest is found out at once, where a voice needs it: no request of a
@@ -398,7 +388,7 @@ def open_twin(home: Home, adapter: str = "") -> tuple["Twin", Callable[[], None]
 
     home.settings()  # who has none is told to begin with `twin init`, not to train
     chosen, studio = open_adapter(home, adapter), open_studio(home, measuring=None)
-    studio.measure(told_of_measuring)
+    studio.measure(measuring)
     engine = open_engine(home, chosen)
 
     def close() -> None:

@@ -14,9 +14,10 @@ import openai
 import pytest
 import soundfile
 
-from aitwin import server
 from aitwin.errors import TwinError
 from aitwin.prompt import Persona
+from aitwin.server import app as application
+from aitwin.server import listening as ports
 from aitwin.style.writer import Writer
 from aitwin.twin import Twin
 from aitwin.voice import profile as profiles
@@ -25,7 +26,7 @@ from aitwin.voice.audio import Utterance
 from aitwin.voice.engines import Bundled
 from aitwin.voice.speech import Speech
 from aitwin.voice.studio import Studio
-from tests.test_server import served
+from tests.server.test_server import served
 from tests.voice.sounds import sentence
 from tests.voice.test_profile import add, consented
 from tests.voice.test_studio import until
@@ -55,7 +56,7 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def http(place):
-    app = server.create(
+    app = application.create(
         Twin(Writer(Silent(), Persona("Thota")), Studio(voices=lambda: place)), TOKEN
     )
     with served(app) as address, httpx.Client(base_url=address, headers=HEADERS, timeout=60) as one:
@@ -218,7 +219,7 @@ def test_a_locked_volume_is_no_missing_voice():
     def locked():
         raise TwinError("the volume is not mounted: unlock it")
 
-    app = server.create(Twin(Writer(Silent(), Persona("T")), Studio(voices=locked)), TOKEN)
+    app = application.create(Twin(Writer(Silent(), Persona("T")), Studio(voices=locked)), TOKEN)
     with served(app) as address, httpx.Client(base_url=address, headers=HEADERS) as http:
         for body in ({"input": "No.", "voice": "ana"}, {"input": "No."}):
             answer = http.post("/v1/audio/speech", json=body)
@@ -246,7 +247,7 @@ def test_a_consent_that_is_taken_back_ends_the_speech(http, place, monkeypatch, 
         http.post("/v1/audio/speech", json={"input": text})
     assert len(said) == 1
     cut = [one for one in caplog.records if one.name == "uvicorn.error" and one.exc_info]
-    assert all(server._without_words(one) for one in cut)
+    assert all(ports._without_words(one) for one in cut)
     assert [one.getMessage()[:60] for one in cut] == [
         "a stream was cut off: the voice ana cannot be cloned: there "
     ]
