@@ -12,6 +12,7 @@ import httpx2 as httpx
 import pytest
 
 from aitwin import rooms
+from aitwin.server import app as application
 from aitwin.server import listening as ports
 
 CANARY = "zuccanary"
