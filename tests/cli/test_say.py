@@ -131,7 +131,8 @@ def test_the_shelf_tells_the_studio_what_is_here(home: Path, owner: Twin) -> Non
     shelf = home / "models" / "openvoice-v2"
     shelf.mkdir(parents=True)
     (shelf / "manifest.json").write_text("{}")
-    states = {one.name: one.lacking for one in rooms.open_studio(Home(home)).engines(, measuring=None)}
+    studio = rooms.open_studio(Home(home), measuring=None)
+    states = {one.name: one.lacking for one in studio.engines()}
     assert "openvoice-v2 is damaged" in states["bundled+openvoice"]
     assert "bert-base-uncased" in states["melotts"]
     assert "damaged" not in states["melotts"]
