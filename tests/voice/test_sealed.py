@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from aitwin import artifact
+from aitwin import artifact, sealing
 from aitwin.errors import TwinError
 from aitwin.voice import consent, sealed, voices
 from aitwin.voice.voices import Voice
@@ -107,7 +107,7 @@ def sealed_by_hand(target: Path, entries: Iterable[tuple[tarfile.TarInfo, bytes]
     key = passphrase.encrypt(f"{identity}".encode(), WORDS)
     body = encrypt(inner.getvalue(), [identity.to_public()])
     with tarfile.open(target, "w") as tar:
-        for name, data in ((sealed.KEY, key), (sealed.CONTENT, body)):
+        for name, data in ((sealing.KEY, key), (sealed.VOICE.content, body)):
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
@@ -261,7 +261,7 @@ def test_what_is_no_part_of_a_voice_is_not_taken(
 ) -> None:
     good = entry("ana/profile/x.npy")
     source = sealed_by_hand(tmp_path / "ana.voice", [MANIFEST, good, HOSTILE[kind]])
-    with pytest.raises(TwinError, match="no part of a voice"):
+    with pytest.raises(TwinError, match="no part of an exported voice"):
         sealed.import_(source, directory, WORDS)
     assert not list(directory.iterdir())
     assert {path.name for path in tmp_path.iterdir()} == {"ana.voice", "voices"}
@@ -423,13 +423,13 @@ def test_ctrl_c_ends_an_export_as_it_ends_all_else(
     voice: Voice, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Inside of pyrage it would become an error of pyrage's."""
-    take = sealed._tar
+    take = sealing._tar
 
-    def pressed(members: Iterable[sealed.Member]) -> Iterator[bytes]:
+    def pressed(members: Iterable[sealing.Member]) -> Iterator[bytes]:
         yield next(iter(take(members)))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sealed, "_tar", pressed)
+    monkeypatch.setattr(sealing, "_tar", pressed)
     with pytest.raises(KeyboardInterrupt):
         sealed.export(voice, tmp_path / "ana.voice", WORDS)
     assert not list(tmp_path.glob("*ana*voice*"))
@@ -468,7 +468,7 @@ def test_an_export_that_fails_leaves_the_file_of_before(
     grown = voice.takes()[0].original
     list_members = sealed._members
 
-    def then_it_grows(one: Voice) -> list[sealed.Member]:
+    def then_it_grows(one: Voice) -> list[sealing.Member]:
         found = list_members(one)
         grown.write_bytes(grown.read_bytes() + b"more")
         return found
