@@ -41,8 +41,17 @@ def test_text_comes_in_pieces(engine: LlamaCpp) -> None:
     """W2."""
     pieces = list(engine.stream(MESSAGES, GREEDY))
     assert len(pieces) > 5
-    assert all(pieces)
+    written = [piece for piece in pieces if piece]
+    assert pieces[-len(written) :] == written  # empty ones come while the prompt is read alone
     assert "".join(pieces) == text(engine, MESSAGES)
+
+
+def test_whoever_asks_may_leave_while_the_prompt_is_read(engine: LlamaCpp) -> None:
+    """S4: a step of 128 tokens is the last one, not the 500 of the prompt."""
+    long = prompt.messages(PERSONA, Task("Thank Ana.", "word and " * 250))
+    with closing(engine.stream(long, GREEDY)) as pieces:
+        assert [next(pieces), next(pieces), next(pieces)] == ["", "", ""]
+    assert text(engine, MESSAGES)
 
 
 def test_a_seed_gives_the_same_text_and_another_seed_another(engine: LlamaCpp) -> None:

@@ -34,6 +34,10 @@ class Scripted:
         self.shown: list[str | None] = []
         self.hung_up = threading.Event()
         self.endless = False
+        self.reads = threading.Event()
+        """Set: it has the prompt read, and begins to write."""
+        self.reads.set()
+        self.begins_first = False
         scripted = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,10 +48,14 @@ class Scripted:
                 length = int(self.headers["Content-Length"])
                 scripted.asked.append(json.loads(self.rfile.read(length)))
                 scripted.shown.append(self.headers["Authorization"])
+                if not scripted.begins_first:
+                    scripted.reads.wait(20)
                 self.send_response(scripted.status)
                 for name, value in scripted.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
+                self.wfile.flush()
+                scripted.reads.wait(20)
                 self.wfile.write(scripted.answer)
                 try:
                     while scripted.endless:
@@ -69,6 +77,22 @@ class Scripted:
 def scripted() -> Iterator[Scripted]:
     with closing(Scripted()) as server:
         yield server
+
+
+@pytest.mark.parametrize("begins_first", [True, False])
+def test_whoever_asks_may_leave_while_the_prompt_is_read(
+    scripted: Scripted, begins_first: bool
+) -> None:
+    """Whether the server begins its answer before the first word, or with it."""
+    scripted.reads.clear()
+    scripted.begins_first = begins_first
+    scripted.answer = event("No") + b"data: [DONE]\n\n"
+    with closing(OpenAICompatible(scripted.url, "twin").stream(MESSAGES, GREEDY)) as pieces:
+        assert [next(pieces), next(pieces)] == ["", ""]
+    with closing(OpenAICompatible(scripted.url, "twin").stream(MESSAGES, GREEDY)) as pieces:
+        assert next(pieces) == ""
+        scripted.reads.set()
+        assert "".join(pieces) == "No"
 
 
 def event(text: str, **more: object) -> bytes:

@@ -63,6 +63,8 @@ class OpenAICompatible(Closing):
     def _pieces(self, lines: Generator[bytes]) -> Generator[str]:
         for line in lines:
             name, _, data = line.partition(b":")
+            if not line:
+                yield ""  # the prompt is still being read
             if name != b"data":
                 continue  # a comment that keeps the connection alive, or the name of an event
             if data.strip() == b"[DONE]":

@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -94,6 +94,25 @@ class TooLongError(TwinError):
         super().__init__(f"{counts}: shorten what is to be answered")
 
 
+class LoadError(TwinError):
+    """A model that cannot be loaded; llama.cpp does not say why."""
+
+    def __init__(self, base: Path, adapter: Path | None = None) -> None:
+        super().__init__(
+            f"llama.cpp cannot load {base}"
+            + (f" with {adapter}" if adapter else "")
+            + ": damaged, of another model, or more than the memory holds; "
+            "`twin models verify` tells which"
+        )
+        self._base = base
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the weights alone are more than the memory of this machine."""
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return self._base.stat().st_size > there
+
+
 class Engine(Protocol):
     """Turns chat messages into text."""
 
@@ -102,6 +121,7 @@ class Engine(Protocol):
     ) -> Generator[str]:
         """Yield the reply piece by piece; closing the iterator stops the generation.
 
+        A piece may be empty: the prompt is still being read then, and whoever asks may leave.
         `adapted=False` asks the base model instead of the twin.
         """
 
@@ -221,12 +241,7 @@ class LlamaCpp(Closing):
             self._server: Any = xllamacpp.Server(parameters)
         except RuntimeError:
             self._run.cleanup()
-            raise TwinError(
-                f"llama.cpp cannot load {base}"
-                + (f" with {adapter}" if adapter else "")
-                + ": damaged, of another model, or more than the memory holds; "
-                "`twin models verify` tells which"
-            ) from None
+            raise LoadError(base, adapter) from None
         # Unloaded before its loop has begun, llama.cpp waits for ever (seen on a busy machine, once
         # in 60 times); after an answer the loop has begun.
         self._server.handle_completions({"prompt": [0], "max_tokens": 1, **self._lora(True)})
@@ -253,13 +268,9 @@ class LlamaCpp(Closing):
         cancelled = Event()
 
         def receive(chunk: dict[str, Any]) -> bool:
-            if "error" in chunk:
-                pieces.put(_refusal(chunk["error"]))
-                return True
-            for choice in chunk.get("choices", ()):
-                if text := choice.get("delta", {}).get("content"):
-                    pieces.put(text)
-            return cancelled.is_set()
+            for piece in _pieces(chunk):
+                pieces.put(piece)
+            return "error" in chunk or cancelled.is_set()
 
         def generate() -> None:
             try:
@@ -384,6 +395,18 @@ class _UnixConnection(HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.connect(str(self._path))
+
+
+def _pieces(chunk: dict[str, Any]) -> Iterator[str | TwinError]:
+    """What a chunk of llama.cpp's answer is for whoever asked."""
+    if "error" in chunk:
+        yield _refusal(chunk["error"])
+        return
+    if "prompt_progress" in chunk:
+        yield ""
+    for choice in chunk.get("choices", ()):
+        if text := choice.get("delta", {}).get("content"):
+            yield text
 
 
 def _trade(parameters: Any, loading: Loading, size: int) -> None:

@@ -5,9 +5,11 @@ used, whatever the environment says, and no redirect is followed: `http.client` 
 """
 
 import json
+import selectors
 import socket
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from ipaddress import ip_address
@@ -18,6 +20,8 @@ from aitwin.errors import TwinError
 
 PATIENCE = 300.0
 """Seconds without a byte: a 7B is read from a slow disk before its first token."""
+BREATH = 0.25
+"""Seconds of silence after which whoever waits for a line may leave."""
 _PIECE = 1 << 20
 _LONGEST = 1 << 24
 """Bytes of one line: an answer longer than that is no token."""
@@ -69,11 +73,24 @@ class Server:
             return self._parsed(content) if content.strip() else None
 
     def lines(self, path: str, body: Any) -> Generator[bytes]:
-        """The lines of a streamed answer; closing the iterator hangs up, which stops the server."""
-        with self._answer("POST", path, json.dumps(body).encode()) as answer:
-            while line := answer.readline(_LONGEST):
-                if line.strip():
-                    yield line.strip()
+        """The lines of a streamed answer; closing the iterator hangs up, which stops the server.
+
+        An empty one is none of them: nothing has come for BREATH, and whoever asks may leave.
+        """
+        with self._explained(), closing(self._connection()) as connection:
+            self._ask(connection, "POST", path, json.dumps(body).encode())
+            wire = connection.sock  # the connection forgets it when the server closes at the end
+            yield from self._silences(wire)
+            with connection.getresponse() as answer:
+                self._require(answer)
+                while True:
+                    if not _at_hand(answer, wire):
+                        yield from self._silences(wire)
+                    line = answer.readline(_LONGEST)
+                    if not line:
+                        return
+                    if line.strip():
+                        yield line.strip()
 
     def exists(self, path: str) -> bool:
         """Whether a HEAD request is answered with 200."""
@@ -122,16 +139,47 @@ class Server:
         body: bytes | Iterator[bytes] | None = None,
         more: Mapping[str, str] | None = None,
     ) -> Iterator[HTTPResponse]:
-        host, port, prefix = address(self.url)
-        connection = _Local(host, port, timeout=self.patience)
-        headers = {"Content-Type": "application/json", **self.headers, **(more or {})}
-        try:
-            connection.request(method, prefix + path, body, headers)
+        with self._explained(), closing(self._connection()) as connection:
+            self._ask(connection, method, path, body, more)
             # It takes the socket over when the server ends it with the answer.
             with connection.getresponse() as answer:
-                if answer.status >= 300:
-                    raise self._refused(answer)
+                self._require(answer)
                 yield answer
+
+    def _connection(self) -> "_Local":
+        host, port, _ = address(self.url)
+        return _Local(host, port, timeout=self.patience)
+
+    def _ask(
+        self,
+        connection: "_Local",
+        method: str,
+        path: str,
+        body: bytes | Iterator[bytes] | None,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        headers = {"Content-Type": "application/json", **self.headers, **(more or {})}
+        connection.request(method, address(self.url)[2] + path, body, headers)
+
+    def _require(self, answer: HTTPResponse) -> None:
+        if answer.status >= 300:
+            raise self._refused(answer)
+
+    def _silences(self, wire: socket.socket) -> Iterator[bytes]:
+        """An empty line for every BREATH in which nothing comes. Raises TimeoutError."""
+        patience = time.monotonic() + self.patience
+        with selectors.DefaultSelector() as selector:
+            selector.register(wire, selectors.EVENT_READ)
+            while not selector.select(min(BREATH, self.patience)):
+                if time.monotonic() >= patience:
+                    raise TimeoutError
+                yield b""
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What is wrong with a server, in the owner's words."""
+        try:
+            yield
         except TwinError:
             raise
         except TimeoutError:
@@ -148,8 +196,6 @@ class Server:
                 f"{self.program} at {self.url} broke off ({type(error).__name__}); "
                 "look whether it still runs, and try again"
             ) from None
-        finally:
-            connection.close()
 
     def _refused(self, answer: HTTPResponse) -> TwinError:
         if answer.status < 400:
@@ -166,6 +212,18 @@ class Server:
             return json.loads(content)
         except ValueError:
             raise self.unintelligible() from None
+
+
+def _at_hand(answer: HTTPResponse, wire: socket.socket) -> bool:
+    """Whether something of an answer has been read from the wire already, or lies there."""
+    if answer.isclosed():
+        return True  # it is over, and the next read says so
+    patience = wire.gettimeout()
+    wire.settimeout(0)
+    try:
+        return bool(answer.fp.peek(1))
+    finally:
+        wire.settimeout(patience)
 
 
 class _Local(HTTPConnection):

@@ -186,7 +186,7 @@ class Ollama:
         status = ""
         try:
             with closing(self.server.lines("/api/create", dict(request))) as lines:
-                for line in lines:
+                for line in filter(None, lines):
                     event = self.server.parse(line)
                     if "error" in event:
                         raise _refusal(event)
@@ -257,6 +257,9 @@ class OllamaEngine(Closing):
 
     def _pieces(self, lines: Iterator[bytes]) -> Generator[str]:
         for line in lines:
+            if not line:
+                yield ""  # the prompt is still being read
+                continue
             event = self._ollama.server.parse(line)
             if "error" in event:
                 raise _refusal(event)
