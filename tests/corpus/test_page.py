@@ -282,19 +282,19 @@ def test_near_duplicates_stand_side_by_side(tmp_path):
 
 
 def test_a_long_time_is_told_by_year_and_gaps_are_shown():
-    assert page._timeline({"2023-11": 1, "2024-02": 2, "2031-01": 0}) == [
+    assert page.timeline({"2023-11": 1, "2024-02": 2, "2031-01": 0}) == [
         page.Bar("2023-11", (1,)),
         page.Bar("2023-12", (0,)),
         page.Bar("2024-01", (0,)),
         page.Bar("2024-02", (2,)),
     ]
-    years = page._timeline({"1970-01": 1, "2024-02": 2, "2024-03": 1})
+    years = page.timeline({"1970-01": 1, "2024-02": 2, "2024-03": 1})
     assert (len(years), years[0], years[-1]) == (
         55,
         page.Bar("1970", (1,)),
         page.Bar("2024", (3,)),
     )
-    assert page._timeline({}) == []
+    assert page.timeline({}) == []
 
 
 def test_the_same_dataset_has_the_same_page(sample, tmp_path):

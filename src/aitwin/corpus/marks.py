@@ -61,6 +61,16 @@ class Marks:
             if id_ in marked or not marked.isdisjoint(hashes)
         ]
 
+    def of(self, pair_ids: Mapping[str, Sequence[str]]) -> dict[str, Mark]:
+        """The mark that each of these pairs bears (id -> hashes of messages), of those that do."""
+        found: dict[str, Mark] = {}
+        for mark in ("pin", "drop"):  # what is both is dropped
+            marked = self._keys(mark)
+            for id_, hashes in pair_ids.items():
+                if id_ in marked or not marked.isdisjoint(hashes):
+                    found[id_] = mark
+        return found
+
     def dropped(self, pairs: Iterable[Pair]) -> frozenset[str]:
         """The ids of those that hold a message that the owner dropped."""
         return self._bearing("drop", pairs)

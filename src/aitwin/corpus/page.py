@@ -24,7 +24,7 @@ from markupsafe import Markup, escape
 from aitwin import artifact
 from aitwin.corpus import curate, marks, redact
 from aitwin.corpus import dataset as datasets
-from aitwin.corpus.dataset import SPLITS, Dataset
+from aitwin.corpus.dataset import SPLITS, Dataset, Example
 from aitwin.corpus.messages import Channel, Message, Owner
 from aitwin.corpus.pairs import Pair
 from aitwin.corpus.report import Losses
@@ -85,6 +85,8 @@ class Shown:
     fate: str = ""
     """Its part of the dataset, or why it is in none."""
     pinned: bool = False
+    by_hand: str = ""
+    """What the owner has to do with its words, beyond having written them once."""
 
     @property
     def words(self) -> int:
@@ -122,7 +124,9 @@ def of_dataset(dataset: Dataset, selection: "Selection", store: Store, owner: Ow
         digest=dataset.digest,
         funnel=_stages(dataset, selection, reasons),
         pairs=[
-            _pair(pair, split[pair.id]) for pair in reversed(selection.pairs) if pair.id in split
+            replace(_pair(pair, split[pair.id]), by_hand=_by_hand(pair, selection.edited))
+            for pair in reversed(selection.pairs)
+            if pair.id in split
         ],
         marks=marks.load(store.path.parent),
         redactions=_redactions(selection),
@@ -134,8 +138,8 @@ def of_dataset(dataset: Dataset, selection: "Selection", store: Store, owner: Ow
         },
         people=_people(selection, split),
         languages=Counter(dataset.manifest["languages"]).most_common(),
-        lengths=_lengths(selection.pairs),
-        chosen_by_month=_timeline(Counter(f"{pair.sent_at:%Y-%m}" for pair in selection.pairs)),
+        lengths=lengths(selection.pairs),
+        chosen_by_month=timeline(Counter(f"{pair.sent_at:%Y-%m}" for pair in selection.pairs)),
         **_imported(store, owner),
     )
 
@@ -209,11 +213,11 @@ def _imported(store: Store, owner: Owner) -> dict[str, Any]:
         "files": len({one.source for one in log}),
         "unfinished": _unfinished(log),
         "sources": _sources(log),
-        "losses": _losses(log),
-        "not_read": _not_read(store.passed_over()),
+        "losses": losses(log),
+        "not_read": not_read(store.passed_over()),
         "suggested": store.suggest_addresses(owner).most_common(10),
         "strangers": strangers,
-        "written_by_month": _timeline({month: own for month, (_, own) in months.items()}),
+        "written_by_month": timeline({month: own for month, (_, own) in months.items()}),
     }
 
 
@@ -244,7 +248,7 @@ def _unfinished(log: Sequence[Imported]) -> list[str]:
     return [redact.redact(str(path)).text for path, finished in last.items() if not finished]
 
 
-def _losses(log: Iterable[Imported]) -> list[dict[str, Any]]:
+def losses(log: Iterable[Imported]) -> list[dict[str, Any]]:
     """What could not become a message: reason, how often, and where."""
     counts: Counter[str] = Counter()
     places: dict[str, dict[str, None]] = {}
@@ -259,7 +263,8 @@ def _losses(log: Iterable[Imported]) -> list[dict[str, Any]]:
     ]
 
 
-def _not_read(passed_over: Mapping[Path, str]) -> list[dict[str, Any]]:
+def not_read(passed_over: Mapping[Path, str]) -> list[dict[str, Any]]:
+    """Files that were not imported: reason, how many, and which."""
     rows: dict[str, list[str]] = {}
     for path, reason in passed_over.items():
         # An error about one file names it; the reason is the same for others.
@@ -274,7 +279,7 @@ def _not_read(passed_over: Mapping[Path, str]) -> list[dict[str, Any]]:
     ]
 
 
-def _timeline(counts: Mapping[str, int]) -> list[Bar]:
+def timeline(counts: Mapping[str, int]) -> list[Bar]:
     """A bar for every month ("2024-05") from the first to the last; of a long time, every year."""
     filled = sorted(month for month, count in counts.items() if count)
     if not filled:
@@ -357,6 +362,12 @@ def _pair(pair: Pair, fate: str) -> Shown:
     )
 
 
+def _by_hand(pair: Pair, edited: frozenset[str]) -> str:
+    if pair.id in edited:
+        return "edited by you"
+    return "a draft that you kept" if pair.kept else ""
+
+
 def _message(message: Message, redactor: redact.Redactor) -> Shown:
     text = redactor.redact_text(f"{message.subject}\n\n{message.text}".strip())
     return _excerpt(Shown("", message.channel, message.sent_at, text or "(empty)"))
@@ -424,7 +435,7 @@ def _people(selection: "Selection", split: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _lengths(pairs: Iterable[Pair]) -> list[Bar]:
+def lengths(pairs: Iterable[Pair | Example]) -> list[Bar]:
     """How long the chosen replies are: a bar for mail and one for chats at each length."""
     ends = [*LENGTHS, 0]
     bars = {end: [0, 0] for end in ends}

@@ -69,11 +69,13 @@ class Pair:
     """The incoming text in the parts that it may lose whole (see context): paragraphs, turns."""
     one_by_one: bool = False
     """Whether the reply answers each of the pieces, so that none of them may be lost whole."""
+    kept: bool = False
+    """Whether it is a draft that the owner kept (see kept): then the request is a real one."""
 
     @property
     def begins(self) -> bool:
-        """Whether it is a first mail, that answers nothing."""
-        return self.channel == "mail" and not self.incoming
+        """Whether it is a first mail, that answers nothing, and whose request has to be made up."""
+        return self.channel == "mail" and not self.incoming and not self.kept
 
     @property
     def task(self) -> Task:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -22,12 +22,14 @@ from aitwin.corpus import (
     redact,
     reverse,
 )
+from aitwin.corpus import kept as keeping
 from aitwin.corpus import marks as hand
 from aitwin.corpus.context import Budget
 from aitwin.corpus.curate import Choice
 from aitwin.corpus.dataset import REMEDY, Dataset
 from aitwin.corpus.funnel import Funnel
 from aitwin.corpus.instructions import Commonness
+from aitwin.corpus.kept import Book
 from aitwin.corpus.marks import Mark, Marks
 from aitwin.corpus.messages import Channel, Message, Owner, Thread, threads
 from aitwin.corpus.pairs import JOINED, Pair
@@ -67,9 +69,11 @@ class Selection:
     """Id of a pair that was not chosen -> why."""
     lost: dict[str, list[Message]] = field(default_factory=dict, repr=False)
     """Reason -> the first messages of the owner's that gave no pair for it."""
+    edited: frozenset[str] = frozenset()
+    """Ids of the chosen pairs whose reply is in the owner's later wording."""
 
 
-def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each with a default)
+def select(  # noqa: PLR0913 (the last six are the wishes of the owner, each with a default)
     messages: Iterable[Message],
     owner: Owner,
     choice: Choice = Choice(),  # noqa: B008 - frozen
@@ -78,18 +82,22 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
     rules: Rules = Rules(),  # noqa: B008 - frozen
     budget: Budget = Budget(),  # noqa: B008 - frozen
     track: Track = _untracked,
+    book: Book = Book(),  # noqa: B008 - frozen
 ) -> Selection:
     """From messages to the chosen pairs.
 
-    A `funnel` that is given ends with all messages that were there, also those that were left
-    out of `messages` because they cannot matter. What the owner dropped by hand is never chosen,
-    what was pinned always is. Raises TwinError when there is too little.
+    The drafts that the owner kept (`book`) count as messages of the owner's. A `funnel` that is
+    given ends with all messages that were there, also those that were left out of `messages`
+    because they cannot matter. What the owner dropped by hand is never chosen, what was pinned
+    always is. Raises TwinError when there is too little.
     """
     grouped = threads(messages)
     if funnel is None:
         funnel = Funnel()
-        funnel.add("read", "messages", sum(len(thread.messages) for thread in grouped), {})
+        read = sum(len(thread.messages) for thread in grouped)
+        funnel.add("read", "messages", read + len(book.drafts), {})
     own = sum(owner.wrote(message) for thread in grouped for message in thread.messages)
+    own += len(book.drafts)
     everybody = funnel.stages[-1].went
     funnel.add("messages", "messages", everybody, {"written by others": everybody - own})
     if not own:
@@ -100,13 +108,14 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
 
     dropped = Losses()
     pairing_up = partial(track, "cleaning and pairing")
-    found = list(pairing.from_threads(grouped, owner, dropped, pairing_up))
+    found = [*pairing.from_threads(grouped, owner, dropped, pairing_up), *book.pairs]
     # One pair may hold several messages of a chat: all but one of them are counted as joined.
     funnel.add("your messages", "messages", own, dropped)
     lost = _examples(grouped, dropped)
 
     track("choosing", 0, 0)
-    pinned, struck = marks.pinned(found), marks.dropped(found)
+    struck = marks.dropped(found)
+    pinned = (marks.pinned(found) | book.pinned(found)) - struck
     found = [replace(pair, pinned=True) if pair.id in pinned else pair for pair in found]
     kept, copies = dedupe.without_copies(found, struck)
     reasons = _repeated(found, kept, copies, struck)
@@ -131,15 +140,34 @@ def select(  # noqa: PLR0913 (the last five are the wishes of the owner, each wi
     funnel.add("usable pairs", "pairs", len(fit), {why: len(fit) - len(chosen)})
     if not choice.languages:
         chosen = languages.told(chosen)
-    chosen = context.fit_all(_with_languages(chosen), budget)
+    chosen = _fitted(_with_languages(chosen), budget, book)
     # Together: a secret that one pair gives away is one in all of them, chosen or not.
     track("looking for secrets", 0, 0)
     redactor = Redactor(_with_people(rules, grouped, owner))
     redactor.hear(pair for pair in found if pair.id not in taken)
     redacted, redactions = redactor.redact_set(chosen)
+    edits = {pair.id: edit.reply for pair in redacted if (edit := book.edit_of(pair))}
+    redacted = [_edited(pair, edits, redactor) for pair in redacted]
     common = Commonness.of(_conversations(found))
     worded = [_with_topics(pair, common) for pair in redacted]
-    return Selection(worded, funnel, redactions, copies, redactor, found, reasons, lost)
+    edited = frozenset(edits)
+    return Selection(worded, funnel, redactions, copies, redactor, found, reasons, lost, edited)
+
+
+def _fitted(pairs: list[Pair], budget: Budget, book: Book) -> list[Pair]:
+    """The pairs with as much context as the replies leave room for that will be learnt."""
+    edits = {pair.id: edit.reply for pair in pairs if (edit := book.edit_of(pair))}
+    put = [replace(pair, reply=edits.get(pair.id, pair.reply)) for pair in pairs]
+    fitted = context.fit_all(put, budget)
+    # The owner edits what is shown, and that is redacted: its turn comes after the redaction.
+    return [replace(one, reply=pair.reply) for one, pair in zip(fitted, pairs, strict=True)]
+
+
+def _edited(pair: Pair, edits: Mapping[str, str], redactor: Redactor) -> Pair:
+    """A redacted pair with its reply in the owner's later wording, which is redacted, too."""
+    if pair.id not in edits:
+        return pair
+    return redactor.redact_pair(replace(pair, reply=edits[pair.id]))
 
 
 def _with_languages(pairs: list[Pair]) -> list[Pair]:
@@ -250,11 +278,12 @@ def build(  # noqa: PLR0913 (the last five are the wishes of the owner, each wit
     everything = store.summary(owner).messages
     # What stood in a file that was rewritten since is still there, and in no file any more.
     read = max(everything, sum(file.read for file in files))
-    funnel.add("read", "messages", read, {"in several files": read - everything})
-    marks = hand.load(store.path.parent)
+    marks, book = hand.load(store.path.parent), keeping.load(store.path.parent)
+    drafts = len(book.drafts)
+    funnel.add("read", "messages", read + drafts, {"in several files": read - everything})
     messages = store.messages(owner)
     try:
-        selection = select(messages, owner, choice, funnel, marks, rules, budget, track)
+        selection = select(messages, owner, choice, funnel, marks, rules, budget, track, book)
     except TwinError as error:
         if gone:  # then that is why, or part of it
             raise TwinError(f"{error}\n{reading.remark(gone)}") from None
@@ -270,6 +299,8 @@ def build(  # noqa: PLR0913 (the last five are the wishes of the owner, each wit
         "instructions_llm": dict(fates),
         "redactions": dict(selection.redactions),
         "pinned": sum(pair.pinned for pair in selection.pairs),
+        "kept": sorted(pair.id for pair in selection.pairs if pair.kept),
+        "edited": sorted(selection.edited),
         "mails_gone": {str(path): count for path, count in gone.items()},
     }
     built = dataset.build(
@@ -316,7 +347,8 @@ def left_out(
     """
     reasons = why_left_out(dataset_)
     grouped = threads(store.messages(owner))
-    found = list(pairing.from_threads(grouped, owner, Losses()))
+    drafts = keeping.load(store.path.parent).pairs
+    found = [*pairing.from_threads(grouped, owner, Losses()), *drafts]
     redactor = Redactor(_with_people(rules, grouped, owner))
     redactor.redact_set([pair for pair in found if pair.id not in reasons])
     shown = []
@@ -332,7 +364,8 @@ def redactions(store: Store, owner: Owner, dataset_: Dataset, rules: Rules) -> l
     """What was taken out of the pairs of a dataset, in the clear, read from the corpus again."""
     chosen = {row.id for split in dataset.SPLITS for row in dataset_.split(split)}
     grouped = threads(store.messages(owner))
-    found = pairing.from_threads(grouped, owner, Losses())
+    drafts = keeping.load(store.path.parent).pairs
+    found = [*pairing.from_threads(grouped, owner, Losses()), *drafts]
     rules = _with_people(rules, grouped, owner)
     return redact.inventory((pair for pair in found if pair.id in chosen), rules)
 
@@ -354,14 +387,26 @@ def mark(
     `dataset` was built: empty when it was chosen. Raises TwinError, and then changes nothing.
     """
     directory = store.path.parent
-    marks = hand.load(directory)
     candidates = _candidates(dataset)
-    messages = {**marks.messages, **{id_: hashes for id_, (_, *hashes) in candidates.items()}}
-    known = [*messages] if how else [*marks.marks, *marks.concerned(messages)]
     what = "pair" if how else "marked pair"
-    chosen = {id_: messages[id_] for id_ in hand.resolve(prefixes, known, what)}
-    hand.save(directory, marks.marked(chosen, how) if how else marks.unmarked(chosen))
+    # A server may be asked twice at once: neither may write over the other's mark.
+    with artifact.holding(directory):
+        marks = hand.load(directory)
+        messages = {**marks.messages, **{id_: hashes for id_, (_, *hashes) in candidates.items()}}
+        known = [*messages] if how else [*marks.marks, *marks.concerned(messages)]
+        chosen = {id_: messages[id_] for id_ in hand.resolve(prefixes, known, what)}
+        hand.save(directory, marks.marked(chosen, how) if how else marks.unmarked(chosen))
     return {id_: candidates.get(id_, ["not in this dataset"])[0] for id_ in chosen}
+
+
+def marks_of(store: Store, dataset: Dataset) -> dict[str, Mark]:
+    """The marks that pairs bear which were there when `dataset` was built, by id."""
+    return hand.load(store.path.parent).of(messages_of(dataset))
+
+
+def messages_of(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """Each pair that was there when `dataset` was built, with the hashes of its messages."""
+    return {id_: tuple(hashes) for id_, (_, *hashes) in _candidates(dataset).items()}
 
 
 def _candidates(dataset: Dataset) -> dict[str, list[str]]:

@@ -376,6 +376,12 @@ class Store:
         with self._connected() as db:
             return [_imported(row) for row in db.execute(f"{_LOG} ORDER BY n")]
 
+    def last_new(self) -> datetime | None:
+        """When an import last began that brought messages which were not known."""
+        with self._connected() as db:
+            [at] = db.execute("SELECT max(at) FROM imports WHERE new > 0").fetchone()
+        return datetime.fromisoformat(at) if at else None
+
     def files(self) -> list[Imported]:
         """Each file once, as its last import left it; `new` counts over all of its imports."""
         files: dict[Path, Imported] = {}
@@ -629,7 +635,7 @@ def _new_import(db: sqlite3.Connection, source: Path, format: str) -> int:
     db.execute("DELETE FROM passed_over WHERE path = ?", (_text(source),))
     cursor = db.execute(
         "INSERT INTO imports (path, format, at, read, new, skipped) VALUES (?, ?, ?, 0, 0, '{}')",
-        (_text(source), format, datetime.now(UTC).isoformat(timespec="seconds")),
+        (_text(source), format, datetime.now(UTC).isoformat(timespec="milliseconds")),
     )
     return int(cursor.lastrowid or 0)
 
