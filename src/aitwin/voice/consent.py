@@ -88,6 +88,21 @@ def store(path: Path, consent: Consent, recording: Path | None = None) -> None:
         artifact.write_manifest(scratch, values)
 
 
+def state(path: Path, name: str, today: date) -> bool:
+    """Keep the owner's word at `path`, unless it was spoken already, which says more.
+
+    One that is damaged is given anew in its place. Returns whether the word is kept.
+    """
+    try:
+        given = load(path)
+    except TwinError:
+        given = None
+    if given is not None and given.kind == "spoken" and not given.doubts:
+        return False
+    store(path, stated(name, today))
+    return True
+
+
 def withdraw(path: Path) -> None:
     """Delete the consent at `path` with its recording, if there is one, damaged or not."""
     artifact.remove(path)

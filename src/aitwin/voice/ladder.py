@@ -4,7 +4,7 @@ What is loaded is kept, and shared by all rungs that want it. Does not choose a 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -19,8 +19,9 @@ from aitwin.voice import tuned
 from aitwin.voice.configs import PULL
 
 if TYPE_CHECKING:
-    from aitwin.voice.audio import Utterance
+    from aitwin.voice.audio import Samples, Utterance
     from aitwin.voice.bert import Bert
+    from aitwin.voice.clips import Clip
     from aitwin.voice.converter import Converter
     from aitwin.voice.engines import Bundled, Speaker
     from aitwin.voice.melo import Melo, MeloSpeaker
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from aitwin.voice.melo_text import FrontEnd
     from aitwin.voice.openvoice import Embedding, ReferenceEncoder
     from aitwin.voice.profile import VoiceProfile
+    from aitwin.voice.steering import Steering
     from aitwin.voice.studio import Weights
     from aitwin.voice.voices import Voice
     from aitwin.voice.watermark import Watermark
@@ -101,6 +103,8 @@ BUNDLED = Rung(
 )
 LADDER = (MELO_CONVERTED, BUNDLED_CONVERTED, MATCHED, BUNDLED)
 """The best first."""
+CLIPS = LADDER[:-1]
+"""Those that speak like a clip: there is no other voice in its place."""
 RUNGS = (TUNED, *LADDER[:-1], MELO, BUNDLED)
 """All of them: a fine-tune is there for some voices, and MeloTTS's own voice is never the best."""
 _PULLED = {
@@ -184,6 +188,11 @@ class Loft:
         if known is None or None in (known.openvoice, known.melotts, known.bert, known.g2p):
             known = self._known = self._where()
         return known
+
+    @property
+    def opened(self) -> list[str]:
+        """Names of the rungs that hold something in memory."""
+        return list(dict.fromkeys(key[0] for key in [*self._speakers]))
 
     def files(self, rung: Rung, part: Part | None) -> tuple[Path, ...]:
         """All that a rung's networks are loaded from."""
@@ -386,22 +395,86 @@ class Loft:
         self, base: "Speaker", official: "Embedding | None", part: Part, words_by: str
     ) -> "Speaker":
         from aitwin.voice import steering
-        from aitwin.voice.converted import Converted
 
-        encoder = self._encoder()
-        if part.profile.inputs.get("encoder") != encoder.digest:
+        if part.profile.inputs.get("encoder") != self._encoder().digest:
             raise TwinError(
                 f"the profile of {part.voice.id} was made with another encoder than the converter "
                 f"has; run `twin voice prepare {part.voice.id}`"
             )
+        return self._coloured(
+            base,
+            official,
+            _tone_colour(part.profile, part.emotion),
+            f"the voice of {part.owner} (cloned: {words_by} in its tone colour)",
+            steering.within(part.profile, part.emotion) if part.emotion else None,
+        )
+
+    def _coloured(
+        self,
+        base: "Speaker",
+        official: "Embedding | None",
+        target: "Embedding",
+        title: str,
+        steering: "Steering | None" = None,
+    ) -> "Speaker":
+        from aitwin.voice.converted import Converted
+
         return Converted(
             base=base,
             converter=self._converter(),
             source=self._tone(base) if official is None else official,
-            target=_tone_colour(part.profile, part.emotion),
-            title=f"the voice of {part.owner} (cloned: {words_by} in its tone colour)",
-            steering=steering.within(part.profile, part.emotion) if part.emotion else None,
+            target=target,
+            title=title,
+            steering=steering,
         )
+
+    # --- Clips ------------------------------------------------------------------------------------
+
+    def listen(self, blocks: "Iterable[Samples]") -> "Clip":
+        """A recording in blocks at heard.RATE, as `like` wants it. Errors: as of clips.of."""
+        from aitwin.voice import clips, vad
+
+        detector = self._once("detector", vad.Detector)
+        encodes = all(map(find_spec, _NETWORKS)) and self._weights.openvoice is not None
+        return clips.of(blocks, detector, self._encoder() if encodes else None)
+
+    def example(self) -> "Samples":
+        """A sentence of the bundled voice, at heard.RATE."""
+        from aitwin.voice import timbre
+
+        return next(timbre.spoken(self._bundled()))[1]
+
+    def like(self, rung: Rung, clip: "Clip", owner: str) -> "Speaker":
+        """A rung's speaker for a clip; `owner` says whose it is, in words.
+
+        Not kept: whoever hands in the clip knows how long it may stay. Raises TwinError when the
+        rung clones from takes alone, or as `open` does.
+        """
+        opened = _LIKE.get(rung)
+        if opened is None:
+            raise TwinError(f"the engine {rung.name} speaks in no voice of a clip")
+        with self._opening:
+            return opened(self, clip, owner)
+
+    def _like_matched(self, clip: "Clip", owner: str) -> "Speaker":
+        from aitwin.voice import matched, timbre
+
+        base = self._bundled()
+        known = self._once("base timbre", lambda: timbre.of_speaker(base, self._kept))
+        return matched.Matched(base, clip.timbre, f"the voice of {owner}", known=known)
+
+    def _like_converted(self, clip: "Clip", owner: str) -> "Speaker":
+        title = f"the voice of {owner} (cloned: the bundled base voice in its tone colour)"
+        return self._coloured(self._bundled(), None, _embedding(clip), title)
+
+    def _like_melo(self, clip: "Clip", owner: str) -> "Speaker":
+        from aitwin.voice import profile
+
+        target, bases = _embedding(clip), self._base_speakers()
+        nearest = profile.nearest_base(target, bases)
+        name = nearest.name if nearest else DEFAULT_BASE
+        title = f"the voice of {owner} (cloned: MeloTTS in its tone colour)"
+        return self._coloured(self._melo_speaker(name), bases.get(name), target, title)
 
     # --- Weights ----------------------------------------------------------------------------------
 
@@ -540,6 +613,19 @@ _OPENERS: dict[Rung, Callable[[Loft, Part | None], "Speaker"]] = {
     MELO: Loft._plain_melo,
     BUNDLED: Loft._bundled,
 }
+
+
+_LIKE: "dict[Rung, Callable[[Loft, Clip, str], Speaker]]" = {
+    MELO_CONVERTED: Loft._like_melo,
+    BUNDLED_CONVERTED: Loft._like_converted,
+    MATCHED: Loft._like_matched,
+}
+
+
+def _embedding(clip: "Clip") -> "Embedding":
+    if clip.embedding is None:
+        raise TwinError(f"the clip was heard by no encoder; {PULL}")
+    return clip.embedding
 
 
 def _tone_colour(profile: "VoiceProfile", emotion: str) -> "Embedding":

@@ -35,6 +35,8 @@ class Matched:
     """See steering.of. None: pitch and melody from the timbre, pace and energy the base's."""
     kept: Path | None = None
     """Directory in which the base's own timbre is kept; None: measured at the first word, 1 s."""
+    known: Timbre | None = field(default=None, repr=False)
+    """The base's own timbre, where somebody has measured it already."""
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
     @property
@@ -74,7 +76,7 @@ class Matched:
 
     @cached_property
     def _own(self) -> Timbre:
-        return timbre.of_speaker(self.base, self.kept)
+        return self.known or timbre.of_speaker(self.base, self.kept)
 
     @cached_property
     def _recolouring(self) -> recolour.Recolouring:

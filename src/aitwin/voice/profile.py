@@ -298,28 +298,34 @@ def load(path: Path) -> VoiceProfile:
         raise TwinError(f"{path} is damaged; {REMEDY}") from None
 
 
-def require_cloneable(profile: VoiceProfile, *, embedding: bool = True) -> None:
+def require_cloneable(
+    profile: VoiceProfile, *, embedding: bool = True, seconds: float | None = None
+) -> None:
     """Refuse to clone a voice whose owner has not agreed, or of which too little is known.
 
     Raises TwinError with everything that is missing (see `lacking`), and what to do about it.
     """
-    if missing := lacking(profile, embedding=embedding):
+    if missing := lacking(profile, embedding=embedding, seconds=seconds):
         voice = profile.path.parent.name
         raise TwinError(f"the voice {voice} cannot be cloned: " + "; ".join(missing))
 
 
-def lacking(profile: VoiceProfile, *, embedding: bool = True) -> tuple[str, ...]:
+def lacking(
+    profile: VoiceProfile, *, embedding: bool = True, seconds: float | None = None
+) -> tuple[str, ...]:
     """What stands between a profile and a clone, each with what to do about it.
 
     Without `embedding`: and an approximate match, which wants the consent and the speech alone.
+    `seconds` of speech are the least, where that is not LEAST_SPEECH: see clips.
     """
+    least = LEAST_SPEECH if seconds is None else seconds
     missing = [*_missing_consent(profile)]
     if embedding and profile.pooled is None:
         missing.append(f"it has no speaker embedding: {PULL}, then `twin voice prepare`")
-    if profile.seconds < LEAST_SPEECH:
+    if profile.seconds < least:
         missing.append(
-            f"it has {profile.seconds:.0f} s of usable speech, and {LEAST_SPEECH:.0f} s are the "
-            f"least: {LEAST_SPEECH - profile.seconds:.0f} s are missing: `twin voice record`"
+            f"it has {profile.seconds:.0f} s of usable speech, and {least:.0f} s are the "
+            f"least: {least - profile.seconds:.0f} s are missing: `twin voice record`"
         )
     return tuple(missing)
 
@@ -622,7 +628,7 @@ def _assembled(
         unprepared=0,
         pooled=pooled,
         utterances=heard.utterances if heard else None,
-        base=None if pooled is None else _base(pooled, base_speakers),
+        base=None if pooled is None else nearest_base(pooled, base_speakers),
         consent=replace(given, sentence="", likeness=None) if given else None,
         consent_sha256=_sha256(voice.path / "consent" / artifact.MANIFEST),
         inputs={},
@@ -634,7 +640,8 @@ def _dropped(utterances: Utterances) -> set[str]:
     return {name for name, out in zip(utterances.ids, utterances.dropped, strict=True) if out}
 
 
-def _base(pooled: Embedding, base_speakers: Mapping[str, Embedding]) -> Base | None:
+def nearest_base(pooled: Embedding, base_speakers: Mapping[str, Embedding]) -> Base | None:
+    """The base speaker that is nearest to an embedding; None where none is known."""
     cosines = {
         name: speakers.cosine(base_speakers[name], pooled)
         for name in BASES

@@ -22,6 +22,7 @@ from aitwin import artifact
 from aitwin.errors import TwinError
 from aitwin.voice import consent as consents
 from aitwin.voice import profile as profiles
+from aitwin.voice.at_work import BusyError
 from aitwin.voice.consent import Consent
 from aitwin.voice.emotions import EMOTIONS
 from aitwin.voice.grades import Grade
@@ -361,14 +362,14 @@ class Session:
 def alone(voice: Voice) -> Iterator[None]:
     """Keep a second session of the same voice out while the block runs.
 
-    Raises TwinError when there is one.
+    Raises BusyError when there is one.
     """
     directory = artifact.make_private_dir(voice.path / SESSIONS)
     try:
         with artifact.holding(directory, wait=False):
             yield
     except BlockingIOError:
-        raise TwinError(
+        raise BusyError(
             f"voice {voice.id} is being recorded in another window; go on there, or end it"
         ) from None
 

@@ -63,6 +63,14 @@ _OPEN_ENDED = 0x7FFF0000
 """Bytes: a WAV that states this or more was streamed, or never closed."""
 
 
+class NotSoundError(TwinError):
+    """The file is none of sound, or damaged from its beginning on."""
+
+
+class NoSoundError(TwinError):
+    """A file of sound, with none in it."""
+
+
 @dataclass(frozen=True)
 class SoundInfo:
     """What a file of sound is."""
@@ -219,12 +227,12 @@ def _head(path: Path) -> bytes:
     except ValueError:
         raise TwinError("a path with a NUL in it names no file; check the name") from None
     if not head:
-        raise TwinError(f"{path} is empty; copy it again from where it was recorded")
+        raise NoSoundError(f"{path} is empty; copy it again from where it was recorded")
     return head
 
 
-def _no_sound(path: Path) -> TwinError:
-    return TwinError(f"{path} holds no sound; choose another file")
+def _no_sound(path: Path) -> NoSoundError:
+    return NoSoundError(f"{path} holds no sound; choose another file")
 
 
 def _libsndfile_reads(head: bytes) -> bool:
@@ -519,17 +527,17 @@ def _container_name(demuxer: str, head: bytes) -> str:
 def _refusal(path: Path, said: str, head: bytes) -> TwinError:
     """Why ffmpeg gave up, in our words."""
     if head[4:8] == b"ftyp" and "moov atom not found" in said:
-        return TwinError(
+        return NotSoundError(
             f"{path} breaks off before its index: it was cut short while it was recorded or "
             "copied; copy it again"
         )
     if re.search(r"Decod(er|ing).*not found|Unknown decoder|encrypted", said):
-        return TwinError(
+        return NotSoundError(
             f"{path} is sound in a form that cannot be decoded here; export it as WAV or m4a"
         )
     if "matches no streams" in said:
         return _no_sound(path)
-    return TwinError(
+    return NotSoundError(
         f"{path} is not a recording, or it is damaged from its beginning on; copy it again, or "
         "export it as WAV"
     )

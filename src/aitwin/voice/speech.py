@@ -139,18 +139,25 @@ class Speech:
         self.note = note
 
     def stream(
-        self, text: str, *, speed: float = 1.0, pause: float = 1.0, seed: int = 0
+        self,
+        text: str,
+        *,
+        speed: float = 1.0,
+        pause: float = 1.0,
+        seed: int = 0,
+        look: Callable[[], None] = lambda: None,
     ) -> Iterator["Utterance"]:
         """One utterance per sentence at 22,050 Hertz, each as soon as it is there.
 
         A sentence that is very long in words comes as several, with its text on the first.
         `speed` is a factor on how fast it is said, `pause` one on the rests after sentences; the
-        same `seed` gives the same samples.
+        same `seed` gives the same samples. `look` is called before each piece of a sentence, and
+        between its steps: what it raises ends the speech.
         Raises TwinError at the call, not at the first sentence, when there is nothing to say, or
         when `speed`, `pause` or `seed` is out of bounds.
         """
         manner = _Manner(speed, pause, seed)
-        return self._heard(self._say(_sayable(text), manner))
+        return self._heard(self._say(_sayable(text, look), manner, look))
 
     def save(  # noqa: PLR0913 (the last three are the manner, each with a default)
         self,
@@ -232,17 +239,29 @@ class Speech:
         return found
 
     def follow(
-        self, text: Iterable[str], *, speed: float = 1.0, pause: float = 1.0, seed: int = 0
+        self,
+        text: Iterable[str],
+        *,
+        speed: float = 1.0,
+        pause: float = 1.0,
+        seed: int = 0,
+        look: Callable[[], None] = lambda: None,
     ) -> Iterator["str | Utterance"]:
         """Hand on a text that is still being written, and say each sentence once it stands.
 
         A sentence stands when the word after it does: "Dr. S" may go on as "Dr. So" or "Dr. She".
-        Raises TwinError as `stream` does, but for a text without words only at its end.
+        `look`: see `stream`. Raises TwinError as that does, but for a text without words only at
+        its end.
         """
         manner = _Manner(speed, pause, seed)
-        return self._heard(self._say(_standing(text), manner))
+        return self._heard(self._say(_standing(text), manner, look))
 
-    def _say(self, pieces: Iterable["Piece | T"], manner: "_Manner") -> Iterator["Utterance | T"]:
+    def _say(
+        self,
+        pieces: Iterable["Piece | T"],
+        manner: "_Manner",
+        look: Callable[[], None] = lambda: None,
+    ) -> Iterator["Utterance | T"]:
         """Pieces as sound; everything else is handed on."""
         parts = 0
         for piece in pieces:
@@ -251,16 +270,19 @@ class Speech:
                 continue
             text = piece.text
             for part in _bounded(piece.spoken, piece.stop, parts):
-                yield replace(self._sound(part, manner), text=text)
+                yield replace(self._sound(part, manner, look), text=text)
                 text = ""
                 parts += 1
 
-    def _sound(self, part: Piece, manner: "_Manner") -> "Utterance":
+    def _sound(self, part: Piece, manner: "_Manner", look: Callable[[], None]) -> "Utterance":
         from aitwin.voice import audio
 
+        look()
         said = self.speaker.speak(part.text, speed=manner.speed, seed=manner.seed)
         # Speakers leave rests of their own length at the ends; ours follow the punctuation.
         sound = audio.trim(audio.resample(said, audio.OUTPUT_RATE))
+        # Marking takes as long as speaking: nobody waits for either when nobody listens.
+        look()
         if self.watermark is not None:
             from aitwin.voice.placing import Placing
 
@@ -326,12 +348,12 @@ def unspoken(text: str) -> int:
     return sum(normalise.plain(piece.text)[1] for piece in pieces(text))
 
 
-def _sayable(text: str) -> Iterator[Piece]:
+def _sayable(text: str, look: Callable[[], None] = lambda: None) -> Iterator[Piece]:
     """The pieces of `text` that can be said, each put into words when its turn comes.
 
     Raises TwinError at the call when there is none.
     """
-    said = _last_at_rest(_in_words(pieces(text)))
+    said = _last_at_rest(_in_words(pieces(text), look))
     first = next(said, None)
     if first is None:
         raise TwinError(_wordless(text))
@@ -361,9 +383,10 @@ def _standing(text: Iterable[str]) -> Iterator[str | Piece]:
         raise TwinError(_wordless(written))
 
 
-def _in_words(written: Iterable[Piece]) -> Iterator[Piece]:
+def _in_words(written: Iterable[Piece], look: Callable[[], None] = lambda: None) -> Iterator[Piece]:
     """Those that can be said, with what is said."""
     for piece in written:
+        look()
         spoken = normalise.spoken(piece.text)
         if spoken:
             yield replace(piece, spoken=spoken)

@@ -13,9 +13,9 @@ by the paths it is given; does not cut texts (see speech).
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock
@@ -29,7 +29,8 @@ from aitwin.voice.emotions import EMOTIONS
 from aitwin.voice.ladder import Loft, Part, Rung
 
 if TYPE_CHECKING:
-    from aitwin.voice.audio import Utterance
+    from aitwin.voice.audio import Samples, Utterance
+    from aitwin.voice.clips import Clip
     from aitwin.voice.engines import Engine, Guest, Speaker
     from aitwin.voice.profile import VoiceProfile
     from aitwin.voice.speech import Speech
@@ -40,6 +41,10 @@ NO_ENGINE = ("twin", "base")
 """What a request over HTTP calls the best engine, and the base voice: never one engine."""
 BASE_VOICES = ("base", BUNDLED)
 """What `--voice` calls the base voice: see voices.RESERVED."""
+CLIP = "clip"
+"""What the voice of a clip is called, which is kept nowhere."""
+OF_CLIP = "the reference clip"
+"""Whose voice that is, in words."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,9 @@ class Cast:
     """Moved towards the voice, and no clone of it."""
     queue: "Queue" = field(default_factory=lambda: Queue(), repr=False)
     profile: "VoiceProfile | None" = field(default=None, repr=False)
-    """Of the voice that is heard; None when nobody's is."""
+    """Of the voice that is heard; None when nobody's is, or a clip's, whose giver was asked."""
+    clip: "Clip | None" = field(default=None, repr=False)
+    """What it speaks like, where that is all that is known of a voice."""
     files: Callable[[], tuple[Path, ...]] | None = field(default=None, repr=False)
     """Tells what its networks were loaded from; None: nobody knows, as of another package's."""
 
@@ -150,7 +157,8 @@ class Cast:
         from aitwin.voice import profile as profiles
 
         if self.profile is not None:
-            profiles.require_cloneable(self.profile, embedding=False)
+            least = None if self.clip is None else 0.0
+            profiles.require_cloneable(self.profile, embedding=False, seconds=least)
 
 
 class Queue:
@@ -307,6 +315,106 @@ class Studio:
                 passed.append(Passed(rung.name, _told(error)))
         raise TwinError("nothing can speak: " + "; ".join(f"{p.engine}: {p.why}" for p in passed))
 
+    def warm(self) -> None:
+        """Load what speaks everywhere, so that the first who asks does not wait for it.
+
+        Where a part is not installed, whoever asks for it will be told.
+        """
+        with suppress(TwinError, ModuleNotFoundError):
+            clip = self._loft.listen([self._loft.example()])
+            for _ in self.speech_like(clip, engine=ladder.MATCHED.name).stream("Hello."):
+                pass
+
+    def listen(self, blocks: "Iterable[Samples]") -> "Clip":
+        """A short recording, in blocks at heard.RATE, as `speech_like` wants it. Keeps nothing.
+
+        Raises TwinError when too little is said in it.
+        """
+        return self._loft.listen(blocks)
+
+    def speech_like(self, clip: "Clip", *, engine: str = "") -> "Speech":
+        """Speech in the voice of a clip, by the best engine that can, or by `engine` alone.
+
+        Whoever hands in the clip has made sure that its speaker agrees. Raises TwinError when
+        nothing can speak like it: no other voice takes its place.
+        """
+        from aitwin.voice.speech import Speech
+
+        chosen = self._like(clip, engine, None, OF_CLIP)
+        return Speech(chosen, self._loft.watermark(), chosen.note)
+
+    def speech_however_little(
+        self, voice: "Voice | None", *, emotion: str = "", engine: str = ""
+    ) -> "Speech":
+        """As `speech`; of a voice of which there are seconds alone, from those, as from a clip.
+
+        That is an approximation, and says so; `speech` would let the base voice speak.
+        """
+        clones = engine not in {rung.name for rung in ladder.RUNGS if not rung.clones}
+        if voice is not None and clones and _has_little(voice):
+            with suppress(TwinError):  # even less than a clip needs: `speech` tells
+                return self.speech_from_little(voice, emotion=emotion, engine=engine)
+        return self.speech(voice, emotion=emotion, engine=engine)
+
+    def speech_from_little(
+        self, voice: "Voice", *, emotion: str = "", engine: str = ""
+    ) -> "Speech":
+        """Speech in a voice of which there are seconds, not the minute that a clone wants.
+
+        From its best utterances, as from a clip. Raises TwinError when its owner has not agreed,
+        it has no take that can be listened to, or as `speech_like` does.
+        """
+        from aitwin.voice import profile as profiles
+        from aitwin.voice import reference
+        from aitwin.voice.speech import Speech
+
+        profile = profiles.load(profiles.path_of(voice))
+        profiles.require_cloneable(profile, embedding=False, seconds=0.0)
+        heard = reference.of(voice, profile, emotion)
+        clip = self._loft.listen([heard.samples])
+        chosen = replace(
+            self._like(clip, engine, voice, voice.name), profile=profile, emotion=emotion
+        )
+        return Speech(chosen, self._loft.watermark(), chosen.note)
+
+    def _like(self, clip: "Clip", engine: str, voice: "Voice | None", owner: str) -> Cast:
+        from aitwin.voice.engines import Reference
+        from aitwin.voice.heard import RATE
+
+        called = voice.id if voice else CLIP
+        made = partial(Cast, voice=called, owner=owner, queue=self.queue, clip=clip)
+        foreign = {one.name: one for one in self._beside() if one.clones}
+        own = {rung.name: rung for rung in ladder.CLIPS}
+        if engine in foreign:
+            if why := _reason(foreign[engine]):
+                raise TwinError(f"the engine {engine} cannot speak: {why}")
+            heard = Reference(called, owner, "", clip.samples, RATE, "")
+            return made(engines.Guest.open(foreign[engine], heard), engine, ())
+        if engine and engine not in own:
+            raise TwinError(
+                "no engine of that name speaks like a clip; there are "
+                f"{', '.join([*own, *foreign])}"
+            )
+        passed: list[Passed] = []
+        for rung in [own[engine]] if engine else ladder.CLIPS:
+            try:
+                if why := self._loft.lacks(rung):
+                    raise TwinError(why)
+                speaker = self._loft.like(rung, clip, owner)
+            except (TwinError, ModuleNotFoundError) as error:
+                passed.append(Passed(rung.name, _told(error)))
+                continue
+            return made(
+                speaker,
+                rung.name,
+                tuple(passed),
+                approximate=rung is ladder.MATCHED,
+                files=partial(self._loft.files, rung, None),
+            )
+        raise TwinError(
+            "nothing can speak like the clip: " + "; ".join(f"{p.engine}: {p.why}" for p in passed)
+        )
+
     def ladder(self, voice: "Voice", *, emotion: str = "") -> list[EngineState]:
         """The rungs for this voice, the best first: `lacking` says why one cannot speak for it.
 
@@ -342,6 +450,11 @@ class Studio:
                 if best and self._loft.unmeasured(best.name):
                     studio.cast(voice)
                     studio.close()
+
+    @property
+    def loaded(self) -> list[str]:
+        """Names of the engines that hold something in memory."""
+        return [*self._loft.opened, *dict.fromkeys(key[0] for key in [*self._others])]
 
     def close(self) -> None:
         """Forget everything that was loaded."""
@@ -462,6 +575,18 @@ def _part(voice: "Voice", emotion: str) -> tuple[Part | None, dict[str, str]]:
         if missing := profiles.lacking(profile, embedding=embedding):
             barred[name] = "; ".join(missing)
     return Part(voice, profile, emotion), barred
+
+
+def _has_little(voice: "Voice") -> bool:
+    """Whether all that a voice lacks for a match is speech."""
+    from aitwin.voice import profile as profiles
+
+    try:
+        profile = profiles.load(profiles.path_of(voice))
+    except TwinError:
+        return False
+    enough = profile.seconds >= profiles.LEAST_SPEECH
+    return not enough and not profiles.lacking(profile, embedding=False, seconds=0.0)
 
 
 def _state(rung: Rung, lacking: str) -> EngineState:
