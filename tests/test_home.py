@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from aitwin.errors import TwinError
-from aitwin.home import VOICES_MARKER, Home, Settings, VoiceSettings, WriterSettings, hub
+from aitwin.home import (
+    VOICES_MARKER,
+    Home,
+    Settings,
+    VoiceSettings,
+    WriterSettings,
+    for_children,
+    hub,
+    take_credential,
+    told,
+)
 
 
 def test_twin_home_comes_first_then_the_home_directory(monkeypatch, tmp_path, home):
@@ -62,13 +72,19 @@ def test_private_settings_do_not_show_in_a_repr():
     assert "uccanary" not in shown
 
 
-def test_the_token_is_made_once_and_is_private(home):
-    place = Home(home)
-    token = place.token()
-    assert len(token) >= 32
-    assert place.token() == token
-    assert place.token_file.stat().st_mode & 0o777 == 0o600
-    assert place.token_file.parent.stat().st_mode & 0o777 == 0o700
+def test_the_credential_is_taken_once_and_handed_to_nobody(home, monkeypatch):
+    """O3: what the server starts does not know what the gateway shows."""
+    monkeypatch.setenv("TWIN_CREDENTIAL", "zuccanary")
+    assert take_credential() == "zuccanary"
+    assert take_credential() == ""
+    assert "TWIN_CREDENTIAL" not in for_children()
+    assert for_children(TWIN_HOME="/x")["TWIN_HOME"] == "/x"
+
+
+def test_of_the_environment_only_what_is_named_and_set_is_told(monkeypatch):
+    monkeypatch.setenv("TWIN_HOSTS", "twin.example")
+    monkeypatch.setenv("TWIN_RATE", "")
+    assert told(["TWIN_HOSTS", "TWIN_RATE", "TWIN_PROXY"]) == {"TWIN_HOSTS": "twin.example"}
 
 
 def test_a_home_that_cannot_be_made_is_told(tmp_path):
@@ -92,7 +108,7 @@ def test_a_directory_without_proof_is_nobodys_home(home, inside):
         (home / name).parent.mkdir(parents=True)
         (home / name).touch()
     home.chmod(0o755)
-    for use in (Home(home).open, Home(home).token, Home(home).require_own):
+    for use in (Home(home).open, Home(home).require_own):
         with pytest.raises(TwinError, match=r"no twin's home.*TWIN_HOME"):
             use()
     assert home.stat().st_mode & 0o777 == 0o755

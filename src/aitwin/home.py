@@ -6,7 +6,7 @@ Does not know what the rooms keep in their parts of it.
 
 import os
 import re
-import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ MARKER = ".aitwin"
 """This file says that a directory is a twin's home; twin.toml says so, too."""
 DEFAULT_BASE = "qwen2.5-7b-instruct"
 DEFAULT_TRAITS = ("concise", "direct")
-TABLES = ("owner", "style", "redact", "writer", "voice")
+TABLES = ("owner", "style", "redact", "writer", "voice", "remote")
 """The sections of twin.toml."""
 LEAST_CONTEXT = 256
 """Tokens: fewer hold no mail and its answer."""
@@ -31,8 +31,14 @@ MOST_CONTEXT = 131_072
 ENGINES = ("embedded", "ollama", "openai")
 """What can write: llama.cpp in this process, Ollama, any server that speaks as OpenAI's does."""
 DEFAULT_ENCODER = "openvoice-v2"
+WAYS = ("cloudflare", "tailscale")
+"""How the twin may be reached from outside; one at a time."""
 VOICES_MARKER = ".aitwin-voices"
 """This file says that a directory outside of the home is where the recordings lie."""
+VAULT = "vault"
+"""Where the content of the encrypted volume is while it is open; see services.vault."""
+VAULT_PARTS = ("corpus", "datasets", "adapters", "voices")
+"""What moves into it."""
 PARTS = ("corpus", "datasets", "adapters", "voices", "models", "logs", "run", "secrets", "demo")
 
 
@@ -69,6 +75,20 @@ class VoiceSettings:
 
 
 @dataclass(frozen=True)
+class RemoteSettings:
+    """[remote] of twin.toml: how the twin is reached from outside. "" for all: it is not."""
+
+    way: str = ""
+    """One of WAYS."""
+    host: str = ""
+    """The name under which it is asked then: "twin.example.org", "mac.tail1234.ts.net"."""
+    access_team: str = ""
+    """Cloudflare Access: the name before .cloudflareaccess.com; "": no Access in front."""
+    access_audience: str = ""
+    """Cloudflare Access: the audience tag of the application."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """twin.toml: who the owner is, and what is used."""
 
@@ -92,6 +112,7 @@ class Settings:
     """Countries ("DE") whose phone numbers are redacted without a word that announces them."""
     writer: WriterSettings = WriterSettings()
     voice: VoiceSettings = VoiceSettings()
+    remote: RemoteSettings = RemoteSettings()
 
 
 @dataclass(frozen=True)
@@ -108,22 +129,29 @@ class Home:
     @property
     def corpus(self) -> Path:
         """Imported messages."""
-        return self.root / "corpus"
+        return self._unlocked("corpus")
 
     @property
     def datasets(self) -> Path:
         """One directory per dataset."""
-        return self.root / "datasets"
+        return self._unlocked("datasets")
 
     @property
     def adapters(self) -> Path:
         """One directory per adapter."""
-        return self.root / "adapters"
+        return self._unlocked("adapters")
 
     @property
     def voices(self) -> Path:
         """One directory per voice, where [voice] of twin.toml names no other place."""
-        return self.root / "voices"
+        return self._unlocked("voices")
+
+    def _unlocked(self, part: str) -> Path:
+        """A part that may lie in the vault. Raises TwinError while that is locked."""
+        path = self.root / part
+        if path.is_symlink() and not path.exists():
+            raise TwinError("the vault is locked; open it: twin vault open")
+        return path
 
     @property
     def models(self) -> Path:
@@ -136,6 +164,11 @@ class Home:
         return self.root / "run"
 
     @property
+    def audits(self) -> Path:
+        """What audits of the network have found."""
+        return self.root / "logs" / "audit"
+
+    @property
     def demo(self) -> Path:
         """The home of the sample owner."""
         return self.root / "demo"
@@ -146,9 +179,19 @@ class Home:
         return self.root / SETTINGS
 
     @property
-    def token_file(self) -> Path:
-        """What programs on this machine show to the server."""
-        return self.root / "secrets" / "api-token"
+    def access_file(self) -> Path:
+        """Who may ask the twin: digests of tokens and sessions."""
+        return self.root / "secrets" / "access.sqlite"
+
+    @property
+    def tunnel(self) -> Path:
+        """What a tunnel to outside needs: its secret, its configuration, keys that it is told."""
+        return self.root / "secrets" / "tunnel"
+
+    @property
+    def api_socket(self) -> Path:
+        """Where the server listens for the gateway."""
+        return self.run / "api.sock"
 
     def writer_key(self) -> str:
         """What the server that writes wants to be shown; empty when the owner gave none."""
@@ -163,13 +206,6 @@ class Home:
             raise TwinError(
                 f"{file} cannot be read ({error.strerror}); it must be a file of your own"
             ) from None
-
-    def token(self) -> str:
-        """The server's token, made on first use."""
-        if not self.token_file.exists():
-            self.open()
-            artifact.write_private(self.token_file, secrets.token_urlsafe(32))
-        return self.token_file.read_text().strip()
 
     @property
     def marker(self) -> Path:
@@ -238,6 +274,7 @@ class Home:
         redact = _table(document, "redact")
         writer = _table(document, "writer")
         voice = _table(document, "voice")
+        remote = _table(document, "remote")
         problems = [
             *_no_tables(document, TABLES),
             *_unknown(document, "", set(TABLES)),
@@ -250,6 +287,7 @@ class Home:
             *_wrong_strings(redact, "redact", (), ("allow", "names", "regions")),
             *_wrong_writer(writer),
             *_wrong_voice(voice),
+            *_wrong_remote(remote),
         ]
         if not isinstance(redact.get("people", False), bool):
             problems.append("redact.people must be true or false")
@@ -272,6 +310,7 @@ class Home:
             regions=tuple(region.upper() for region in redact.get("regions", ())),
             writer=WriterSettings(**writer),
             voice=VoiceSettings(**voice),
+            remote=RemoteSettings(**remote),
         )
 
     def voice_settings(self) -> VoiceSettings:
@@ -280,6 +319,10 @@ class Home:
         A voice can be made before anybody said whose mail is to be read.
         """
         return self.settings().voice if self.settings_file.exists() else VoiceSettings()
+
+    def remote_settings(self) -> RemoteSettings:
+        """[remote] of twin.toml; where there is no twin.toml, the twin is not reached."""
+        return self.settings().remote if self.settings_file.exists() else RemoteSettings()
 
     def open_voices(self) -> Path:
         """The directory with the voices, ready to be used.
@@ -345,6 +388,7 @@ class Home:
             ("redact", "regions", list(settings.regions)),
             *(("writer", key, value) for key, value in _stated(settings.writer)),
             *(("voice", key, value) for key, value in _stated(settings.voice)),
+            *(("remote", key, value) for key, value in _stated(settings.remote)),
         ):
             if value is None:  # TOML has no word for nothing
                 document.get(table, {}).pop(key, None)
@@ -353,6 +397,28 @@ class Home:
                 document[table] = tomlkit.table()
             document[table][key] = value
         artifact.write_private(self.settings_file, tomlkit.dumps(document))
+
+
+CREDENTIAL = "TWIN_CREDENTIAL"
+"""What the gateway shows to the server: made anew for each start, and told to both."""
+
+
+def take_credential() -> str:
+    """The credential that `twin serve` has handed over; "" when there is none.
+
+    It is taken out of the environment: no program that this one starts shall know it.
+    """
+    return os.environ.pop(CREDENTIAL, "")
+
+
+def told(names: Iterable[str]) -> dict[str, str]:
+    """Those of the variables that the owner has set, to be handed on."""
+    return {name: value for name in names if (value := os.environ.get(name))}
+
+
+def for_children(**more: str) -> dict[str, str]:
+    """The environment of a program that this one starts."""
+    return {**os.environ, **more}
 
 
 def hub() -> str:
@@ -372,6 +438,42 @@ def launched() -> tuple[Literal["torch", "mlx"] | None, int]:
     return None, 0
 
 
+LEASH = "TWIN_LEASH"
+"""Set for a process whose end comes when its standard input closes: see leashed."""
+
+
+def leashed() -> bool:
+    """Whether a server started this process, and holds the other end of its standard input.
+
+    That closes when the server ends, however it does; what it started is to end with it.
+    """
+    return os.environ.get(LEASH) == "1"
+
+
+def environment_of_jobs(home: Home) -> dict[str, str]:
+    """What a server hands to the commands that it runs: its home, and none of its credentials."""
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("TWIN_")}
+    return {**rest, "TWIN_HOME": str(home.root), LEASH: "1"}
+
+
+def environment_of_audit(home: Home, folder: Path, watcher: Path) -> dict[str, str]:
+    """What an audit hands to a twin of its own: nothing that would make it look better.
+
+    No proxy, for what goes through one on this machine would seem to stay on it; nothing that
+    forbids a library to go out, which is the twin's own affair. `folder` is its user's home, and
+    `watcher` comes first where Python looks for modules.
+    """
+    rest = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TWIN_", "HF_", "TRANSFORMERS_"))
+        and not name.upper().endswith("_PROXY")
+    }
+    paths = (str(watcher), *filter(None, [rest.get("PYTHONPATH", "")]))
+    own = {"TWIN_HOME": str(home.root), "HOME": str(folder), "TMPDIR": str(folder)}
+    return {**rest, **own, "PYTHONPATH": os.pathsep.join(paths)}
+
+
 def stay_offline() -> None:
     """Forbid the model libraries every use of the network, and any telemetry (P1, W4).
 
@@ -379,6 +481,9 @@ def stay_offline() -> None:
     """
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
         os.environ[name] = "1"
+    # onnxruntime sends its telemetry to Microsoft from release 1.32 on, on Linux, too: an audit of
+    # the network found it (`twin audit network`).
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     # Its warning about forks would land in the middle of a progress bar.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -438,7 +543,7 @@ def _wrong_share(table: dict[str, Any], name: str, key: str) -> list[str]:
     return [] if number and 0 <= value <= 1 else [f"{name}.{key} must be a number from 0 to 1"]
 
 
-def _stated(chosen: WriterSettings | VoiceSettings) -> list[tuple[str, Any]]:
+def _stated(chosen: WriterSettings | VoiceSettings | RemoteSettings) -> list[tuple[str, Any]]:
     """What the owner chose, and None for what is as it comes: few need a line of [writer]."""
     return [
         (field.name, None if (value := getattr(chosen, field.name)) == field.default else value)
@@ -482,6 +587,37 @@ def _wrong_voice(voice: dict[str, Any]) -> list[str]:
         wrong.append('voice.directory must be a whole path, such as "/Volumes/Twin/voices"')
     if isinstance(encoder, str) and not encoder.strip():
         wrong.append("voice.encoder must name a model, or a .pth or .safetensors file")
+    return wrong
+
+
+_LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+HOST = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)+(?!\d+$){_LABEL}")
+"""A name with a dot that DNS can hold; no address, no port, no path."""
+TEAM = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+AUDIENCE = re.compile(r"[0-9a-f]{32,128}")
+
+
+def _wrong_remote(remote: dict[str, Any]) -> list[str]:
+    """What is wrong in [remote]."""
+    known = tuple(field.name for field in fields(RemoteSettings))
+    wrong = [*_unknown(remote, "remote.", set(known)), *_wrong_strings(remote, "remote", known, ())]
+    if wrong:
+        return wrong
+    chosen = RemoteSettings(**remote)
+    if chosen == RemoteSettings():
+        return []
+    if chosen.way not in WAYS:
+        wrong.append(f"remote.way must be one of {', '.join(WAYS)}")
+    if not HOST.fullmatch(chosen.host):
+        wrong.append('remote.host must be a name in small letters, such as "twin.example.org"')
+    if bool(chosen.access_team) != bool(chosen.access_audience):
+        wrong.append("remote.access_team and remote.access_audience belong together")
+    if chosen.access_team and chosen.way == "tailscale":
+        wrong.append("remote.access_team is Cloudflare's; Tailscale has none of it")
+    if chosen.access_team and not TEAM.fullmatch(chosen.access_team):
+        wrong.append("remote.access_team must be the name before .cloudflareaccess.com")
+    if chosen.access_audience and not AUDIENCE.fullmatch(chosen.access_audience):
+        wrong.append("remote.access_audience must be the audience tag: 64 of 0-9 and a-f")
     return wrong
 
 

@@ -15,7 +15,9 @@ from aitwin.prompt import Persona
 if TYPE_CHECKING:
     from aitwin.corpus.context import Budget
     from aitwin.corpus.dataset import Example
+    from aitwin.corpus.messages import Owner
     from aitwin.corpus.pairs import Pair
+    from aitwin.corpus.redact import Rules
     from aitwin.corpus.reverse import Author
     from aitwin.models import Shelf
     from aitwin.prompt import ChatMessage
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from aitwin.style.nearest import NearestReplies
     from aitwin.style.ollama import Ollama
     from aitwin.style.writer import Writer
-    from aitwin.twin import Twin
     from aitwin.voice.openvoice import Embedding, ReferenceEncoder
     from aitwin.voice.prepare import Tools
     from aitwin.voice.studio import Studio, Weights
@@ -48,6 +49,25 @@ MEASURED = ".measured"
 def persona(settings: Settings) -> Persona:
     """Whose style is written."""
     return Persona(settings.name, settings.traits)
+
+
+def owner_of(settings: Settings) -> "Owner":
+    """The owner, as mail and chats know them."""
+    from aitwin.corpus.messages import Owner
+
+    return Owner(settings.name, frozenset(settings.addresses), frozenset(settings.chat_names))
+
+
+def rules_of(settings: Settings) -> "Rules":
+    """What the owner wants redacted, and what kept."""
+    from aitwin.corpus.redact import Rules
+
+    return Rules(
+        frozenset(settings.allow),
+        frozenset(settings.names),
+        settings.people,
+        frozenset(settings.regions),
+    )
 
 
 def open_base(home: Home, name: str) -> "Base":
@@ -374,25 +394,3 @@ def open_writer(
     from aitwin.style.writer import Writer
 
     return Writer(engine, persona(home.settings()), Habits.load(adapter.path), examples)
-
-
-def open_twin(
-    home: Home, adapter: str = "", *, measuring: Callable[[str], None]
-) -> tuple["Twin", Callable[[], None]]:
-    """The whole twin, and what unloads it.
-
-    How this machine speaks fastest is found out at once, where a voice needs it: no request of a
-    program waits for that.
-    """
-    from aitwin.twin import Twin
-
-    home.settings()  # who has none is told to begin with `twin init`, not to train
-    chosen, studio = open_adapter(home, adapter), open_studio(home, measuring=None)
-    studio.measure(measuring)
-    engine = open_engine(home, chosen)
-
-    def close() -> None:
-        engine.close()
-        studio.close()
-
-    return Twin(open_writer(home, chosen, engine), studio), close
