@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from aitwin import artifact, rooms, voice_eval
+from aitwin import artifact, rooms
+from aitwin.cli import voice_eval
 from aitwin.voice import evaluation
 from aitwin.voice.speech import Speech
 from aitwin.voice.vad import Detector
@@ -73,7 +74,7 @@ def ana(
         like = Target({OPENVOICE: np.array([1, 0], np.float32)}, {OPENVOICE: 0.95})
         return Tools(Detector(), {OPENVOICE: ear}), like
 
-    monkeypatch.setattr(rooms, "open_studio", lambda home: Studio(speaker))
+    monkeypatch.setattr(rooms, "open_studio", lambda home, **how: Studio(speaker))
     monkeypatch.setattr(voice_eval, "_profile", lambda voice: None)
     monkeypatch.setattr(voice_eval, "_ears", ears)
     monkeypatch.setattr(evaluation, "recordings", lambda *_: iter(()))

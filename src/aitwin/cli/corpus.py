@@ -4,18 +4,18 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.progress import DownloadColumn
 
 from aitwin.cli.console import Json, err, fail, print_json, progress, say, table
+from aitwin.cli.lines import JsonLines, Lines, telling
+from aitwin.rooms import owner_of
 
 if TYPE_CHECKING:
-    from aitwin.corpus.messages import Owner
-    from aitwin.corpus.redact import Rules
     from aitwin.corpus.store import Imported, Store
-    from aitwin.home import Home, Settings
+    from aitwin.home import Home
 
 app = typer.Typer(help="Your mail and chats: add, show, look through.", no_args_is_help=True)
 
@@ -35,33 +35,27 @@ SUGGESTED = 5
 Dates = Literal["dmy", "mdy", "ymd"]
 
 
-def owner_of(settings: "Settings") -> "Owner":
-    """The owner, as mail and chats know them."""
-    from aitwin.corpus.messages import Owner
-
-    return Owner(settings.name, frozenset(settings.addresses), frozenset(settings.chat_names))
-
-
-def rules_of(settings: "Settings") -> "Rules":
-    """What the owner wants redacted, and what kept."""
-    from aitwin.corpus.redact import Rules
-
-    return Rules(
-        frozenset(settings.allow),
-        frozenset(settings.names),
-        settings.people,
-        frozenset(settings.regions),
-    )
-
-
 @dataclass
 class _Outcome:
     """What an import came to, in three heaps."""
 
     imported: "list[Imported]" = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    whys: Counter[str] = field(default_factory=Counter)
+    """The same errors without the names of the files, for a program that keeps them."""
     not_read: dict[str, list[Path]] = field(default_factory=dict)
     """Files in folders that are no mail and no chat, by reason."""
+
+    def figures(self) -> dict[str, Any]:
+        """What came of it in numbers, for a program."""
+        return {
+            "files": len(self.imported),
+            "messages": sum(one.read for one in self.imported),
+            "new": sum(one.new for one in self.imported),
+            "skipped": sum(one.skipped.total() for one in self.imported),
+            "not_read": sum(map(len, self.not_read.values())),
+            "failed": len(self.errors),
+        }
 
 
 @app.command(epilog="Example: twin corpus add ~/Takeout/Mail/Sent.mbox 'WhatsApp Chat - Ana.zip'")
@@ -70,6 +64,7 @@ def add(
     dates: Annotated[
         Dates | None, typer.Option(help="Order of dates in a chat that leaves it open.")
     ] = None,
+    json_lines: JsonLines = False,
     json: Json = False,
 ) -> None:
     """Import mail (.mbox, .eml, .emlx, Apple bundles) and WhatsApp chats (.txt, .zip).
@@ -80,36 +75,47 @@ def add(
     other --dates replaces it.
     """
     from aitwin.corpus.store import Store
-    from aitwin.errors import TwinError
     from aitwin.home import Home
 
-    home = Home.from_environment().open()
-    store = Store(home.corpus)
-    try:
-        outcome = _import(store, paths, dates)
-        read = _read_what_matters(home, store) if outcome.imported else ""
-    except KeyboardInterrupt:
-        say("stopped; what is done is kept: run the same command again to go on")
-        raise typer.Exit(INTERRUPTED) from None
-    if json:
-        print_json(vars(outcome))
-    elif outcome.imported:
-        _show_imports(outcome.imported)
+    with telling(json_lines) as lines:
+        home = Home.from_environment().open()
+        store = Store(home.corpus)
+        try:
+            outcome = _import(store, paths, dates, lines)
+            read = _read_what_matters(home, store, lines) if outcome.imported else ""
+        except KeyboardInterrupt:
+            say("stopped; what is done is kept: run the same command again to go on")
+            raise typer.Exit(INTERRUPTED) from None
+        if json:
+            print_json(vars(outcome))
+        elif outcome.imported and not json_lines:
+            _show_imports(outcome.imported)
+        _tell_what_failed(outcome, lines)
+        if not json:
+            say(read)
+            _offer_addresses(home, store)
+            say("next: twin corpus show, then twin dataset build")
+
+
+def _tell_what_failed(outcome: _Outcome, lines: Lines) -> None:
+    """What was left out; raises where that is an error."""
+    from aitwin.errors import TwinError
+
     for reason, files in sorted(outcome.not_read.items(), key=lambda item: -len(item[1])):
         say(f"left out {len(files)} files in folders: {reason}: {_names(files)}")
     for error in outcome.errors:
         fail(error)
+    if outcome.imported:
+        lines.finished(outcome.figures())
+    elif outcome.errors:
+        lines.failed("; ".join(_times(why, n) for why, n in outcome.whys.most_common(REASONS)))
     if outcome.errors:
         raise typer.Exit(1)
     if not outcome.imported:
         raise TwinError("there was nothing to read; give a mailbox or a WhatsApp export")
-    if not json:
-        say(read)
-        _offer_addresses(home, store)
-        say("next: twin corpus show, then twin dataset build")
 
 
-def _read_what_matters(home: "Home", store: "Store") -> str:
+def _read_what_matters(home: "Home", store: "Store", lines: Lines | None = None) -> str:
     """Read the owner's mails and what they answer, with a bar over their bytes; what to say of it.
 
     Where it is not known yet who the owner is, the dataset's build reads them later.
@@ -123,6 +129,8 @@ def _read_what_matters(home: "Home", store: "Store") -> str:
 
         def show(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
+            if lines:
+                lines.progress(done, total, "bytes", "reading what you wrote and answered")
 
         read = reading.what_matters(store, owner_of(home.settings()), show)
     gone = reading.remark(read.gone)
@@ -162,7 +170,7 @@ def _names(files: list[Path]) -> str:
     return ", ".join(names) + (f" and {more} more" if more else "")
 
 
-def _import(store: "Store", paths: list[Path], dates: Dates | None) -> _Outcome:
+def _import(store: "Store", paths: list[Path], dates: Dates | None, lines: Lines) -> _Outcome:
     """Import with a bar over the bytes of all files."""
     from aitwin.corpus import imports
     from aitwin.corpus.imports import Reading
@@ -171,19 +179,35 @@ def _import(store: "Store", paths: list[Path], dates: Dates | None) -> _Outcome:
     outcome = _Outcome()
     with progress(DownloadColumn()) as bar:
         task = bar.add_task("looking for mail and chats", total=None)
+        lines.stage("looking for mail and chats")
 
         def show(now: Reading) -> None:
             bar.update(task, description=now.path.name, completed=now.done, total=now.total)
+            lines.progress(now.done, now.total, "bytes", "reading mail and chats")
 
         for found, result in imports.add(store, paths, dates, show):
             if isinstance(result, TwinError):
                 outcome.errors.append(str(result))
+                outcome.whys[_unnamed(str(result), found.path)] += 1
             elif result is None:
                 outcome.not_read.setdefault(found.reason, []).append(found.path)
             else:
                 outcome.imported.append(result)
         bar.update(task, description="read", completed=bar.tasks[task].total)
     return outcome
+
+
+def _unnamed(why: str, path: Path) -> str:
+    """Why a file was refused, without what it is called: by whoever wrote, often."""
+    from aitwin.corpus import sources
+
+    for name in (sources.place(path), path):
+        why = why.replace(str(name), "the file")
+    return why
+
+
+def _times(why: str, files: int) -> str:
+    return why if files == 1 else f"{why} ({files} files)"
 
 
 def _show_imports(imported: "list[Imported]") -> None:

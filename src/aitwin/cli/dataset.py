@@ -7,6 +7,7 @@ import typer
 
 from aitwin.cli import redactions
 from aitwin.cli.console import Json, out, plain_name, print_json, say, table
+from aitwin.cli.lines import JsonLines, telling
 from aitwin.prompt import ROW_TOKENS
 
 if TYPE_CHECKING:
@@ -62,39 +63,42 @@ def build(  # noqa: PLR0913 (each is a wish of the owner's)
     allow_small: Annotated[
         bool, typer.Option("--allow-small", help="Go on with fewer than 200 pairs.")
     ] = False,
+    json_lines: JsonLines = False,
     json: Json = False,
 ) -> None:
     """Turn the corpus into instruction pairs: own words only, no near-duplicates, diverse."""
     from contextlib import ExitStack
 
     from aitwin.cli.console import progress
-    from aitwin.cli.corpus import owner_of, rules_of
     from aitwin.corpus import languages, pipeline
     from aitwin.corpus.curate import Choice
     from aitwin.corpus.store import Store
     from aitwin.home import Home
-    from aitwin.rooms import open_author, open_budget, persona
+    from aitwin.rooms import open_author, open_budget, owner_of, persona, rules_of
 
-    home = Home.from_environment()
-    settings = home.settings()
-    choice = Choice(
-        size,
-        seed,
-        allow_small,
-        languages.codes(settings.languages if language is None else language),
-        settings.mail_share if mail_share is None else mail_share,
-    )
     with ExitStack() as stack:
+        lines = stack.enter_context(telling(json_lines))
+        home = Home.from_environment()
+        settings = home.settings()
+        choice = Choice(
+            size,
+            seed,
+            allow_small,
+            languages.codes(settings.languages if language is None else language),
+            settings.mail_share if mail_share is None else mail_share,
+        )
         bar = stack.enter_context(progress())
         task = bar.add_task("looking at threads", total=None)
 
         def show(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total or None)
+            lines.progress(done, total or None, "", what)
 
         def track(pairs: "Sequence[Pair]") -> "Iterator[Pair]":
             # Another pace than before: what went before says nothing about how long this takes.
             bar.reset(task, description="wording instructions", total=len(pairs))
-            for pair in pairs:
+            for done, pair in enumerate(pairs):
+                lines.progress(done, len(pairs), "pairs", "wording instructions")
                 yield pair
                 bar.advance(task)
 
@@ -111,12 +115,15 @@ def build(  # noqa: PLR0913 (each is a wish of the owner's)
             else None,
             show,
         )
+        total = sum(dataset.counts.values())
+        lines.finished({"pairs": total, "counts": dataset.counts, "digest": dataset.digest})
     if json:
         print_json(dataset.manifest)
         return
+    if json_lines:
+        return
     _show_funnel(dataset.manifest["funnel"])
     _say_how(dataset)
-    total = sum(dataset.counts.values())
     if total < 500:
         say(f"{total} pairs: enough to begin; 500 to 1,000 are better (C3). Add more mail or chats")
     say(f"wrote {dataset.path}; look through it: twin dataset report")
@@ -315,9 +322,9 @@ def _list_left_out(home: "Home", dataset: "Dataset", reason: str, *, json: bool)
 
 
 def _read_left_out(home: "Home", dataset: "Dataset", ids: list[str]) -> "list[LeftOut]":
-    from aitwin.cli.corpus import owner_of, rules_of
     from aitwin.corpus import pipeline
     from aitwin.corpus.store import Store
+    from aitwin.rooms import owner_of, rules_of
 
     if not ids:
         return []

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from aitwin.cli.console import Json, out, plain_name, print_json, progress, say, table
+from aitwin.cli.lines import JsonLines, Lines, telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,7 @@ def evaluate(  # noqa: PLR0913 (one flag per thing to choose)
     show: Annotated[
         bool, typer.Option("--open", help="Open the page in the browser when it is done.")
     ] = False,
+    json_lines: JsonLines = False,
     json: Json = False,
 ) -> None:
     """Examine an adapter on held-out replies: does it sound like you, what does it repeat?
@@ -58,17 +60,18 @@ def evaluate(  # noqa: PLR0913 (one flag per thing to choose)
         from aitwin.rooms import open_adapter
         from aitwin.style import evaluation
 
-        home = Home.from_environment()
-        chosen = open_adapter(home, adapter)
-        data = datasets.load(home.datasets / dataset)
-        evaluation.require_same(chosen, data)
-        plan = evaluation.Plan()
-        if prompts is not None:
-            plan = replace(plan, prompts=prompts, strangers=prompts, members=prompts)
-        if blind:
-            _play(home, chosen, data, plan, show=show)
-        else:
-            _examine(home, chosen, data, plan, show=show, json=json)
+        with telling(json_lines) as lines:
+            home = Home.from_environment()
+            chosen = open_adapter(home, adapter)
+            data = datasets.load(home.datasets / dataset)
+            evaluation.require_same(chosen, data)
+            plan = evaluation.Plan()
+            if prompts is not None:
+                plan = replace(plan, prompts=prompts, strangers=prompts, members=prompts)
+            if blind:
+                _play(home, chosen, data, plan, show=show)
+            else:
+                _examine(home, chosen, data, plan, lines, show=show, json=json)
     except KeyboardInterrupt:
         say("stopped; the same command goes on where it stopped")
         raise typer.Exit(INTERRUPTED) from None
@@ -79,6 +82,7 @@ def _examine(  # noqa: PLR0913 (what was chosen)
     adapter: "StyleAdapter",
     data: "Dataset",
     plan: "Plan",
+    lines: Lines,
     *,
     show: bool,
     json: bool,
@@ -87,13 +91,21 @@ def _examine(  # noqa: PLR0913 (what was chosen)
     from aitwin.style import evaluation
     from aitwin.style.evaluation import report
 
-    result = _with_bar(home, adapter, evaluation.run, data, plan)
+    result = _with_bar(home, adapter, evaluation.run, data, plan, lines)
     page = adapter.path / report.FILE
     if result.kept:
         report.write(result, adapter.path, data.persona)
+    lines.finished(
+        {
+            "passed": result.verdict.passed,
+            "settled": result.verdict.settled,
+            "kept": result.kept,
+            "prompts": result.counts["answered"],
+        }
+    )
     if json:
         print_json(result.as_json())
-    else:
+    elif not lines.on:
         _show(result)
     if not result.kept:
         say("the earlier evaluation of this adapter, which asked more, is kept")
@@ -105,12 +117,13 @@ def _examine(  # noqa: PLR0913 (what was chosen)
         raise typer.Exit(1)
 
 
-def _with_bar(
+def _with_bar(  # noqa: PLR0913 (what was chosen)
     home: "Home",
     adapter: "StyleAdapter",
     ask: "Callable[..., Asked]",
     data: "Dataset",
     plan: "Plan",
+    lines: Lines | None = None,
 ) -> "Asked":
     """`ask` with an engine and a bar."""
     from aitwin.rooms import open_llama
@@ -120,6 +133,8 @@ def _with_bar(
 
         def step(stage: str, done: int, total: int) -> None:
             bar.update(task, description=stage, completed=done, total=total)
+            if lines:
+                lines.progress(done, total, "prompts", stage)
 
         return ask(engine, adapter, data, plan, step)
 

@@ -34,11 +34,11 @@ def redactions(
     json: Json = False,
 ) -> None:
     """Show the originals that placeholders stand for, and on demand keep some of them."""
-    from aitwin.cli.corpus import owner_of, rules_of
     from aitwin.corpus import dataset as datasets
     from aitwin.corpus import pipeline
     from aitwin.corpus.store import Store
     from aitwin.home import Home
+    from aitwin.rooms import owner_of, rules_of
 
     home = Home.from_environment()
     settings = home.settings()

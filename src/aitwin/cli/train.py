@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aitwin.cli.console import Json, plain_name, print_json, print_line, progress, say, table
+from aitwin.cli.lines import JsonLines, telling
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -69,9 +70,7 @@ def train(  # noqa: PLR0913 (one flag per thing to choose)
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew although a stopped run waits.")
     ] = False,
-    json_lines: Annotated[
-        bool, typer.Option("--json-lines", help="Print what happens as lines of JSON, as it does.")
-    ] = False,
+    json_lines: JsonLines = False,
     json: Json = False,
 ) -> None:
     """Train an adapter in your style. Ctrl-C keeps the best so far; --resume goes on."""
@@ -83,54 +82,66 @@ def train(  # noqa: PLR0913 (one flag per thing to choose)
     from aitwin.style.recipe import Recipe
     from aitwin.style.train import Job, look_ahead, waits
 
-    chosen = {
-        "rank": rank,
-        "alpha": alpha if alpha or not rank else 2 * rank,
-        "targets": tuple(target) if target else None,
-        "dropout": dropout,
-        "learning_rate": learning_rate,
-        "batch": batch,
-        "accumulation": accumulation,
-        "epochs": epochs,
-        "steps": steps,
-        "sequence_length": sequence_length,
-    }
-    recipe = Recipe(**{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
-    home = Home.from_environment()
-    if waits(home.adapters / name) and not (resume or restart or plan):
-        raise TwinError(
-            f"a stopped run waits for the adapter {name!r}: go on with `twin train --resume`, or "
-            "throw it away and begin anew with `twin train --restart`"
-        )
-    data = datasets.load(home.datasets / dataset)
-    model = open_base(home, base or home.settings().base)
-    backend = trainers.choose(trainer)
-    launcher, rank_here = launched()
-    if launcher not in (None, backend):
-        right = "mlx.launch" if backend == "mlx" else "accelerate launch, or torchrun"
-        raise TwinError(
-            f"this was started by a launcher for {launcher}, and the trainer is {backend}: use "
-            f"{right}, or `twin train --trainer {launcher}`"
-        )
-    job = Job(data, model, recipe, home.adapters / name, minutes, backend, bits, canaries)
-    if plan:
-        with progress() as bar:
-            foreseen = look_ahead(job, _drawn(bar, None))
-        if rank_here == 0:
-            print_json(foreseen.as_dict()) if json else show_plan(foreseen)
-        return
-    adapter = run(job, resume=resume, lines=json_lines, on_plan=None if json else show_plan)
-    if adapter is None:  # another process leads this run, and speaks
-        return
-    if json_lines:
-        print_line({"event": "finished", "adapter": adapter.path, **adapter.manifest["metrics"]})
+    with telling(json_lines):
+        chosen = {
+            "rank": rank,
+            "alpha": alpha if alpha or not rank else 2 * rank,
+            "targets": tuple(target) if target else None,
+            "dropout": dropout,
+            "learning_rate": learning_rate,
+            "batch": batch,
+            "accumulation": accumulation,
+            "epochs": epochs,
+            "steps": steps,
+            "sequence_length": sequence_length,
+        }
+        recipe = Recipe(**{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+        home = Home.from_environment()
+        if waits(home.adapters / name) and not (resume or restart or plan):
+            raise TwinError(
+                f"a stopped run waits for the adapter {name!r}: go on with `twin train --resume`, "
+                "or throw it away and begin anew with `twin train --restart`"
+            )
+        data = datasets.load(home.datasets / dataset)
+        model = open_base(home, base or home.settings().base)
+        backend = trainers.choose(trainer)
+        launcher, rank_here = launched()
+        if launcher not in (None, backend):
+            right = "mlx.launch" if backend == "mlx" else "accelerate launch, or torchrun"
+            raise TwinError(
+                f"this was started by a launcher for {launcher}, and the trainer is {backend}: use "
+                f"{right}, or `twin train --trainer {launcher}`"
+            )
+        job = Job(data, model, recipe, home.adapters / name, minutes, backend, bits, canaries)
+        if plan:
+            with progress() as bar:
+                foreseen = look_ahead(job, _printed() if json_lines else _drawn(bar, None))
+            if rank_here == 0:
+                _tell_plan(foreseen, json=json, lines=json_lines)
+            return
+        adapter = run(job, resume=resume, lines=json_lines, on_plan=None if json else show_plan)
+        if adapter is None:  # another process leads this run, and speaks
+            return
+        if json_lines:
+            print_line(
+                {"event": "finished", "adapter": adapter.path, **adapter.manifest["metrics"]}
+            )
+        elif json:
+            print_json(adapter.manifest)
+        else:
+            show_result(adapter)
+        if not adapter.finished:
+            say("stopped early; `twin train --resume` goes on where it stopped")
+        say('next: twin write "Thank Ana for the spare parts."')
+
+
+def _tell_plan(plan: "Plan", *, json: bool, lines: bool) -> None:
+    if lines:
+        print_line({"event": "plan", **plan.as_dict()})
     elif json:
-        print_json(adapter.manifest)
+        print_json(plan.as_dict())
     else:
-        show_result(adapter)
-    if not adapter.finished:
-        say("stopped early; `twin train --resume` goes on where it stopped")
-    say('next: twin write "Thank Ana for the spare parts."')
+        show_plan(plan)
 
 
 def show_plan(plan: "Plan") -> None:

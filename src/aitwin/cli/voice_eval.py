@@ -9,6 +9,7 @@ import typer
 from aitwin.cli.at_work import alone, stoppable
 from aitwin.cli.choosing import Emotion, Engine, OnlyId, Seed
 from aitwin.cli.console import Json, print_json, progress, say, told_of_measuring
+from aitwin.cli.lines import JsonLines, telling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from aitwin.voice.voices import Voice
 
 Open = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
+FIGURES = ("usable", "likeness", "word_error_rate", "mos", "sentences", "faulty")
+"""What --json-lines tells of an evaluation at its end."""
 GOES_ON = "what is done is kept: the same command goes on"
 
 
@@ -35,6 +38,7 @@ def evaluate(  # noqa: PLR0913 (one flag per thing to choose)
     engine: Engine = "",
     seed: Seed = 0,
     in_browser: Open = False,
+    json_lines: JsonLines = False,
     json: Json = False,
 ) -> None:
     """Let a voice say thirty sentences, listen to them, and tell whether it is usable.
@@ -49,34 +53,42 @@ def evaluate(  # noqa: PLR0913 (one flag per thing to choose)
     from aitwin.rooms import open_studio, open_voice
     from aitwin.voice import evaluation
 
-    home = Home.from_environment()
-    owned = open_voice(home, voice)
-    known = _profile(owned)
-    with alone(owned), stoppable(GOES_ON):
-        speech = open_studio(home, measuring=told_of_measuring).speech(
-            owned, emotion=emotion, engine=engine
-        )
-        tools, target = _ears(home, owned, known, emotion)
-        tools = replace(tools, watermark=speech.watermark)
-        with progress() as bar:
-            task = bar.add_task(f"speaking by {speech.speaker.name}", total=None)
-            found = evaluation.run(
-                owned,
-                speech,
-                target,
-                tools,
-                emotion=emotion,
-                seed=seed,
-                asked=bool(engine or emotion),
-                on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+    with telling(json_lines) as lines:
+        home = Home.from_environment()
+        owned = open_voice(home, voice)
+        known = _profile(owned)
+        with alone(owned), stoppable(GOES_ON):
+            speech = open_studio(home, measuring=told_of_measuring).speech(
+                owned, emotion=emotion, engine=engine
             )
-    if json:
-        print_json(summary(found))
-    else:
-        _tell(found)
-        show_page(found.page, in_browser=in_browser)
-    if not found.verdict.usable:
-        raise typer.Exit(1)
+            tools, target = _ears(home, owned, known, emotion)
+            tools = replace(tools, watermark=speech.watermark)
+            with progress() as bar:
+                task = bar.add_task(f"speaking by {speech.speaker.name}", total=None)
+
+                def told(done: int, total: int) -> None:
+                    bar.update(task, completed=done, total=total)
+                    lines.progress(done, total, "sentences", "speaking and listening")
+
+                found = evaluation.run(
+                    owned,
+                    speech,
+                    target,
+                    tools,
+                    emotion=emotion,
+                    seed=seed,
+                    asked=bool(engine or emotion),
+                    on_progress=told,
+                )
+        figures = summary(found)
+        lines.finished({key: figures[key] for key in FIGURES})
+        if json:
+            print_json(figures)
+        elif not json_lines:
+            _tell(found)
+            show_page(found.page, in_browser=in_browser)
+        if not found.verdict.usable:
+            raise typer.Exit(1)
 
 
 def listen(

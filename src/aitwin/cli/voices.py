@@ -3,8 +3,6 @@
 Recording in the terminal: record. Saying something: voice.
 """
 
-import hashlib
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -18,6 +16,8 @@ from aitwin.cli import finetune, record, voice_check, voice_eval
 from aitwin.cli.at_work import after_all, alone, stoppable, unlearned
 from aitwin.cli.choosing import Id, OnlyId, Owned, emotions
 from aitwin.cli.console import Json, fail, print_json, progress, say, table, told_of_measuring
+from aitwin.cli.lines import JsonLines, Lines, telling
+from aitwin.cli.passphrases import PassphraseFile, passphrase_of
 
 if TYPE_CHECKING:
     from aitwin.home import Home
@@ -49,12 +49,6 @@ Speaker = Annotated[
     bool,
     typer.Option("--i-am-the-speaker", help="Your word that this is your own voice, to be cloned."),
 ]
-PassphraseFile = Annotated[
-    Path | None,
-    typer.Option("--passphrase-file", help="File with the passphrase; without it you are asked."),
-]
-
-
 # --- Looking --------------------------------------------------------------------------------------
 
 
@@ -299,6 +293,7 @@ def add(  # noqa: PLR0913 (one flag per thing to choose)
     """
     from aitwin.errors import TwinError
     from aitwin.home import Home
+    from aitwin.voice import intake
     from aitwin.voice.emotions import EMOTIONS
 
     if emotion not in EMOTIONS:
@@ -315,13 +310,14 @@ def add(  # noqa: PLR0913 (one flag per thing to choose)
     with stoppable("what is done is kept: the same command goes on"), progress() as bar:
         for path in bar.track(found, description="adding"):
             try:
-                values, missing = _listened(path)
-                added.append(owned.add(path, {"emotion": emotion, **values}))
+                heard = intake.of(path)
+                added.append(owned.add(path, {"emotion": emotion, **heard.values}))
             except TwinError as error:
                 problems.append(str(error))
                 continue
-            if missing:
-                say(f"{path} was cut off: {missing:.1f} seconds are missing; the rest is added")
+            if heard.missing:
+                lost = f"{heard.missing:.1f} seconds are missing"
+                say(f"{path} was cut off: {lost}; the rest is added")
     _tell_added(added, before, emotion)
     if i_am_the_speaker:
         _state(home, owned)
@@ -356,28 +352,6 @@ def _flat(files: list[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _listened(path: Path) -> tuple[dict[str, Any], float]:
-    """What a take says of its recording; and the seconds that the file promises and lacks.
-
-    All of it is decoded: what a file states of its length need not be so.
-    """
-    from aitwin.voice import sound_file
-
-    recording, digest, frames = sound_file.Recording(path), hashlib.sha256(), 0
-    for block in recording.blocks():
-        digest.update(block.tobytes())
-        frames += len(block)
-    info = recording.info
-    digest.update(f"{info.sample_rate} {info.channels}".encode())
-    values = {
-        "seconds": frames / info.sample_rate,
-        "sample_rate": info.sample_rate,
-        "channels": info.channels,
-        "sound": digest.hexdigest(),
-    }
-    return values, recording.missing
-
-
 def _voice_to_add_to(home: "Home", voice: str, name: str) -> "Voice":
     """The voice that was named, made where none is called so; or the one that there is."""
     from aitwin.rooms import open_voices
@@ -405,7 +379,7 @@ def _tell_added(added: "list[Take]", before: set[str], emotion: str) -> None:
 
 
 @app.command(epilog="Example: twin voice prepare ana")
-def prepare(voice: OnlyId = "", json: Json = False) -> None:
+def prepare(voice: OnlyId = "", json_lines: JsonLines = False, json: Json = False) -> None:
     """Make every take ready that is not yet, and bring the profile up to date.
 
     Takes are measured, graded and mended; originals are never changed. Stop it whenever you like:
@@ -414,12 +388,25 @@ def prepare(voice: OnlyId = "", json: Json = False) -> None:
     from aitwin.home import Home
     from aitwin.rooms import open_voice
 
-    home = Home.from_environment()
-    owned = open_voice(home, voice)
-    _finish(owned, _make_ready(home, owned), json=json)
+    with telling(json_lines) as lines:
+        home = Home.from_environment()
+        owned = open_voice(home, voice)
+        problems = _make_ready(home, owned, lines)
+        lines.finished(_figures(owned, problems))
+    _finish(owned, problems, json=json)
 
 
-def _make_ready(home: "Home", voice: "Voice") -> list[str]:
+def _figures(voice: "Voice", problems: list[str]) -> dict[str, Any]:
+    seen = _look(voice)
+    return {
+        "usable_minutes": round(seen.usable, 2),
+        "minutes": round(seen.minutes, 2),
+        "grades": dict(seen.grades),
+        "problems": problems,
+    }
+
+
+def _make_ready(home: "Home", voice: "Voice", lines: Lines | None = None) -> list[str]:
     """Prepare what is to be prepared, and build the profile; what went wrong."""
     from aitwin.rooms import open_ears, open_tools
 
@@ -427,32 +414,38 @@ def _make_ready(home: "Home", voice: "Voice") -> list[str]:
         return []
     with alone(voice), stoppable(PREPARED):
         tools = open_tools(home)
-        problems = _prepared(voice, tools, "preparing")
+        problems = _prepared(voice, tools, "preparing", lines)
         encoder = tools.encoder
         # The words come last, and by themselves: they take as long as all else together, and as
         # much memory.
         if ears := open_ears():
             del tools
-            problems += _prepared(voice, ears, "hearing the words")
+            problems += _prepared(voice, ears, "hearing the words", lines)
+        if lines:
+            lines.stage("profile")
         # Nobody may drop a take meanwhile, whose embeddings would come after it.
         return [*dict.fromkeys(problems), *_update_profile(home, voice, encoder)]
 
 
-def _prepared(voice: "Voice", tools: "Tools", what: str) -> list[str]:
+def _prepared(voice: "Voice", tools: "Tools", what: str, lines: Lines | None = None) -> list[str]:
     """Let `tools` listen to all takes; what went wrong."""
     from aitwin.voice import prepare as preparing
 
     takes = voice.takes()
     with progress(TaskProgressColumn()) as bar:
-        task = bar.add_task(what, total=sum(take.seconds for take in takes))
+        total = sum(take.seconds for take in takes)
+        task = bar.add_task(what, total=total)
         shares: dict[str, float] = {}
 
         def told(take: "Take", share: float) -> None:
             shares[take.id] = share * take.seconds
-            bar.update(task, completed=sum(list(shares.values())))
+            done = sum(list(shares.values()))
+            bar.update(task, completed=done)
+            if lines:
+                lines.progress(round(done, 1), round(total, 1), "seconds", what)
 
         outcome = preparing.prepare_all(voice, tools, on_progress=told)
-        bar.update(task, completed=sum(take.seconds for take in takes))
+        bar.update(task, completed=total)
     return list(outcome.problems)
 
 
@@ -567,20 +560,14 @@ def consent(
 
 def _state(home: "Home", voice: "Voice") -> None:
     """Keep the owner's word, unless it was spoken already, which says more."""
-    from aitwin.errors import TwinError
     from aitwin.voice import consent as consents
 
-    try:
-        given = consents.load(voice.path / "consent")
-    except TwinError:
-        given = None  # damaged: given anew in its place
-    if given is not None and given.kind == "spoken" and not given.doubts:
-        say(f"the consent for {voice.id} was read aloud already, and stays")
-        return
     name = home.settings().name if home.settings_file.exists() else voice.name
     today = datetime.now(UTC).astimezone().date()
-    consents.store(voice.path / "consent", consents.stated(name, today))
-    say(f"kept your word that {voice.id} is your own voice, and may be cloned here")
+    if consents.state(voice.path / "consent", name, today):
+        say(f"kept your word that {voice.id} is your own voice, and may be cloned here")
+    else:
+        say(f"the consent for {voice.id} was read aloud already, and stays")
 
 
 # --- Names, copies, deletion ----------------------------------------------------------------------
@@ -664,14 +651,15 @@ def export(
     you neither. The age program opens it, too: `tar -xf FILE`, then
     `age -d -i key.age voice.tar.age | tar -x`.
     """
+    from aitwin import sealing
     from aitwin.home import Home
     from aitwin.rooms import open_voice
     from aitwin.voice import record as recording
     from aitwin.voice import sealed
 
     owned = open_voice(Home.from_environment(), voice)
-    sealed.check_target(file, force=force)
-    passphrase = sealed.check_passphrase(_passphrase(passphrase_file, new=True))
+    sealing.check_target(file, sealed.VOICE, force=force)
+    passphrase = sealing.check_passphrase(passphrase_of(passphrase_file, new=True))
     with recording.alone(owned), alone(owned), stoppable("nothing was exported"):
         say(f"encrypting {owned.id} …")
         files = sealed.export(owned, file, passphrase, force=force)
@@ -698,7 +686,7 @@ def import_(
     from aitwin.voice import sealed
 
     directory = open_voices(Home.from_environment())
-    passphrase = _passphrase(passphrase_file, new=False)
+    passphrase = passphrase_of(passphrase_file, new=False)
     with stoppable("nothing was imported"):
         imported = sealed.import_(file, directory, passphrase, name)
     owned, given = imported.voice, imported.consent
@@ -715,26 +703,6 @@ def import_(
             f"`twin voice consent {owned.id} --i-am-the-speaker`"
         )
     _tell(list(imported.problems))
-
-
-def _passphrase(file: Path | None, *, new: bool) -> str:
-    """From a file, or asked for without showing it, and twice when it is new."""
-    from aitwin.errors import TwinError
-
-    if file is not None:
-        try:
-            lines = file.expanduser().read_text("utf-8").splitlines()
-        except UnicodeDecodeError:
-            raise TwinError(f"{file} holds no text; put the passphrase into it") from None
-        if len(lines) != 1:
-            raise TwinError(f"{file} must hold the passphrase on one line, and nothing else")
-        return lines[0]
-    if not sys.stdin.isatty():
-        raise typer.BadParameter(
-            "there is nobody here to ask; give --passphrase-file", param_hint="--passphrase-file"
-        )
-    asked: str = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
-    return asked
 
 
 @app.command(epilog="Example: twin voice delete ana")
