@@ -2,7 +2,6 @@
 
 import io
 import json
-import secrets
 import shutil
 import socket
 import threading
@@ -15,32 +14,19 @@ import pytest
 import soundfile
 
 from aitwin.errors import TwinError
-from aitwin.prompt import Persona
-from aitwin.server import app as application
 from aitwin.server import listening as ports
-from aitwin.style.writer import Writer
-from aitwin.twin import Twin
 from aitwin.voice import profile as profiles
 from aitwin.voice import voices, watermark
 from aitwin.voice.audio import Utterance
 from aitwin.voice.engines import Bundled
 from aitwin.voice.speech import Speech
 from aitwin.voice.studio import Studio
-from tests.server.test_server import served
+from tests.server.served import CREDENTIAL, HEADERS, asking, parts_of
 from tests.voice.sounds import sentence
 from tests.voice.test_profile import add, consented
 from tests.voice.test_studio import until
 
 CANARY = "zuccanary"
-TOKEN = secrets.token_urlsafe()
-HEADERS = {"Authorization": f"Bearer {TOKEN}"}
-
-
-class Silent:
-    """An engine for writing; nobody asks it."""
-
-    def stream(self, messages, sampling, *, adapted=True):
-        yield from ()
 
 
 @pytest.fixture
@@ -55,12 +41,8 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def http(place):
-    app = application.create(
-        Twin(Writer(Silent(), Persona("Thota")), Studio(voices=lambda: place)), TOKEN
-    )
-    with served(app) as address, httpx.Client(base_url=address, headers=HEADERS, timeout=60) as one:
-        yield one
+def parts(place, home):
+    return parts_of(home, studio=Studio(voices=lambda: place))
 
 
 class Gate:
@@ -104,7 +86,9 @@ def test_the_owners_voice_speaks_and_the_engine_is_told(http):
 
 def test_the_base_voice_is_called_as_it_is_listed(http):
     answer = http.post("/v1/audio/speech", json={"input": "No.", "voice": "base"})
-    assert answer.headers["x-voice"] == http.get("/v1/voices").json()["data"][0]["id"] == "base"
+    assert (
+        answer.headers["x-voice"] == http.get("/v1/audio/voices").json()["data"][0]["id"] == "base"
+    )
     assert answer.headers["x-engine"] == "bundled"
 
 
@@ -179,14 +163,14 @@ def test_controls_are_heard(http):
 
 
 def test_voices_and_engines_are_listed(http):
-    base, ana = http.get("/v1/voices").json()["data"]
+    base, ana = http.get("/v1/audio/voices").json()["data"]
     assert (base["id"], base["engine"]) == ("base", "bundled")
     assert (ana["id"], ana["engine"], ana["emotions"]) == ("ana", "bundled+match", ["neutral"])
     assert {one["engine"] for one in ana["passed"]} == {"melotts+openvoice", "bundled+openvoice"}
-    engines = {one["name"]: one for one in http.get("/v1/engines").json()["data"]}
+    engines = {one["name"]: one for one in http.get("/engines").json()["data"]}
     assert engines["bundled"]["lacking"] == ""
     assert "pull voice" in engines["melotts"]["lacking"]
-    for path in ("/v1/voices", "/v1/engines"):
+    for path in ("/v1/audio/voices", "/engines"):
         assert httpx.get(f"{http.base_url}{path}").status_code == 401
 
 
@@ -201,7 +185,7 @@ def test_voices_and_engines_are_listed(http):
         ({"emotion": "sad", "voice": "base"}, 422, "one manner"),
         ({"pause": 99.0}, 422, "pause"),
         ({"seed": "1"}, 422, "seed"),
-        ({"model": "tts-1"}, 404, "no model for speech"),
+        ({"model": "tts-9"}, 404, "no model for speech"),
         ({"instructions": CANARY}, 422, "instructions"),
         ({"stream_format": "sse"}, 422, "stream_format"),
         ({"seed": -1}, 422, "seed"),
@@ -215,18 +199,17 @@ def test_what_cannot_be_is_refused_and_not_repeated(http, asked, status, told):
     assert CANARY not in answer.text
 
 
-def test_a_locked_volume_is_no_missing_voice():
+def test_a_locked_volume_is_no_missing_voice(home):
     def locked():
         raise TwinError("the volume is not mounted: unlock it")
 
-    app = application.create(Twin(Writer(Silent(), Persona("T")), Studio(voices=locked)), TOKEN)
-    with served(app) as address, httpx.Client(base_url=address, headers=HEADERS) as http:
+    with asking(parts_of(home, studio=Studio(voices=locked))) as http:
         for body in ({"input": "No.", "voice": "ana"}, {"input": "No."}):
             answer = http.post("/v1/audio/speech", json=body)
             assert answer.status_code == 422
             assert "not mounted" in answer.json()["detail"]
         assert http.post("/v1/audio/speech", json={"input": "No.", "voice": "base"}).is_success
-        listed = http.get("/v1/voices").json()
+        listed = http.get("/v1/audio/voices").json()
         assert [one["id"] for one in listed["data"]] == ["base"]
         assert "not mounted" in listed["problem"]
 
@@ -277,7 +260,25 @@ def test_the_first_sentence_leaves_before_the_second_is_begun(http, gate, form):
     assert len(gate.begun) == 2
 
 
-def test_two_texts_are_spoken_in_turn(http, gate):
+def test_whoever_is_revoked_hears_no_more(http, parts, gate):
+    """O3: also of what is being said; the sentences after it are not even made."""
+    caller = parts.access.add_token("speaker").caller
+    text = " ".join(f"Here is sentence number {n}." for n in range(40))
+    body = {"input": text, "voice": "base"}
+    gate.go.release()
+    headers = {"X-Twin-Caller": caller.id}
+    with http.stream("POST", "/v1/audio/speech", json=body, headers=headers) as answer:
+        pieces = answer.iter_raw()
+        next(pieces)
+        parts.access.revoke(caller.id)
+        gate.go.release(39)
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(pieces)
+    until(lambda: parts.speaking.places == 0)
+    assert len(gate.begun) < 10
+
+
+def test_two_texts_are_spoken_in_turn(http, parts, gate):
     """The short one does not wait for the end of the long one, and nothing is spoken at once."""
     done = []
 
@@ -293,6 +294,7 @@ def test_two_texts_are_spoken_in_turn(http, gate):
     until(lambda: len(gate.begun) == 1)
     asking.append(threading.Thread(target=ask, args=("short", "No sugar.")))
     asking[1].start()
+    until(lambda: parts.speaking.waiting == 1)
     for spoken in range(1, 8):
         until(lambda ready=spoken: len(gate.begun) == ready)
         gate.go.release()
@@ -310,7 +312,8 @@ def test_whoever_leaves_frees_the_engine_within_a_sentence(http, gate):
     with socket.create_connection((host, int(port))) as leaver:
         leaver.sendall(
             f"POST /v1/audio/speech HTTP/1.1\r\nHost: {host}:{port}\r\n"
-            f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+            "X-Twin-Caller: machine\r\n"
+            f"Authorization: Bearer {CREDENTIAL}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(content)}\r\n\r\n{content}".encode()
         )
         gate.go.release()
@@ -324,10 +327,23 @@ def test_whoever_leaves_frees_the_engine_within_a_sentence(http, gate):
     assert len(gate.begun) <= 5
 
 
+@pytest.mark.parametrize("model", ["tts-1", "tts-1-hd", "gpt-4o-mini-tts"])
+def test_what_programs_ask_openai_for_by_default_the_owners_voice_says(http, model):
+    """S2: "existing apps work"; whose voice that was is told."""
+    asked = {"input": "No.", "model": model, "voice": "alloy", "instructions": None, "speed": None}
+    answer = http.post("/v1/audio/speech", json=asked)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-voice"] == "ana"
+    refused = http.post("/v1/audio/speech", json={**asked, "voice": "nobody"})
+    assert refused.json()["error"]["code"] == "unknown-voice"
+
+
 def test_openais_client_speaks(http):
     """As it comes: `model` names the twin, and what is ours goes into extra_body."""
     base = f"{str(http.base_url).rstrip('/')}/v1"
-    with openai.OpenAI(base_url=base, api_key=TOKEN, max_retries=0) as client:
+    with openai.OpenAI(
+        base_url=base, api_key=CREDENTIAL, max_retries=0, default_headers=HEADERS
+    ) as client:
         answer = client.audio.speech.create(
             model="twin", voice="ana", input="No.", response_format="wav",
             extra_body={"emotion": "neutral", "pause": 1.5},
