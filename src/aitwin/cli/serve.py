@@ -1,43 +1,81 @@
-"""twin serve."""
+"""twin serve: the page, its gateway and the API behind it."""
 
-from typing import Annotated
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from aitwin.cli.console import say, told_of_measuring
+from aitwin.cli.console import say
 from aitwin.cli.write import Adapter
+from aitwin.services.gateway import PORT
 
-PORT = 8400
+if TYPE_CHECKING:
+    from aitwin.home import Home
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog="Example: twin serve --port 8400")(serve)
+    app.command(epilog=f"Example: twin serve --port {PORT}")(serve)
 
 
 def serve(
     port: Annotated[
-        int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
+        int,
+        typer.Option(help="Port of the page on 127.0.0.1; 0 takes a free one.", min=0, max=65535),
     ] = PORT,
+    api: Annotated[
+        Literal["unix", "tcp"],
+        typer.Option(help="How the gateway reaches the API: a socket in TWIN_HOME, or a port."),
+    ] = "unix",
+    api_port: Annotated[
+        int,
+        typer.Option(help="Port of the API with --api tcp; 0 takes a free one.", min=0, max=65535),
+    ] = 0,
+    gateway: Annotated[
+        bool, typer.Option("--gateway/--no-gateway", help="Serve the page, or the API alone.")
+    ] = True,
     adapter: Adapter = "",
 ) -> None:
-    """Serve the twin to programs on this machine, in OpenAI's shape. Listens on loopback only.
+    """Serve the twin: its page, and /api and /v1 for programs. Listens on this machine only.
 
-    Programs need the token in TWIN_HOME/secrets/api-token.
+    Prints a link that signs a browser in, once. Programs show a token: twin token create NAME.
     """
-    from aitwin.home import Home
-    from aitwin.rooms import open_twin
-    from aitwin.server import app as application
-    from aitwin.server import listening as ports
+    import secrets
 
-    place = Home.from_environment()
-    # Before the model is loaded: whoever forgot that it runs already is told at once.
-    with ports.bind(port) as bound:
-        twin, close = open_twin(place, adapter, measuring=told_of_measuring)
-        app = application.create(twin, place.token(), on_close=close)
-        # Not before: who connects would wait for as long as that takes.
-        ports.listen(bound)
-        address, taken = bound.getsockname()
-        say(f"the twin listens on http://{address}:{taken}/v1 (this machine only); Ctrl-C stops it")
-        say(f"its token is in {place.token_file}")
-        ports.run(app, bound)
+    from aitwin.home import Home
+    from aitwin.services import serving
+    from aitwin.services.supervisor import StoppedError, Supervisor
+    from aitwin.services.units import Choice
+
+    home = Home.from_environment()
+    credential = secrets.token_urlsafe(32)
+    with serving.alone(home) as directory:
+        choice = Choice(port, api, api_port, gateway, adapter)
+        line = serving.plan(home, choice, credential)
+        with Supervisor(line.children, say) as children, ExitStack() as told:
+            try:
+                children.start()
+            except StoppedError:
+                return
+            told.enter_context(serving.announced(directory, line.address))
+            if line.address.page:
+                say(f"the twin is at {line.address.page} (this machine only); Ctrl-C stops it")
+                print_link(home, line.address.page)
+            else:
+                file = told.enter_context(serving.lent(directory, credential))
+                say(f"the API listens on {line.address.api} (this machine only); Ctrl-C stops it")
+                say(f"its credential, for as long as it runs, is in {file}")
+            children.watch()
+
+
+def print_link(home: "Home", page: str) -> None:
+    """Print a link that signs one browser in."""
+    from aitwin.server.callers import CODE, Access
+
+    code = Access.open(home).add_code()
+    minutes = CODE.total_seconds() / 60
+    say(f"the link signs in one browser, once, within {minutes:.0f} minutes; another: twin login")
+    # What follows # is sent to nobody, and so stands in no log.
+    sys.stdout.write(f"{page}/login#{code}\n")
+    sys.stdout.flush()
