@@ -9,11 +9,12 @@ REPOSITORY = Path(__file__).parent.parent
 
 
 def pytest_configure() -> None:
-    """Ctrl-C works in every process that a test starts, even where a shell started this one with &.
+    """Ctrl-C and a closed terminal end what a test starts, however these tests were started.
 
-    Such a shell has it ignored, which processes inherit.
+    A shell that started them with & has the one ignored, nohup the other, and processes inherit it.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,12 @@ HEAVY = {
 }
 WITHOUT_JSON = {
     *("init", "purge", "demo", "serve", "models pull", "corpus report", "dataset report"),
+    *("login", "passphrase", "token revoke"),
+    *(f"services {what}" for what in ("install", "start", "stop", "restart", "uninstall", "run")),
+    "services logs",
+    *("vault create", "vault open", "vault close", "vault dissolve"),
+    *("remote cloudflare set-up", "remote cloudflare off", "remote cloudflare keys"),
+    *("remote tailscale set-up", "remote tailscale off"),
     *("voice drop", "voice rename", "voice delete", "voice report", "voice record"),
 }
 """Commands whose only result is what they change."""

@@ -133,6 +133,15 @@ def test_doctor_tells_in_words_and_in_json_and_fails_when_something_is_bad(owner
     assert "chmod" in listed["private files"]["remedy"]
 
 
+def test_doctor_tells_of_tokens_that_open_all_for_ever(owner):
+    """P2."""
+    assert owner("token", "create", "mine", "--scope", "owner").code == 0
+    found = {one["what"]: one for one in owner("doctor", "--json").json}
+    assert found["tokens"]["state"] == "warn"
+    assert "mine" in found["tokens"]["evidence"]
+    assert found["passphrase"]["state"] == "ok"
+
+
 def test_purge_deletes_what_was_named_and_lists_the_rest(owner, home, mailbox):
     owner("corpus", "add", mailbox)
     assert owner("purge", "corpus", stdin="n\n").code == 1
@@ -145,6 +154,40 @@ def test_purge_deletes_what_was_named_and_lists_the_rest(owner, home, mailbox):
     assert list(home.iterdir()) == []
 
 
+def test_purge_tells_what_it_cannot_reach(owner, home):
+    (home / "logs").mkdir(mode=0o700)
+    (home / "logs" / "last-backup.json").write_text('{"at": "2026-11-29T12:00:00+00:00"}')
+    (home / "adapters" / "main").mkdir(parents=True)
+    (home / "adapters" / "main" / "ollama.json").write_text("{}")
+    told = owner("purge", "adapters", "--yes").out
+    for what in ("backups", "the twin in Ollama", "Time Machine"):
+        assert what in told
+    again = owner("purge", "all", "--yes").out
+    assert "the twin in Ollama" not in again
+
+
+def test_purge_lets_a_twin_that_is_served_end_first(owner, home):
+    from aitwin.home import Home
+    from aitwin.services import serving
+
+    (home / "logs").mkdir(mode=0o700)
+    (home / "corpus").mkdir(mode=0o700)
+    with (
+        serving.alone(Home(home)) as directory,
+        serving.announced(directory, serving.Address("http://127.0.0.1:1", "a socket", 1)),
+    ):
+        owner("purge", "corpus", "--yes").refused("is served", "nothing was deleted")
+        assert owner("purge", "logs", "--yes").code == 0
+    assert (home / "corpus").exists()
+
+
+def test_purge_leaves_no_service_without_its_record(owner, home):
+    (home / "run" / "services").mkdir(parents=True, mode=0o700)
+    (home / "run" / "services" / "stack").write_text("{}")
+    owner("purge", "all", "--yes").refused("twin services uninstall")
+    assert (home / "twin.toml").exists()
+
+
 def test_purge_and_init_leave_a_folder_that_is_no_twins(twin, home):
     """Whoever sets TWIN_HOME to a project loses nothing of it, nor who may read it."""
     files = [home / "models" / "net.onnx", home / "logs" / "today", home / "src" / "main.c"]
@@ -155,7 +198,8 @@ def test_purge_and_init_leave_a_folder_that_is_no_twins(twin, home):
     twin("purge", "all", "--yes").refused(str(home), "no twin's home", "TWIN_HOME")
     twin("purge", "models", "--yes").refused(str(home))
     twin("init", "--name", "A").refused(str(home))
-    twin("serve", "--port", "0").refused("twin init")
+    twin("serve", "--port", "0").refused(str(home))
+    twin("token", "create", "x").refused(str(home))
     found = twin("doctor", "--json").json
     assert not [one for one in found if "chmod" in one["remedy"]]
     assert all(file.read_text() == "x" for file in files)

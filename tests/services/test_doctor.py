@@ -4,16 +4,17 @@ import os
 
 from aitwin import models
 from aitwin.home import Home, Settings
-from aitwin.services import doctor
+from aitwin.services import doctor, gateway
+from tests.services.said import Said
 
 
 def findings(home):
-    return {finding.what: finding for finding in doctor.examine(Home(home))}
+    return {finding.what: finding for finding in doctor.examine(Home(home), Said())}
 
 
 def test_a_fresh_home_is_not_bad_but_has_things_to_do(home):
     found = findings(home)
-    assert {finding.state for finding in found.values()} <= {"ok", "warn"}
+    assert {finding.state for finding in found.values()} <= {"ok", "warn", "unknown"}
     assert found["settings"].remedy == "twin init"
     assert found["private files"].state == "ok"
     assert found["smollm2-135m-instruct"].state == "warn"
@@ -21,8 +22,16 @@ def test_a_fresh_home_is_not_bad_but_has_things_to_do(home):
     assert not home.exists()
 
 
-def test_every_finding_that_is_not_ok_has_a_remedy(home):
-    assert all(finding.remedy for finding in findings(home).values() if finding.state != "ok")
+def test_whatever_is_to_be_mended_has_a_remedy(home):
+    seen = findings(home).values()
+    assert all(finding.remedy for finding in seen if finding.state in ("warn", "bad"))
+
+
+def test_a_machine_that_cannot_be_asked_is_unknown_and_no_reassurance(home):
+    found = findings(home)
+    assert {found[what].state for what in ("encrypted disk", "clock", "remote login")} == {
+        "unknown"
+    } or found["FileVault"].state == "unknown"
 
 
 def test_settings_are_missing_incomplete_wrong_or_fine(home):
@@ -71,3 +80,58 @@ def test_a_damaged_model_is_bad(home):
     (place / "manifest.json").write_text("{}")
     found = findings(home)["smollm2-135m-instruct"]
     assert (found.state, found.remedy) == ("bad", "twin models pull smollm2-135m-instruct")
+
+
+def test_a_gateway_that_is_not_built_says_how(home, tmp_path, monkeypatch):
+    (tmp_path / "gateway").mkdir()
+    (tmp_path / "gateway" / "deno.json").touch()
+    package = tmp_path / "src" / "aitwin" / "__init__.py"
+    monkeypatch.setattr(gateway.aitwin, "__file__", str(package))
+    found = findings(home)["gateway"]
+    assert (found.state, found.remedy) == ("warn", "make gateway")
+    (tmp_path / "gateway" / "build").mkdir()
+    (tmp_path / "gateway" / "build" / "main.js").touch()
+    assert findings(home)["gateway"].state == "ok"
+
+
+def test_modes_that_the_system_gave_are_not_the_owners(home):
+    """P1. What is in a disk image is encrypted, and a volume's top has things of the system."""
+    place = Home(home).open()
+    for name, mode in (("twin.sparsebundle/bands", 0o755), ("vault/.Trashes", 0o333)):
+        (home / name).mkdir(parents=True)
+        (home / name).chmod(mode)
+    for name in ("twin.sparsebundle", "vault"):
+        (home / name).chmod(0o700)
+    assert findings(home)["private files"].state == "ok"
+    (place.root / "vault" / "corpus").mkdir()
+    (place.root / "vault" / "corpus").chmod(0o755)
+    assert findings(home)["private files"].state == "bad"
+    (place.root / "vault" / "corpus").chmod(0o700)
+    (place.root / "vault").chmod(0o755)
+    assert findings(home)["private files"].state == "bad"
+
+
+def test_an_ollama_that_listens_elsewhere_is_found_by_the_settings(home):
+    place = Home(home)
+    place.write_settings(Settings("Ana", ("a@x.example",)))
+    with place.settings_file.open("a") as file:
+        file.write('\n[writer]\nengine = "ollama"\nurl = "http://127.0.0.1:11500"\n')
+    assert doctor._ollama_url(place) == "http://127.0.0.1:11500"
+    said = Said({"lsof": "p7\ncollama\nn*:11500\n"})
+    assert [one.state for one in doctor.listening("Darwin", said, "http://127.0.0.1:11500")] == [
+        "bad",
+        "bad",
+    ]
+
+
+def test_versions_are_told(home):
+    seen = {one.what: one for one in doctor._versions(Said({"": "deno 2.9.8 (stable)\nv8 1\n"}))}
+    assert seen["Deno"].evidence == "2.9.8"
+    assert {"AI Twin", "Python"} <= set(seen)
+
+
+def test_what_is_said_of_tokens_stands_among_the_rest(home):
+    from aitwin.services.finding import Finding
+
+    door = Finding("tokens", "warn", "one", "revoke it")
+    assert door in doctor.examine(Home(home), Said(), [door])

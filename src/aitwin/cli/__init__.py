@@ -1,26 +1,33 @@
 """The command line: parse, call one function, print. One file per group of commands."""
 
-import errno
 import sys
 from io import TextIOWrapper
 
 import typer
 
 from aitwin.cli import (
+    audit,
+    backup,
     corpus,
     dataset,
     demo,
     deploy,
     evaluate,
+    login,
     models,
     owner,
+    remote,
     serve,
+    services,
+    token,
     train,
+    vault,
     voice,
     voices,
     write,
 )
 from aitwin.cli.console import fail
+from aitwin.cli.explained import explanation
 from aitwin.errors import TwinError
 
 app = typer.Typer(
@@ -42,23 +49,15 @@ voice.register(app)
 app.add_typer(voices.app, name="voice")
 app.add_typer(models.app, name="models")
 serve.register(app)
+app.add_typer(services.app, name="services")
+login.register(app)
+app.add_typer(token.app, name="token")
 app.add_typer(deploy.app, name="deploy")
+app.add_typer(remote.app, name="remote")
+app.add_typer(vault.app, name="vault")
+app.add_typer(audit.app, name="audit")
+backup.register(app)
 demo.register(app)
-
-
-# What an owner can mend in a file system: no room, no right, not there, not of that kind.
-_MENDABLE = {
-    errno.ENOSPC: "the disk is full; free some space",
-    errno.EDQUOT: "your quota of disk space is used up; free some space",
-    errno.EFBIG: "the file grew larger than this machine allows; raise the limit (ulimit -f)",
-    errno.EACCES: "no permission; make it yours",
-    errno.EPERM: "no permission; make it yours",
-    errno.EROFS: "the disk is read-only; choose another place",
-    errno.ENOENT: "it is not there; check the path",
-    errno.ENOTDIR: "a part of the path is a file; check the path",
-    errno.EISDIR: "it is a directory; give a file",
-    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
-}
 
 
 def main() -> None:
@@ -72,26 +71,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except TwinError as error:
-        fail(str(error))
-    except ModuleNotFoundError as error:
-        fail(_missing(error))
-    except OSError as error:
-        if error.errno not in _MENDABLE:
+    except (TwinError, ModuleNotFoundError, OSError) as error:
+        if not (told := explanation(error)):
             raise
-        fail(f"{error.filename or 'TWIN_HOME'}: {_MENDABLE[error.errno]}, and run it again")
-    else:
-        return
-    sys.exit(1)
-
-
-def _missing(error: ModuleNotFoundError) -> str:
-    """What to install for a module that is not there; a bug of ours is passed on."""
-    from aitwin.services.doctor import EXTRAS, PARTS
-
-    module = (error.name or "").partition(".")[0]
-    if module in ("", "aitwin"):
-        raise error
-    extras = [EXTRAS[part] for part, modules in PARTS.items() if module in modules]
-    wanted = f"aitwin[{extras[0] if extras else 'all'}]"
-    return f"this needs {module}, which is not installed; run: pip install '{wanted}'"
+        fail(told)
+        sys.exit(1)

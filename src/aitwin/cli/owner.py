@@ -2,6 +2,8 @@
 
 import re
 import sys
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +15,7 @@ from aitwin.cli.console import Json, out, print_json, say, table
 
 if TYPE_CHECKING:
     from aitwin.home import Home
+    from aitwin.services.finding import Finding
 
 
 def register(app: typer.Typer) -> None:
@@ -115,23 +118,109 @@ def _voices_elsewhere(place: "Home") -> list[Path]:
     return [*voices.belongings(directory), directory / VOICES_MARKER]
 
 
-def doctor(json: Json = False) -> None:
+def doctor(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Offer to run what mends each thing, one by one.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Check this machine and the twin's directory; exit code 1 when something is wrong."""
     from aitwin.home import Home
     from aitwin.services import doctor as checks
 
-    findings = checks.examine(Home.from_environment())
+    if fix and json:
+        raise typer.BadParameter("--fix asks before it mends; leave --json out")
+    home = Home.from_environment()
+    doors = _doors(home)
+    findings = checks.examine(home, doors=doors)
     if json:
         print_json(findings)
     else:
-        marks = {"ok": "[green]  ok[/]", "warn": "[yellow]look[/]", "bad": "[red] bad[/]"}
         for finding in findings:
-            told = escape(f"{finding.what}: {finding.evidence}")
-            out.print(f"{marks[finding.state]}  {told}", soft_wrap=True)
-            if finding.remedy:
-                out.print(f"      → {finding.remedy}", markup=False, soft_wrap=True)
+            show(finding)
+    if fix and _mended(findings):
+        findings = checks.examine(home, doors=doors)
     if any(finding.state == "bad" for finding in findings):
         raise typer.Exit(1)
+
+
+def _doors(place: "Home") -> "list[Finding]":
+    """How strong what opens the twin is; the server's file says what there is."""
+    from aitwin.errors import TwinError
+    from aitwin.server.callers import Access
+    from aitwin.services import keys
+    from aitwin.services.finding import Finding
+
+    try:
+        with closing(Access.open(place)) as access:
+            tokens = [
+                keys.Key(
+                    one.name, one.scope == "owner", bool(one.expires_at), one.made_at, one.used_at
+                )
+                for one in access.tokens()
+            ]
+            return keys.findings(tokens, passphrase=access.has_passphrase())
+    except TwinError as error:
+        return [Finding("tokens", "bad", str(error), "twin token list", (), ("P2",))]
+
+
+_MARKS = {
+    "ok": "[green]  ok[/]",
+    "warn": "[yellow]look[/]",
+    "bad": "[red] bad[/]",
+    "unknown": "[dim]   ?[/]",
+}
+
+
+def show(finding: "Finding") -> None:
+    """Print one finding, and what mends it."""
+    told = escape(f"{finding.what}: {finding.evidence}")
+    out.print(f"{_MARKS[finding.state]}  {told}", soft_wrap=True)
+    if finding.remedy:
+        out.print(f"      → {finding.remedy}", markup=False, soft_wrap=True)
+
+
+def _mended(findings: "list[Finding]") -> bool:
+    """Offer each command that mends something; whether one was run."""
+    import shlex
+    import subprocess
+
+    ran = False
+    for finding in findings:
+        if finding.state == "ok" or not finding.fix:
+            continue
+        command = shlex.join(finding.fix)
+        if not typer.confirm(f"{finding.what}: run `{command}`?", default=False, err=True):
+            continue
+        ran = True
+        try:
+            # In the terminal: sudo asks for the password there.
+            done = subprocess.run(finding.fix, check=False)  # noqa: S603 - shown, and agreed to
+        except OSError as error:
+            say(f"{command} could not be run ({error.strerror})")
+            continue
+        say("done" if done.returncode == 0 else f"{command} ended with {done.returncode}")
+    return ran
+
+
+def _paths(place: "Home", chosen: Iterable[str]) -> list[Path]:
+    """What is deleted: of a part that lies in the vault, what is in there, and the link to it.
+
+    Raises TwinError while the vault is locked: its content can only be deleted when it is open.
+    """
+    from aitwin.errors import TwinError
+    from aitwin.home import SETTINGS
+
+    paths: list[Path] = []
+    for part in chosen:
+        path = place.root / (SETTINGS if part == "settings" else part)
+        if path.is_symlink():
+            if not path.exists():
+                raise TwinError(f"{part} lies in the vault, which is locked: twin vault open")
+            paths += [path.resolve(), path]
+        elif path.exists():
+            paths.append(path)
+    return paths
 
 
 def purge(
@@ -143,7 +232,8 @@ def purge(
     """Delete personal data for good, and list what remains."""
     import shutil
 
-    from aitwin.home import MARKER, PARTS, SETTINGS, Home
+    from aitwin.home import MARKER, PARTS, Home
+    from aitwin.services import remains
 
     place = Home.from_environment()
     place.require_own()
@@ -153,10 +243,12 @@ def purge(
             f"{', '.join(sorted(unknown))}: choose among {', '.join((*PARTS, 'settings'))}, all"
         )
     chosen = (*PARTS, "settings") if "all" in parts else tuple(dict.fromkeys(parts))
-    paths = [place.root / (SETTINGS if part == "settings" else part) for part in chosen]
+    remains.require_rest(place, chosen)
+    paths = _paths(place, chosen)
     elsewhere = _voices_elsewhere(place) if "voices" in chosen else []
+    beyond = remains.elsewhere(place)
     # twin.toml after them: it says where they lie.
-    doomed = [*elsewhere, *(path for path in paths if path.exists())]
+    doomed = [*elsewhere, *paths]
     names = ", ".join(str(path) if path in elsewhere else path.name for path in doomed)
     if doomed and not yes:
         typer.confirm(f"Delete {names} in {place.root} for good?", abort=True)
@@ -172,3 +264,4 @@ def purge(
         remaining.pop().unlink()
     if remaining:
         table("What remains", ("path",), [(path,) for path in remaining])
+    table("Not reached", ("what", "made to go by"), [(one.what, one.ends) for one in beyond])
