@@ -6,9 +6,20 @@ import manifest from './package.json' with { type: 'json' };
 export default defineConfig({
 	plugins: [
 		sveltekit({
-			adapter: deno({ env: ['TWIN_UPSTREAM', 'TWIN_TOKEN', 'TWIN_KEY'] }),
+			adapter: deno({
+				env: [
+					'TWIN_UPSTREAM',
+					'TWIN_TOKEN',
+					'TWIN_HOSTS',
+					'TWIN_PROXY',
+					'TWIN_ACCESS_TEAM',
+					'TWIN_ACCESS_AUD',
+					'TWIN_ACCESS_KEYS',
+					'TWIN_RATE',
+				],
+			}),
 			// Kit's own check runs before the hooks, refuses programs that upload without an Origin and
-			// ignores cross-origin JSON. src/lib/server/gate.ts covers every content type instead.
+			// ignores cross-origin JSON. src/hooks.server.ts covers every content type instead.
 			csrf: { trustedOrigins: ['*'] },
 			csp: {
 				mode: 'nonce',
@@ -23,10 +34,13 @@ export default defineConfig({
 						'sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo=',
 					],
 					'img-src': ['self'],
-					'media-src': ['blob:'],
+					// Speech that was just made, and takes as they lie at FastAPI.
+					'media-src': ['blob:', 'self'],
 					'connect-src': ['self'],
 					'base-uri': ['none'],
-					'form-action': ['none'],
+					// Reports that FastAPI made.
+					'frame-src': ['self'],
+					'form-action': ['self'],
 					'frame-ancestors': ['none'],
 				},
 			},
@@ -34,5 +48,6 @@ export default defineConfig({
 			version: { name: manifest.version },
 		}),
 	],
+	build: { license: true },
 	test: { include: ['tests/*.test.ts'], environment: 'node' },
 });

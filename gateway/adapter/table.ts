@@ -1,5 +1,4 @@
-/** What the build step tells the running half about the client's files. */
-
+/** What the build step tells the running half about a file of the client. */
 export interface Asset {
 	type: string;
 	etag: string;
@@ -8,9 +7,5 @@ export interface Asset {
 	immutable: boolean;
 }
 
-export interface Table {
-	/** By path, with its leading slash. */
-	assets: Record<string, Asset>;
-	/** Prerendered pages: path -> key of `assets`. */
-	pages: Record<string, string>;
-}
+/** By path, with its leading slash. */
+export type Table = Record<string, Asset>;

@@ -1,6 +1,17 @@
 import { expect, test } from 'vitest';
-import { faults, flag, integer, number, readJson, text } from '../src/lib/server/body.ts';
-import { fromKit, fromTwin, problem } from '../src/lib/server/problem.ts';
+import {
+	either,
+	faults,
+	flag,
+	integer,
+	isBroken,
+	number,
+	oneOf,
+	readJson,
+	text,
+} from '../src/lib/server/body.ts';
+import openapi from '../openapi.json' with { type: 'json' };
+import { fromKit, fromTwin, KINDS, problem } from '../src/lib/server/problem.ts';
 import { fromResponse } from '../src/lib/trouble.ts';
 
 test('a problem is an RFC 9457 document', async () => {
@@ -13,6 +24,12 @@ test('a problem is an RFC 9457 document', async () => {
 		title: 'The twin is not running',
 		status: 503,
 		detail: 'Start it with `twin serve`, then try again.',
+		// For the clients of OpenAI's API.
+		error: {
+			message: 'The twin is not running. Start it with `twin serve`, then try again.',
+			type: 'server_error',
+			code: 'twin-down',
+		},
 	});
 	expect(problem('no-key').headers.get('www-authenticate')).toBe('Bearer');
 });
@@ -22,8 +39,10 @@ test.each([
 	[422, 422],
 	[401, 502],
 	[403, 502],
-	[404, 502],
+	[404, 404],
+	[405, 405],
 	[413, 413],
+	[415, 415],
 	[429, 429],
 	[500, 502],
 	[503, 503],
@@ -44,9 +63,9 @@ test('the framework refuses in our words', () => {
 test('the page reads a problem, and survives what is none', async () => {
 	const down = await fromResponse(problem('twin-down'));
 	expect([down.title, down.status]).toEqual(['The twin is not running', 503]);
-	const errors = [{ pointer: '/prompt', detail: 'is missing' }];
+	const errors = [{ pointer: '#/prompt', detail: 'is missing' }];
 	expect((await fromResponse(problem('invalid-request', { errors }))).detail).toBe(
-		'prompt is missing.',
+		'What I want to say is missing.',
 	);
 	expect((await fromResponse(new Response('<html>', { status: 500 }))).status).toBe(500);
 });
@@ -65,18 +84,19 @@ test('every fault is named at once, none with its value', () => {
 		max: 1.5,
 		heat: NaN,
 		stream: 'yes',
-		'a/b': 1,
+		'secret name': 1,
+		'another': 2,
 	};
 	expect(faults(bad, RULES, ['prompt', 'other']).map((fault) => fault.pointer)).toEqual([
-		'/other',
-		'/prompt',
-		'/max',
-		'/heat',
-		'/stream',
-		'/a~1b',
+		'#/other',
+		'#/prompt',
+		'#/max',
+		'#/heat',
+		'#/stream',
+		'#/…',
 	]);
 	expect(JSON.stringify(faults(bad, RULES, []))).not.toContain('secret');
-	for (const not of [null, [], 'x', 3]) expect(faults(not, RULES, [])[0]?.pointer).toBe('');
+	for (const not of [null, [], 'x', 3]) expect(faults(not, RULES, [])[0]?.pointer).toBe('#');
 	expect(faults({ constructor: 1, prompt: '  ' }, RULES, []).length).toBe(2);
 });
 
@@ -91,9 +111,56 @@ async function status(request: Request, max = 100) {
 test('a body is read as JSON within its bound', async () => {
 	expect(await status(post('{"a":"ü"}', 'application/json; charset=utf-8'))).toEqual({ a: 'ü' });
 	expect(await status(post('{}', 'text/plain'))).toBe(415);
-	expect(await status(post('{"a":'))).toBe(422);
-	expect(await status(post(''))).toBe(422);
-	expect(await status(post(Uint8Array.of(0x22, 0xff, 0x22)))).toBe(422);
+	expect(await status(post('{"a":'))).toBe(400);
+	expect(await status(post(''))).toBe(400);
+	expect(await status(post(Uint8Array.of(0x22, 0xff, 0x22)))).toBe(400);
 	expect(await status(post(`"${'x'.repeat(100)}"`))).toBe(413);
 	expect(await status(post(`"${'x'.repeat(98)}"`))).toBe('x'.repeat(98));
+});
+
+test('what a caller who hung up leaves behind is told from a fault of ours', () => {
+	const named = (name: string) => Object.assign(new Error('x'), { name });
+	for (const name of ['AbortError', 'BadResource', 'ConnectionReset']) {
+		expect(isBroken(named(name))).toBe(true);
+	}
+	expect(isBroken(new TypeError('the request body broke off'))).toBe(true);
+	for (const bug of [new TypeError('x is not a function'), named('NotFound'), 'x', null]) {
+		expect(isBroken(bug)).toBe(false);
+	}
+});
+
+test('a problem that FastAPI has, too, is the same there', () => {
+	const theirs = new Map<string, [number, string]>();
+	JSON.stringify(openapi, (_, value) => {
+		const kind = /^urn:aitwin:problem:(.+)$/.exec(value?.type ?? '')?.[1];
+		if (kind && value.title) theirs.set(kind, [value.status, value.title]);
+		return value;
+	});
+	const both = Object.entries(KINDS).filter(([kind]) => theirs.has(kind));
+	expect(both.length).toBeGreaterThan(4);
+	for (const [kind, [status, title]] of both) {
+		expect([kind, ...theirs.get(kind)!]).toEqual([kind, status, title]);
+	}
+});
+
+test('a body that does not come is not waited for', async () => {
+	const stuck = new ReadableStream<Uint8Array>({
+		start: (controller) => controller.enqueue(new TextEncoder().encode('{"a":')),
+	});
+	const request = new Request('http://127.0.0.1/', {
+		method: 'POST',
+		body: stuck,
+		headers: { 'content-type': 'application/json' },
+		duplex: 'half',
+	} as RequestInit);
+	const value = await readJson(request, 100, 20);
+	expect((value as Response).status).toBe(408);
+});
+
+test('a field may be one of some words, or of another kind', () => {
+	const rules = { length: either(oneOf('short', 'long'), integer(1, 9)) };
+	for (const length of ['short', 9]) expect(faults({ length }, rules, [])).toEqual([]);
+	expect(faults({ length: 'secret' }, rules, [])).toEqual([
+		{ pointer: '#/length', detail: 'must be short, long, or must be a whole number from 1 to 9' },
+	]);
 });
