@@ -1,18 +1,6 @@
 import { expect, test } from 'vitest';
-import { pieces } from '../src/lib/draft.ts';
 import { events } from '../src/lib/sse.ts';
-import { Trouble } from '../src/lib/trouble.ts';
-
-const bytes = (text: string) => new TextEncoder().encode(text);
-
-function stream(...chunks: Uint8Array[]): ReadableStream<Uint8Array> {
-	return new ReadableStream({
-		start(controller) {
-			for (const chunk of chunks) controller.enqueue(chunk);
-			controller.close();
-		},
-	});
-}
+import { bytes, stream } from './streams.ts';
 
 const collect = <T>(from: AsyncIterable<T>) => Array.fromAsync(from);
 
@@ -50,24 +38,3 @@ test('a reader who leaves cancels the stream', async () => {
 	for await (const _ of events(endless)) break;
 	expect(cancelled).toBe(true);
 });
-
-const delta = (content: string | null) =>
-	`data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`;
-
-test('a draft is the text of its chunks', async () => {
-	const raw = delta(null) + delta('Thursday') + delta(' works.') +
-		'data: {"choices":[]}\n\ndata: [DONE]\n\n' + delta('not this');
-	expect((await collect(pieces(stream(bytes(raw))))).join('')).toBe('Thursday works.');
-});
-
-test.each(['', 'data: {"error": {"message": "x"}}\n\n', 'data: not json\n\n'])(
-	'a draft that ends in %j is in trouble, and keeps what came before',
-	async (end) => {
-		let text = '';
-		const read = async () => {
-			for await (const piece of pieces(stream(bytes(delta('Thurs') + end)))) text += piece;
-		};
-		await expect(read()).rejects.toBeInstanceOf(Trouble);
-		expect(text).toBe('Thurs');
-	},
-);

@@ -16,7 +16,7 @@ export async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<
 			data = [];
 			continue;
 		}
-		const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line) as unknown as [string, string, string];
+		const [, name = '', value = ''] = /^([^:]*):? ?(.*)$/s.exec(line) ?? [];
 		if (name === 'event') event = value;
 		else if (name === 'data') data.push(value);
 	}
