@@ -159,7 +159,7 @@ def quoting(rounds: int) -> dict[str, float]:
                 texts = {}
                 for on in (True, False) if number % 2 else (False, True):
                     start = time.perf_counter()
-                    pieces = list(engines[on].stream(messages, sampling))
+                    pieces = [piece for piece in engines[on].stream(messages, sampling) if piece]
                     spent[on] += time.perf_counter() - start
                     made[on] += len(pieces)
                     texts[on] = "".join(pieces)

@@ -74,17 +74,23 @@ class Unasked:
 
 
 def serve(place: Path) -> None:
-    """As `twin serve` does, in this process; says at which port."""
+    """The API that `twin serve` starts, in this process; says at which port."""
+    from aitwin.home import Home
     from aitwin.prompt import Persona
     from aitwin.server import app as application
     from aitwin.server import listening as ports
+    from aitwin.server.desk import Desk
+    from aitwin.server.parts import Parts
     from aitwin.style.writer import Writer
-    from aitwin.twin import Twin
 
     with ports.bind(0) as listening:
-        app = application.create(
-            Twin(Writer(Unasked(), Persona("")), speaking_stage.studio(place)), TOKEN
+        parts = Parts.of(
+            Home(place / "home"),
+            TOKEN,
+            desk=Desk.with_(Writer(Unasked(), Persona(""))),
+            studio=speaking_stage.studio(place),
         )
+        app = application.create(parts)
         ports.listen(listening)
         print(listening.getsockname()[1], flush=True)
         ports.run(app, listening)
@@ -134,7 +140,11 @@ def ask(port: int, process: psutil.Process, rung: str, text: str, kind: str) -> 
     """One request. The head of a file goes out with its first sound, so the first byte counts."""
     body = {"input": text, "model": rung, "response_format": kind}
     body["voice"] = "base" if rung == RUNGS[0] else speaking_stage.VOICE
-    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    headers = {
+        "Authorization": f"Bearer {TOKEN}",
+        "X-Twin-Caller": "machine",
+        "Content-Type": "application/json",
+    }
     connection = http.client.HTTPConnection("127.0.0.1", port)
     before, start = sum(process.cpu_times()[:2]), time.perf_counter()
     connection.request("POST", "/v1/audio/speech", json.dumps(body), headers)
