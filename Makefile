@@ -1,6 +1,10 @@
 # make demo   sets up and runs the whole main job on the sample owner
 # make test   sets up and passes the tests, Python and web
+# make gateway builds the page and its gateway, which `twin serve` runs
+# make wheel  makes dist/aitwin-*.whl, with the gateway in it
 # make golden writes what reading the golden samples gives; read the diff before you commit it
+# make bom    writes dist/aitwin.cdx.json, the bill of materials (CycloneDX)
+# make audit-deps asks the package indexes for known holes in what is pinned: needs the network
 # make fuzz   gives each parser FUZZ_SECONDS of broken files, in an environment of its own
 #
 # Both can be run again, and then need no network. Everything lands in this folder.
@@ -20,14 +24,22 @@ export DENO_DIR := $(CURDIR)/.cache/deno
 export DENO_TLS_CA_STORE := system
 export DENO_NO_UPDATE_CHECK := 1
 
+# What `twin serve` runs; the build writes this file last.
+GATEWAY := gateway/build/main.js
+GATEWAY_SOURCES := $(shell find gateway/src gateway/adapter gateway/static -type f) \
+	$(addprefix gateway/,package.json deno.json deno.lock tsconfig.json vite.config.ts)
+
 # Where the fuzzer, which the tests do without, is installed, and keeps what it found worth trying.
 FUZZ := .cache/fuzz
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= mbox eml emlx whatsapp detection body own_words headers
 
-.PHONY: demo test test-python test-web check format bench golden fuzz clean
+.PHONY: demo test test-python test-web check format gateway wheel bom audit-deps bench golden fuzz clean
 
+# The main job does not want the page: where the web packages cannot be had, it goes on without.
 demo: $(VENV)/.installed
+	@$(MAKE) --no-print-directory gateway || echo \
+		'The page could not be built (see above): twin serve will not run before make gateway does.'
 	@$(BIN)/twin demo
 
 test: check test-python test-web
@@ -38,11 +50,30 @@ check: $(VENV)/.tested
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test-python: $(VENV)/.tested $(patsubst %,.cache/models/%/manifest.json,$(MODEL) $(VOICE_MODELS)) .cache/qwen2.5-tokenizer/tokenizer.json
+test-python: $(VENV)/.tested $(GATEWAY) .cache/chromium/.looked $(patsubst %,.cache/models/%/manifest.json,$(MODEL) $(VOICE_MODELS)) .cache/qwen2.5-tokenizer/tokenizer.json
 	$(BIN)/python -m pytest
 
 test-web: $(VENV)/.tested
 	cd gateway && $(DENO) ci && $(DENO) task check && $(DENO) task test
+
+gateway: $(GATEWAY)
+
+$(GATEWAY): $(GATEWAY_SOURCES) | $(VENV)/.installed
+	@echo 'Building the page: about 35 MB of web packages to download, 140 MB on disk, the first time.'
+	@cd gateway && $(DENO) ci --quiet && $(DENO) task --quiet build
+
+wheel: $(GATEWAY)
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
+bom: $(VENV)/.installed $(GATEWAY)
+	@$(BIN)/python -m supply.bom dist/aitwin.cdx.json
+	@ls dist/aitwin.cdx.json
+
+# --strict: a package of which the index knows nothing is a failure, not a good sign.
+audit-deps: .cache/audit/venv/.installed
+	.cache/audit/venv/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+	cd gateway && $(DENO) audit
 
 format: $(VENV)/.tested
 	$(BIN)/ruff check --fix
@@ -86,13 +117,13 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo 'Installing into $(VENV): some 80 packages, about 610 MB to download (a third of it PyTorch), 2 GB on disk.'
+	@echo 'Installing into $(VENV): some 85 packages, about 650 MB to download (a third of it PyTorch), 2 GB on disk.'
 	@echo 'On Linux without a CPU build at hand, pip takes PyTorch with CUDA: some 3 GB more.'
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	@echo 'Installing the tools for tests into $(VENV): about 75 MB to download.'
+	@echo 'Installing the tools for tests into $(VENV): about 35 MB to download.'
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
 	@touch $@
 
@@ -102,6 +133,12 @@ $(FUZZ)/venv/.installed: pyproject.toml constraints.txt
 	@echo 'Installing atheris into $(FUZZ)/venv: about 35 MB to download.'
 	@$(PYTHON) -m venv $(FUZZ)/venv
 	@$(FUZZ)/venv/bin/python -m pip install --quiet --constraint constraints.txt 'atheris>=3' --editable .
+	@touch $@
+
+.cache/audit/venv/.installed:
+	@echo 'Installing pip-audit into .cache/audit/venv: about 12 MB to download.'
+	@$(PYTHON) -m venv .cache/audit/venv
+	@.cache/audit/venv/bin/python -m pip install --quiet 'pip-audit>=2.10'
 	@touch $@
 
 # The tests' own shelf, apart from the owner's.
@@ -115,6 +152,16 @@ $(FUZZ)/venv/.installed: pyproject.toml constraints.txt
 	@$(DENO) run --quiet --no-config --no-lock --no-prompt --allow-read=$(@D) --allow-write=$(@D) \
 		tests/style/qwen2_5_tokenizer.ts $(@D) \
 		|| echo 'The tokenizer of Qwen2.5 (5 MB) could not be fetched: its test will be skipped.'
+
+# A browser for the tests of the page, where the machine has none.
+.cache/chromium/.looked: | $(VENV)/.tested
+	@mkdir -p $(@D)
+	@$(BIN)/python -m tests.pages.browser || { echo 'Fetching a Chromium for the tests: 70 MB.'; \
+		cd $(@D) && echo '{}' > package.json && TMPDIR=$(CURDIR)/$(@D) $(DENO) run --quiet --no-lock \
+		--node-modules-dir=auto --no-prompt --allow-env --allow-sys --allow-read --allow-write=. \
+		$(CURDIR)/tests/pages/chromium.ts && rm -r node_modules package.json; } \
+		|| echo 'No browser could be fetched: the tests that drive the page will be skipped.'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .cache gateway/node_modules gateway/build gateway/.svelte-kit
