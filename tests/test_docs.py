@@ -27,12 +27,14 @@ from typer.testing import CliRunner
 
 from aitwin import artifact, models
 from aitwin.cli import app
-from aitwin.cli.serve import PORT
 from aitwin.corpus import context, curate, dedupe, imports, pairs, pipeline, reverse
 from aitwin.corpus.messages import Owner
 from aitwin.corpus.store import Store
 from aitwin.demo import SAMPLE_OWNER, THOTA, tour
 from aitwin.prompt import ROW_TOKENS, Persona
+from aitwin.server.callers import CODE, SESSION, SHORTEST_PASSPHRASE
+from aitwin.server.problems import KINDS
+from aitwin.services.gateway import PORT
 from aitwin.style.recipe import Recipe
 from aitwin.voice.engines import Bundled
 from aitwin.voice.speech import Speech
@@ -43,7 +45,7 @@ PAGES = (
     REPOSITORY / "CHANGELOG.md",
     *sorted((REPOSITORY / "docs").glob("*.md")),
 )
-NOT_RUN = 27
+NOT_RUN = 42
 """Blocks with a reason why they are not run. More of them need a good one."""
 PICTURE_LIMIT = 400_000  # bytes
 
@@ -100,7 +102,7 @@ class World:
 
     home: Path
     port: str
-    """Where `twin serve` listens, in place of the 8400 that the pages name."""
+    """Where `twin serve` listens, in place of the 8787 that the pages name."""
 
     def run(self, command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -139,16 +141,18 @@ def world(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     set_up(ready, smollm2)
     server = subprocess.Popen(
         ["twin", "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=home,
         env=environment(home),
     )
     try:
+        assert server.stdout is not None
         assert server.stderr is not None
-        first = server.stderr.readline()
-        listening = re.search(r"127\.0\.0\.1:(\d+)", first)
-        assert listening, first + server.stderr.read()
+        link = server.stdout.readline()
+        listening = re.match(r"http://127\.0\.0\.1:(\d+)/login#", link)
+        assert listening, link + server.stderr.read()
         yield World(home, listening[1])
     finally:
         server.terminate()
@@ -210,7 +214,7 @@ RUN = [block for page in PAGES for block in blocks(page) if not block.reason]
 @pytest.mark.model
 @pytest.mark.parametrize("block", RUN, ids=str)
 def test_documented_block_does_what_it_says(block: Block, world: World) -> None:
-    text = block.text.replace("8400", world.port)
+    text = block.text.replace(str(PORT), world.port)
     if block.kind == "python":
         done = world.run([sys.executable, "-"], text)
         assert done.returncode == 0, done.stderr
@@ -347,9 +351,18 @@ def table_of_the_recipe() -> str:
     return "\n".join(rows) + "\n"
 
 
+def table_of_problems() -> str:
+    rows = ["| kind | status | what | what to do |", "| --- | --- | --- | --- |"]
+    rows += [
+        f"| `{n}` | {kind.status} | {kind.title} | {kind.detail} |" for n, kind in KINDS.items()
+    ]
+    return "\n".join(rows) + "\n"
+
+
 GENERATED = {
     "cli.md": ("commands", page_of_commands),
     "models.md": ("catalogue", table_of_models),
+    "serving.md": ("problems", table_of_problems),
     "training.md": ("recipe", table_of_the_recipe),
 }
 
@@ -416,7 +429,13 @@ def test_numbers_in_prose_are_those_of_the_code() -> None:
             f"`alpha` is {tour.RECIPE.alpha} instead of {Recipe().alpha}",
             *(f"{n}. **{stage}**" for n, stage in enumerate(tour.STAGES, start=1)),
         ),
-        "docs/serving.md": (f"127.0.0.1:{PORT}/v1",),
+        "docs/serving.md": (
+            f"127.0.0.1:{PORT}/v1",
+            f"within {CODE.total_seconds() / 60:.0f} minutes",
+            f"for {SESSION.days} days",
+            f"has {SHORTEST_PASSPHRASE} characters or more",
+            f"the page, on 127.0.0.1 ({PORT})",
+        ),
         "docs/dataset.md": (
             f"at most {ROW_TOKENS} tokens",
             f"leave ({context.LEAST} at least)",
