@@ -110,7 +110,7 @@ def test_nothing_of_it_can_be_read_in_the_file(owner: Home, tmp_path: Path) -> N
     content = made(owner, tmp_path, Choice(True, True, True)).read_bytes()
     assert CANARY.encode() not in content
     assert b"sesame" not in content
-    assert b"Ana" not in content
+    assert b"ana@x.example" not in content
 
 
 def test_recordings_mail_and_secrets_come_when_they_are_asked_for(

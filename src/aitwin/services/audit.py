@@ -41,8 +41,11 @@ _READ = (
     "The kettle is on, and nobody has moved the van. The ferry does not wait, so come on Thursday."
 )
 _SMALL = ("--size", "40", "--tokens", "256")
-_SHORT = ("--epochs", "1", "--sequence-length", "256")
-"""A slow machine has to train on them, and to measure what came of it."""
+_SHORT = ("--epochs", "1", "--sequence-length", "256", "--alpha", "512")
+"""A slow machine has to train on them, and to measure what came of it.
+
+The alpha is the demo's: a few steps have to be felt, or the training finds that it proved nothing.
+"""
 _WATCHERS = {
     "strace": "every system call (strace)",
     "python": "every Python (audit hook)",
