@@ -64,6 +64,7 @@ test('who may only write and speak reaches nothing of the rest', () => {
 		'GET /shelf',
 		'GET /v1/audio/voices',
 		'GET /v1/models',
+		'GET /v1/models/{model}',
 		'GET /voices',
 		'POST /say',
 		'POST /speech',
