@@ -180,6 +180,9 @@ def _ended(process: "subprocess.Popen[str]") -> Iterator[None]:
         if process.stdin is not None:
             process.stdin.close()
         process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def _commands(sample: Sample, scratch: Path) -> list[tuple[str, tuple[str, ...]]]:
