@@ -79,7 +79,7 @@ format: $(VENV)/.tested
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.tested $(patsubst %,.cache/models/%/manifest.json,$(MODEL) $(VOICE_MODELS))
+bench: $(VENV)/.tested $(GATEWAY) $(patsubst %,.cache/models/%/manifest.json,$(MODEL) $(VOICE_MODELS))
 	$(BIN)/python benchmarks/corpus.py mail --copies 10
 	$(BIN)/python benchmarks/corpus.py large
 	$(BIN)/python benchmarks/corpus.py dedupe
@@ -100,6 +100,12 @@ bench: $(VENV)/.tested $(patsubst %,.cache/models/%/manifest.json,$(MODEL) $(VOI
 	$(BIN)/python benchmarks/finetune.py pace
 	$(BIN)/python benchmarks/speaking.py http
 	$(BIN)/python benchmarks/speaking.py threads
+	$(BIN)/python benchmarks/gateway.py latency
+	$(BIN)/python benchmarks/gateway.py upload
+	$(BIN)/python benchmarks/gateway.py streams
+	$(BIN)/python benchmarks/gateway.py page
+	$(BIN)/python benchmarks/recovery.py
+	$(BIN)/python benchmarks/stack_memory.py
 
 golden: $(VENV)/.tested
 	$(BIN)/python -m tests.corpus.test_golden --write
